@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "cloud/api/http.hpp"
+#include "cloud/base/clock.hpp"
+#include "cloud/base/executor.hpp"
+#include "cloud/base/key_ring.hpp"
+#include "cloud/base/metrics.hpp"
+#include "cloud/base/random.hpp"
+#include "cloud/domain/live_feed.hpp"
+#include "cloud/domain/session_registry.hpp"
+#include "cloud/domain/store.hpp"
+#include "cloud/domain/value_cache.hpp"
+#include "cloud/domain/views.hpp"
+
+namespace muster::api {
+
+struct ApiOptions {
+  std::string public_url;        ///< Empty: none given.
+  std::string setup_code;        ///< Shown once on stdout while there is no administrator.
+  std::string version;
+  std::size_t body_size_max_bytes = 2u << 20;
+  unsigned sign_in_failures_per_address = 5;           ///< Then blocked ...
+  std::chrono::seconds sign_in_block{600};             ///< ... this long; also per account.
+  unsigned requests_per_minute_per_organization = 10'000;
+  std::chrono::hours access_token_life{30 * 24};
+  std::size_t stream_clients_max = 1'000;
+  std::size_t stream_rows_max = 10'000;                ///< Subscribed rows a client.
+};
+
+/// Pushes to live devices; the gateway, as far as handlers need it.
+class DeviceLink {
+ public:
+  virtual ~DeviceLink() = default;
+  virtual bool push_value(DeviceId device, std::uint8_t pin, std::string_view value) = 0;
+  virtual bool push_internal(DeviceId device, std::string_view words) = 0;
+};
+
+/// One client of /api/v1/stream. `on_message` may block (store): call it on Lane::api. `poll` never does: call it on the loop, at
+/// least every 200 ms; it appends text messages to send. Both may run at the same time.
+class StreamSession {
+ public:
+  virtual ~StreamSession() = default;
+  virtual void on_message(std::string_view text) = 0;
+  /// False: close the connection after sending what was appended.
+  [[nodiscard]] virtual bool poll(Instant now, std::vector<std::string>& out) = 0;
+};
+
+/// Every HTTP route. Handlers are plain functions; one table says path, method, permission and where each runs.
+class Api {
+ public:
+  struct Dependencies {
+    domain::Store& store;
+    domain::Views& views;
+    domain::SessionRegistry& sessions;
+    domain::ValueCache& values;
+    DeviceLink& devices;
+    const KeyRing& keys;
+    Random& random;      ///< Thread-safe.
+    const Clock& clock;
+    Metrics& metrics;
+  };
+  Api(Dependencies dependencies, ApiOptions options);
+  ~Api();
+
+  /// On a loop: answers what memory can answer (health, isHardwareConnected, get, update of known values, refusals). Never blocks.
+  /// False: run `handle` on `lane(request)`.
+  [[nodiscard]] bool answer_from_memory(const Request& request, Response& response);
+  [[nodiscard]] Lane lane(const Request& request) const noexcept;
+  /// On a worker; blocks.
+  [[nodiscard]] Response handle(const Request& request);
+  /// What to answer when the lane's queue is full, or the server is not ready: 503 in the shape of the path.
+  [[nodiscard]] Response unavailable(const Request& request) const;
+
+  /// Upgrade of /api/v1/stream. nullptr: answer `refusal`. May be called on a loop (checks cookie and Origin from memory or defers to the first message).
+  [[nodiscard]] std::unique_ptr<StreamSession> open_stream(const Request& request, Response& refusal);
+  /// What sessions and handlers report changed rows to.
+  [[nodiscard]] domain::LiveFeed& live_feed() noexcept;
+  /// Roles, users or organizations changed: open streams are checked again at their next poll.
+  void permissions_changed() noexcept;
+  void device_gone(DeviceId device) noexcept;
+
+  struct RouteInfo { std::string method, path, permission; };
+  [[nodiscard]] static std::vector<RouteInfo> routes();  ///< For the test that compares them with openapi.yaml.
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace muster::api

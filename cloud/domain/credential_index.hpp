@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+
+#include "cloud/base/key_ring.hpp"
+#include "cloud/domain/entities.hpp"
+
+namespace muster::domain {
+
+/// Every live AuthToken, by digest, in memory: what a login is answered from. About 60 bytes a token at 1,000,000.
+/// Thread-safe: many readers, one writer (the views' follower). A miss proves nothing: ask the store.
+class CredentialIndex {
+ public:
+  struct Entry {
+    DeviceId device_id;
+    TokenKind kind = TokenKind::device;
+  };
+
+  CredentialIndex();
+  ~CredentialIndex();
+
+  /// Looks under every digest of `digests` (one a key). No allocation.
+  [[nodiscard]] std::optional<Entry> find(const TokenDigests& digests) const noexcept;
+  /// Inserts, updates or (revoked) erases. Also finds the entry when the token was sealed anew under another key meanwhile.
+  void apply(const TokenRecord& record);
+  /// Makes `other` (built aside) the present content.
+  void swap(CredentialIndex& other) noexcept;
+  void reserve(std::size_t count);
+
+  [[nodiscard]] std::size_t size() const noexcept;
+  [[nodiscard]] std::size_t memory_bytes() const noexcept;
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace muster::domain

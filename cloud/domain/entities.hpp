@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "cloud/base/clock.hpp"
+#include "cloud/base/ids.hpp"
+#include "cloud/base/key_ring.hpp"
+#include "cloud/domain/permission.hpp"
+
+/// The entities as rows: plain data. Rules about them are functions beside their life cycles.
+/// docs/protocol/cloud-model.md section 2.
+namespace muster::domain {
+
+/// Where the devices of an organization, or one device, live when not on this node. Empty host = here.
+struct Home {
+  std::string host;  ///< At most 63 characters: stock firmware cuts longer ones.
+  std::uint16_t port_plain = 80;
+  std::uint16_t port_tls = 443;
+  friend bool operator==(const Home&, const Home&) = default;
+};
+
+enum class OrganizationType : std::uint8_t { root = 0, business = 1, personal = 2, branch = 3, distributor = 4, contractor = 5, installer = 6, reseller = 7 };
+
+struct Organization {
+  OrganizationId id;
+  OrganizationId parent_id;  ///< None only for the root.
+  std::string name;          ///< 1..100, unique under its parent.
+  std::string description;   ///< At most 1000.
+  OrganizationType type = OrganizationType::business;
+  bool can_create_sub_organizations = true;
+  std::string time_zone = "UTC";
+  Home home;
+  UtcTime created_at, updated_at;
+};
+
+enum class UserStatus : std::uint8_t { pending = 0, active = 1, suspended = 2 };  ///< "Inactive" is derived from last_logged_at.
+
+struct User {
+  UserId id;
+  OrganizationId organization_id;
+  RoleId role_id;
+  std::string email;  ///< Lower case, unique server-wide, immutable.
+  std::string name;   ///< At most 60.
+  UserStatus status = UserStatus::active;
+  std::string locale = "en_US", time_zone = "UTC";
+  UtcTime created_at, updated_at, last_logged_at;
+};
+
+struct Role {
+  RoleId id;
+  std::string name;
+  bool is_builtin = false;
+  PermissionSet permissions;
+};
+
+enum class DataType : std::uint8_t { integer = 0, real = 1, string = 2, enumeration = 3, location = 4 };
+
+struct Datastream {
+  DatastreamId id;
+  std::string name;   ///< 1..60, unique in its template.
+  std::string alias;
+  std::uint8_t pin = 0;  ///< 0..255, unique in its template.
+  DataType type = DataType::string;
+  std::string units;
+  std::optional<double> min, max;
+  std::string default_value;  ///< Delivered on the first sync after activation; empty = none.
+  std::uint8_t decimals = 2;
+  bool sync_on_connect = false;
+  std::vector<std::string> enum_values;  ///< Only for enumeration.
+};
+
+enum class MetaFieldType : std::uint8_t { text = 0, number = 1, list = 2, switch_ = 3, email = 4, imei = 5, iccid = 6, device_eui = 7, join_eui = 8, coordinates = 9, firmware_update_control = 10, mac = 11, serial = 12, device_name = 13, device_owner = 14, location = 15, time_zone = 16, hotspot_name = 17 };
+
+struct MetaField {
+  MetaFieldId id;
+  std::string name;  ///< Exact, case sensitive, unique in its template.
+  MetaFieldType type = MetaFieldType::text;
+  std::string default_value, description;
+  bool in_provisioning = false, required = false, is_builtin = false;
+};
+
+enum class EventType : std::uint8_t { information = 0, warning = 1, critical = 2, content = 3 };
+
+struct EventDef {
+  EventDefId id;
+  std::string name, code, description;
+  EventType type = EventType::information;
+  bool is_system = false;
+};
+
+struct Template {
+  TemplateId id;
+  OrganizationId organization_id;
+  std::vector<std::string> tmpl_ids;  ///< "TMPL" + 9; the first one is shown. Unique server-wide.
+  std::string name;                   ///< 1..100, unique in its organization.
+  std::string board_type = "ESP32", connection_type = "WI_FI", manufacturer, description, hotspot_prefix, firmware_type;
+  std::uint32_t offline_ignore_period_s = 0;
+  bool allow_public_plain_text = false;  ///< Plain-text links from public addresses.
+  std::uint32_t version = 1;             ///< Optimistic: an edit names the version it saw.
+  std::vector<Datastream> datastreams;
+  std::vector<MetaField> meta_fields;
+  std::vector<EventDef> events;
+  UtcTime created_at, updated_at;
+};
+
+enum class ActivationWay : std::uint8_t { manual = 0, dynamic = 1, static_ = 2, import = 3 };
+
+struct HardwareInfo {
+  std::string version, firmware_type, library_version, board_type, build, template_id, agent;
+  std::uint16_t heartbeat_s = 0, buffer_in_bytes = 0;
+  friend bool operator==(const HardwareInfo&, const HardwareInfo&) = default;
+};
+
+struct Device {
+  DeviceId id;
+  OrganizationId organization_id;
+  TemplateId template_id;
+  UserId owner_id;  ///< None: no owner. If any, a member of organization_id.
+  std::string name; ///< 1..60.
+  ActivationWay activation_way = ActivationWay::manual;
+  UtcTime activated_at, created_at, updated_at;
+  UserId activated_by;
+  UtcTime first_connect_time, connect_time, disconnect_time, last_reported_at;  ///< Presence: written behind.
+  std::string last_ip;
+  bool plain_text_link = false;  ///< The last session was not encrypted.
+  HardwareInfo hardware;
+  Home home;  ///< Overrides the organization's.
+};
+
+/// docs/protocol/cloud-model.md section 3. Values are stored: never renumber.
+enum class TokenKind : std::uint8_t { device = 1, provision = 2, reprovision = 3, static_ = 4, grace = 5, revoked = 6 };
+
+/// One AuthToken as the registry knows it. A revoked one keeps only its digest.
+struct TokenRecord {
+  AuthTokenId id;
+  TokenKind kind = TokenKind::device;
+  DeviceId device_id;
+  TokenDigest digest;
+  UtcTime created_at, expires_at;
+};
+
+struct AuditEntry {
+  AuditId id;
+  UtcTime at;
+  UserId actor_user_id;       ///< None: the system or the operator on the data directory.
+  std::string client;         ///< "Web", "CLI", "HTTPS API", "System".
+  std::string ip;
+  OrganizationId organization_id;
+  std::string action;         ///< Stable: "device.create", "device.token.reveal", ...
+  std::string object_kind;    ///< "device", "user", ...
+  std::int64_t object_id = 0;
+  std::string detail;         ///< JSON object with before and after; never a secret.
+};
+
+enum class ChangeKind : std::uint8_t { token = 1, device = 2, template_ = 3, organization = 4, user = 5, role = 6, access_token = 7, settings = 8 };
+
+/// One row of the change feed; `id` is the entity's. Consumers read the entity's present state, not a delta.
+struct Change {
+  std::int64_t seq = 0;
+  ChangeKind kind = ChangeKind::device;
+  std::int64_t id = 0;
+};
+
+/// A last value. Several values of one pin (location, arrays) are NUL-separated as on the wire.
+struct PinValue {
+  std::uint8_t pin = 0;
+  std::string value;
+  UtcTime at;
+};
+
+}  // namespace muster::domain

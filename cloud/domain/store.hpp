@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "cloud/base/result.hpp"
+#include "cloud/domain/entities.hpp"
+#include "cloud/domain/error.hpp"
+
+/// What the domain needs from a store. Calls block: make them on an executor's lane, never on a network loop. Thread-safe.
+/// One operation is one transaction, including its audit entry (for those that take an Actor) and its change rows; when it
+/// has returned a value, that is on disk. Every operation may return any StoreError besides the errors named.
+/// Every backend passes cloud/store/store_contract.hpp.
+namespace muster::domain {
+
+/// Who does it, for the audit log.
+struct Actor {
+  UserId user_id;
+  OrganizationId organization_id;  ///< In which the entry is shown.
+  std::string client = "System";
+  std::string ip;
+  UtcTime at;
+};
+
+struct Page {
+  std::int64_t offset = 0;
+  std::int64_t limit = 50;  ///< 1..1000
+  std::string query;        ///< Substring of the name (email for users), case-insensitive; empty = all.
+  std::string sort_by;      ///< "id" (default), "name", "createdAt".
+  bool descending = false;
+};
+
+template <class T>
+struct PageOf {
+  std::vector<T> rows;
+  std::int64_t total = 0;
+};
+
+struct NewToken {
+  TokenDigest digest;                       ///< Under the newest key; what is stored.
+  std::span<const TokenDigest> all_digests; ///< Under every key: checked against everything ever issued. May be just {digest}.
+  std::string sealed;
+};
+
+struct DeviceFilter {
+  std::span<const OrganizationId> organizations;  ///< Which to look in; never empty.
+  UserId owner;                                   ///< Only this owner's when set.
+  TemplateId template_id;                         ///< Only this template's when set.
+};
+
+struct StoredAccessToken {
+  UserId user_id;
+  UtcTime created_at, expires_at;
+};
+
+struct FoundToken {
+  TokenRecord record;  ///< kind revoked: a tombstone.
+};
+
+/// Compact row for building the in-memory views; 1,000,000 of them stream through a callback.
+struct DeviceRow { DeviceId id; OrganizationId organization_id; TemplateId template_id; UserId owner_id; };
+
+/// Presence of one device, written behind; only fields that are set are changed.
+struct PresenceUpdate {
+  DeviceId device_id;
+  std::optional<UtcTime> connected_at, disconnected_at, reported_at;  ///< connected_at also sets first_connect_time when it was 0.
+  std::optional<std::string> ip;
+  std::optional<bool> plain_text_link;
+  std::optional<HardwareInfo> hardware;
+};
+
+struct ValueUpdate { DeviceId device_id; PinValue value; };
+
+/// Sealed secrets of one live token, for key rotation.
+struct TokenToRotate { AuthTokenId id; std::string sealed; };
+struct RotatedToken { AuthTokenId id; TokenDigest digest; std::string sealed; };
+
+enum class UnknownTokens : std::uint8_t { refuse = 0, hold = 1 };  ///< hold: the store was restored from a backup and may not know the newest tokens.
+
+class Store {
+ public:
+  virtual ~Store() = default;
+
+  // --- state -----------------------------------------------------------------------------------------------------------
+  /// Success: reads work now. Else why not (StoreError). Cheap; may try to open again.
+  virtual Result<void> check() = 0;
+  virtual Result<UnknownTokens> unknown_tokens() = 0;
+  virtual Result<void> set_unknown_tokens(UnknownTokens mode, const Actor& actor) = 0;
+
+  // --- change feed -----------------------------------------------------------------------------------------------------
+  virtual Result<std::int64_t> newest_change() = 0;
+  struct Changes { std::vector<Change> rows; bool too_far_behind = false; };  ///< too_far_behind: trimmed past `after`; rebuild.
+  virtual Result<Changes> changes_after(std::int64_t after, std::size_t limit) = 0;
+  virtual Result<void> trim_changes(std::int64_t up_to) = 0;
+
+  // --- streams that build the views: one consistent snapshot each ----------------------------------------------------------
+  virtual Result<void> for_each_live_token(const std::function<void(const TokenRecord&)>& each) = 0;
+  virtual Result<void> for_each_device(const std::function<void(const DeviceRow&)>& each) = 0;
+  virtual Result<void> for_each_seen_ip(const std::function<void(std::string_view ip)>& each) = 0;  ///< Distinct addresses of past logins.
+  /// Devices with a home of their own (few).
+  virtual Result<void> for_each_device_home(const std::function<void(DeviceId, const Home&)>& each) = 0;
+
+  // --- setup and administrator recovery -----------------------------------------------------------------------------------
+  virtual Result<bool> has_administrator() = 0;
+  struct FirstAdministrator { OrganizationId organization_id; UserId user_id; };
+  /// Makes the root organization and its first Admin. Errors: already_set_up.
+  virtual Result<FirstAdministrator> set_up(std::string_view organization_name, std::string_view email, std::string_view verifier, const Actor& actor) = 0;
+  /// Gives the Admin of the root with this email a new verifier and active status (makes the user when there is none). Ends its access tokens.
+  virtual Result<UserId> recover_administrator(std::string_view email, std::string_view verifier, const Actor& actor) = 0;
+
+  // --- organizations -------------------------------------------------------------------------------------------------------
+  /// Errors: not_found (parent), name_taken, tree_too_deep, limit_reached.
+  virtual Result<Organization> create_organization(const Organization& organization, const Actor& actor) = 0;
+  /// Name, description, time zone, home. Errors: not_found, name_taken.
+  virtual Result<Organization> update_organization(const Organization& organization, const Actor& actor) = 0;
+  /// Errors: not_found, in_use, protected_entity.
+  virtual Result<void> delete_organization(OrganizationId id, const Actor& actor) = 0;
+  virtual Result<std::vector<Organization>> organizations() = 0;  ///< All of them: there are few, and the views hold them.
+  virtual Result<std::optional<Organization>> find_organization(OrganizationId id) = 0;
+
+  // --- users, roles, access tokens ------------------------------------------------------------------------------------------
+  /// Errors: email_taken, not_found (organization).
+  virtual Result<User> create_user(const User& user, std::string_view verifier, const Actor& actor) = 0;
+  /// Name, role, status, locale, time zone. Suspending ends the user's access tokens. Errors: not_found, last_admin.
+  virtual Result<User> update_user(const User& user, const Actor& actor) = 0;
+  /// Ends the user's access tokens but `keep`. Errors: not_found.
+  virtual Result<void> set_password(UserId id, std::string_view verifier, const std::optional<TokenDigest>& keep, const Actor& actor) = 0;
+  /// Errors: not_found, last_admin, in_use (owns devices).
+  virtual Result<void> delete_user(UserId id, const Actor& actor) = 0;
+  virtual Result<std::vector<User>> all_users() = 0;  ///< For the views.
+  virtual Result<PageOf<User>> users(OrganizationId organization, const Page& page) = 0;
+  virtual Result<std::optional<User>> find_user(UserId id) = 0;
+  struct Credentials { User user; std::string verifier; };
+  virtual Result<std::optional<Credentials>> find_credentials(std::string_view email) = 0;
+  virtual Result<std::vector<Role>> roles() = 0;
+
+  /// `remember_login` also sets last_logged_at. Audited as "session.create". Errors: not_found, not_active.
+  virtual Result<void> create_access_token(UserId user, const TokenDigest& digest, UtcTime expires_at, const Actor& actor) = 0;
+  virtual Result<std::optional<StoredAccessToken>> find_access_token(std::span<const TokenDigest> digests) = 0;  ///< Expired ones are not found.
+  virtual Result<void> extend_access_token(std::span<const TokenDigest> digests, UtcTime expires_at) = 0;
+  virtual Result<void> delete_access_token(std::span<const TokenDigest> digests, const Actor& actor) = 0;
+  /// An audit entry with no change of its own (a refused sign-in, an export).
+  virtual Result<void> append_audit(const AuditEntry& entry) = 0;
+  struct AuditFilter { std::span<const OrganizationId> organizations; std::string action; UtcTime from, to; };  ///< to.ms 0 = no end; action empty = all, "device." = prefix.
+  virtual Result<PageOf<AuditEntry>> audit(const AuditFilter& filter, const Page& page) = 0;  ///< Newest first.
+
+  // --- templates -----------------------------------------------------------------------------------------------------------
+  /// `tmpl_ids` given by the caller. Built-in metadata fields and system events are added here. Errors: name_taken, not_found.
+  virtual Result<Template> create_template(const Template& value, const Actor& actor) = 0;
+  /// Replaces everything but id, organization and tmpl_ids; datastreams, fields and events without id get one, missing ones are deleted
+  /// (built-in ones stay). Errors: not_found, name_taken, version_conflict, pin_taken.
+  virtual Result<Template> update_template(const Template& value, std::uint32_t seen_version, const Actor& actor) = 0;
+  /// Errors: not_found, in_use (has devices, unless `with_devices`: then they and their tokens go too).
+  virtual Result<void> delete_template(TemplateId id, bool with_devices, const Actor& actor) = 0;
+  virtual Result<std::optional<Template>> find_template(TemplateId id) = 0;
+  virtual Result<std::vector<Template>> templates() = 0;  ///< All: for the views.
+
+  // --- devices and their tokens ---------------------------------------------------------------------------------------------
+  /// One transaction: row, token (kind device), audit, changes. Errors: not_found, template_not_in_organization, owner_not_in_organization, token_taken, not_active.
+  virtual Result<Device> create_device(const Device& device, const NewToken& token, const Actor& actor) = 0;
+  virtual Result<std::optional<Device>> find_device(DeviceId id) = 0;
+  virtual Result<PageOf<Device>> devices(const DeviceFilter& filter, const Page& page) = 0;
+  virtual Result<Device> rename_device(DeviceId id, std::string_view name, const Actor& actor) = 0;
+  virtual Result<void> set_device_home(DeviceId id, const Home& home, const Actor& actor) = 0;
+  /// Row, values and metadata go; its tokens become tombstones. Errors: not_found.
+  virtual Result<void> delete_device(DeviceId id, const Actor& actor) = 0;
+  /// The sealed copy of the live token, audited as "device.token.reveal" in the same transaction. Errors: not_found.
+  virtual Result<std::string> reveal_token(DeviceId id, const Actor& actor) = 0;
+  /// The present token becomes a tombstone, `token` takes its place. Errors: not_found, token_taken.
+  virtual Result<void> replace_token(DeviceId id, const NewToken& token, const Actor& actor) = 0;
+  /// nullopt: positively never issued. Looks for any of the digests (one per key).
+  virtual Result<std::optional<FoundToken>> find_token(std::span<const TokenDigest> digests) = 0;
+  virtual Result<std::vector<TokenRecord>> tokens_of_device(DeviceId id) = 0;  ///< Live ones, for the views.
+  virtual Result<std::optional<TokenRecord>> find_token_by_id(AuthTokenId id) = 0;
+
+  /// Metadata values of one device by field name.
+  virtual Result<std::optional<std::string>> device_metadata(DeviceId id, std::string_view field) = 0;
+  virtual Result<void> set_device_metadata(DeviceId id, std::string_view field, std::string_view value, const Actor& actor) = 0;
+  struct MetadataValue { std::string field, value; };
+  virtual Result<std::vector<MetadataValue>> all_device_metadata(DeviceId id) = 0;
+
+  // --- written behind: no audit, no change rows ------------------------------------------------------------------------------
+  virtual Result<void> write_presence(std::span<const PresenceUpdate> batch) = 0;  ///< Unknown devices are skipped.
+  virtual Result<void> write_values(std::span<const ValueUpdate> batch) = 0;       ///< Unknown devices are skipped.
+  virtual Result<std::vector<PinValue>> values_of(DeviceId id) = 0;
+
+  // --- key rotation: resumable batches ---------------------------------------------------------------------------------------
+  /// Live tokens whose digest is not under `newest_key`, at most `limit`.
+  virtual Result<std::vector<TokenToRotate>> tokens_to_rotate(std::uint16_t newest_key, std::size_t limit) = 0;
+  virtual Result<void> rotate_tokens(std::span<const RotatedToken> batch) = 0;  ///< Those deleted meanwhile are skipped. The old digest is kept as an alias only if it is still needed for look-up.
+  virtual Result<std::vector<std::uint16_t>> key_ids_in_use() = 0;               ///< By live tokens, tombstones or access tokens.
+};
+
+}  // namespace muster::domain

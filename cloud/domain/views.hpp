@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <mutex>
+
+#include "cloud/base/result.hpp"
+#include "cloud/domain/credential_index.hpp"
+#include "cloud/domain/directory.hpp"
+#include "cloud/domain/store.hpp"
+
+namespace muster::domain {
+
+/// The in-memory views, built from the store at start and kept by its change feed.
+///
+/// Lifetime: `main` builds one; everything else borrows. `rebuild` and `catch_up` block (store) and may be called from any
+/// thread; they serialise themselves. Until the first rebuild has worked, `ready()` is false and a login miss or hit proves nothing:
+/// logins are held.
+class Views {
+ public:
+  explicit Views(Store& store);
+  ~Views();
+
+  CredentialIndex credentials;
+  Directory directory;
+
+  [[nodiscard]] bool ready() const noexcept { return ready_.load(std::memory_order_acquire); }
+  /// Rows in `unknown_tokens = hold` mode: a miss is never answered "invalid".
+  [[nodiscard]] bool hold_unknown_tokens() const noexcept { return hold_unknown_.load(std::memory_order_acquire); }
+
+  /// Reads everything anew and swaps it in. Remembers the change it stands for.
+  Result<void> rebuild();
+  /// Applies the changes since then; rebuilds when too far behind. Call after every write of this node (the caller's next read must see it)
+  /// and whenever the bus says "look now".
+  Result<void> catch_up();
+  [[nodiscard]] std::int64_t applied_change() const noexcept { return applied_.load(std::memory_order_acquire); }
+
+  /// Told of tokens that stopped being live and of devices that moved or went, so that sessions can be closed. Called inside catch_up.
+  struct Listener {
+    virtual ~Listener() = default;
+    virtual void token_gone(DeviceId device) = 0;      ///< Close the device's session: its next login hears the truth.
+    virtual void device_gone(DeviceId device) = 0;
+    virtual void permissions_changed() = 0;            ///< Roles, users, organizations: re-check open streams.
+  };
+  void set_listener(Listener* listener) noexcept { listener_ = listener; }
+  /// Distinct addresses of past logins, read by rebuild, handed to the breaker.
+  void set_seen_ip_sink(std::function<void(std::string_view)> sink) { seen_ip_ = std::move(sink); }
+
+ private:
+  Store& store_;
+  std::mutex mutex_;
+  std::atomic<bool> ready_{false};
+  std::atomic<bool> hold_unknown_{false};
+  std::atomic<std::int64_t> applied_{0};
+  Listener* listener_ = nullptr;
+  std::function<void(std::string_view)> seen_ip_;
+};
+
+}  // namespace muster::domain

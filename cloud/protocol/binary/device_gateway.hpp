@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "cloud/base/executor.hpp"
+#include "cloud/base/key_ring.hpp"
+#include "cloud/base/metrics.hpp"
+#include "cloud/domain/live_feed.hpp"
+#include "cloud/domain/session_registry.hpp"
+#include "cloud/domain/value_cache.hpp"
+#include "cloud/domain/views.hpp"
+#include "cloud/domain/write_behind.hpp"
+#include "cloud/protocol/session.hpp"
+#include "wire/frame.hpp"
+
+namespace muster::protocol {
+
+/// Every number can be changed by configuration ([gateway] of muster.toml); tests reach each of them.
+struct GatewayLimits {
+  std::chrono::milliseconds login_deadline{10'000};      ///< From accept to a complete login frame.
+  std::chrono::milliseconds login_hold{4'000};           ///< How long a login waits for the registry before it is closed unanswered; clients wait 5-6 s.
+  std::chrono::milliseconds heartbeat_default{45'000};   ///< Until the info frame came.
+  double heartbeat_factor = 1.5;
+  std::uint16_t buffer_in_default_bytes = 250;
+  std::size_t body_size_max_bytes = 8'192;               ///< Of a device's frame after login; before it, 256.
+  double flood_rate_per_s = 50, flood_burst = 100;       ///< Past it: status 1 once a minute, frames dropped ...
+  std::chrono::seconds flood_close_after{10};            ///< ... and closed when it goes on that long.
+  std::size_t login_misses_queued_max = 1'000;           ///< Look-ups of unknown tokens that may wait for the store, ...
+  std::size_t login_misses_per_address_per_s = 20;       ///< ... and of one address in a second; past it they are held.
+  std::size_t breaker_addresses_per_minute = 20;         ///< Distinct addresses that had logged in before and would hear "invalid".
+  std::size_t known_addresses_max = 1'000'000;
+  std::uint32_t conflict_swaps_per_minute = 6;           ///< Newest-login swaps that raise token_conflict.
+  bool allow_plain_from_public = false;                  ///< Plain-text links from public addresses, whatever the template says.
+  std::vector<std::string> own_hosts;                    ///< Names of this node: never redirected to.
+  std::vector<std::string> redirect_back_hosts;          ///< Hosts known to redirect back: never redirected to.
+};
+
+/// What one device connection needs between its events: lives in the loop's slab, owns no buffer and no timer.
+class DeviceSession {
+ public:
+  enum class State : std::uint8_t { await_login, resolving, active, closed };
+  [[nodiscard]] State state() const noexcept { return state_; }
+  [[nodiscard]] DeviceId device() const noexcept { return device_id_; }
+
+ private:
+  friend class DeviceGateway;
+  std::shared_ptr<const domain::PublishedTemplate> template_;
+  std::uint64_t template_generation_ = 0;
+  Instant opened_at_{}, last_received_{}, flood_since_{};
+  Instant flood_told_{};
+  float flood_tokens_ = 0;
+  DeviceId device_id_;
+  std::uint16_t heartbeat_s_ = 0, buffer_in_bytes_ = 0, login_id_ = 0, next_id_ = 1;
+  State state_ = State::await_login;
+  Transport transport_ = Transport::tcp;
+  bool logged_in_with_legacy_command_ = false, has_info_ = false;
+};
+
+/// The cloud's side of the binary device protocol: one for the process, shared by all loops (its parts are thread-safe; a
+/// DeviceSession is touched by its own loop only). docs/protocol/device-protocol.md.
+class DeviceGateway {
+ public:
+  struct Dependencies {
+    domain::Store& store;
+    domain::Views& views;
+    domain::SessionRegistry& sessions;
+    domain::ValueCache& values;
+    domain::PresenceQueue& presence;
+    domain::LiveFeed& live;
+    const KeyRing& keys;
+    Executor& executor;
+    SessionRouter& router;
+    const Clock& clock;
+    Metrics& metrics;
+  };
+  DeviceGateway(Dependencies dependencies, GatewayLimits limits);
+  ~DeviceGateway();
+
+  /// A connection whose first bytes are a login frame. `self` stays valid until on_closed.
+  [[nodiscard]] Step on_open(DeviceSession& session, const Peer& peer, Instant now);
+  /// Complete frames of `input` are handled and answered into `out`; an incomplete tail is left (consumed_bytes).
+  [[nodiscard]] Step on_bytes(DeviceSession& session, const domain::SessionAddress& self, const Peer& peer, wire::ByteView input, Output& out, Instant now);
+  [[nodiscard]] Step on_event(DeviceSession& session, const domain::SessionAddress& self, const Peer& peer, SessionEvent&& event, Output& out, Instant now);
+  [[nodiscard]] Step on_deadline(DeviceSession& session, const domain::SessionAddress& self, const Peer& peer, Output& out, Instant now);
+  /// The connection is gone, whoever ended it. Unbinds the device.
+  void on_closed(DeviceSession& session, const domain::SessionAddress& self, Instant now);
+
+  // --- for HTTP handlers and the views' listener; any thread ------------------------------------------------------------------
+  /// Pushes to the device's live session; false when it is offline.
+  bool push_value(DeviceId device, std::uint8_t pin, std::string_view value);
+  bool push_internal(DeviceId device, std::string_view words);
+  bool close_device(DeviceId device, CloseReason reason);
+  /// Addresses of past logins, for the breaker.
+  void remember_address(const IpAddress& address);
+
+  /// Changes limits on reload (SIGHUP); sessions take them from their next event on.
+  void set_limits(GatewayLimits limits);
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace muster::protocol

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "cloud/base/clock.hpp"
+#include "cloud/base/ip_address.hpp"
+#include "cloud/domain/entities.hpp"
+#include "cloud/domain/session_registry.hpp"
+#include "wire/bytes.hpp"
+
+/// What every protocol's sessions have in common: bytes, events and time go in; frames and a Step come out. No sockets here:
+/// cloud/net performs the steps on real connections, tests/sim on simulated ones.
+namespace muster::protocol {
+
+enum class Transport : std::uint8_t { tcp = 0, tls = 1, websocket = 2, websocket_tls = 3 };
+[[nodiscard]] constexpr bool is_encrypted(Transport transport) noexcept {
+  return transport == Transport::tls || transport == Transport::websocket_tls;
+}
+
+/// Why a connection ends; counted and logged, never sent.
+enum class CloseReason : std::uint8_t {
+  none = 0,        ///< It does not end.
+  login_timeout, malformed, not_logged_in, invalid_token, held, redirected, plain_refused, replaced, token_gone,
+  heartbeat_lost, flood, slow_reader, shutdown, template_refused, server_error,
+};
+
+struct Peer {
+  IpAddress address;
+  Transport transport = Transport::tcp;
+};
+
+/// What the performer of a session does next.
+struct Step {
+  std::size_t consumed_bytes = 0;         ///< Of the bytes given; the rest is given again with more.
+  CloseReason close = CloseReason::none;  ///< Send the output first, then close.
+  bool paused = false;                    ///< Do not read (and give no bytes) until an event was handled with paused = false.
+  Instant deadline = Instant::max();      ///< Call on_deadline at or after this moment. Calling early is harmless: it answers the true one.
+};
+
+// --- events that come from other threads -------------------------------------------------------------------------------------
+struct TokenResolved {
+  enum class Outcome : std::uint8_t { live, invalid, hold };
+  Outcome outcome = Outcome::hold;  ///< hold: nobody knows now; never answered with a status.
+  DeviceId device_id;
+  domain::TokenKind kind = domain::TokenKind::device;
+};
+struct PushValue { std::uint8_t pin = 0; std::string value; };        ///< HARDWARE vw; several values NUL-separated.
+struct PushInternal { std::string words; };                           ///< INTERNAL; fields NUL-separated.
+struct ValuesLoaded { std::uint16_t request_id = 0; std::vector<std::uint8_t> pins; bool all = false; };  ///< The cache can answer this sync now.
+struct MetadataLoaded { std::uint16_t request_id = 0; std::string name, value; };
+struct CloseSession { CloseReason reason = CloseReason::shutdown; };
+using SessionEvent = std::variant<TokenResolved, PushValue, PushInternal, ValuesLoaded, MetadataLoaded, CloseSession>;
+
+/// Carries events to the loop that owns the session. Thread-safe.
+class SessionRouter {
+ public:
+  virtual ~SessionRouter() = default;
+  /// False: the address is no longer anybody's, or its queue is full.
+  virtual bool post(const domain::SessionAddress& address, SessionEvent event) = 0;
+};
+
+/// Room for frames, lent by the performer for one call; whole frames only are appended. Bounded by the performer at send time.
+class Output {
+ public:
+  explicit Output(std::vector<std::uint8_t>& bytes) noexcept : bytes_{bytes} {}
+  void append(wire::ByteView frame) { bytes_.insert(bytes_.end(), frame.begin(), frame.end()); }
+  [[nodiscard]] std::vector<std::uint8_t>& bytes() noexcept { return bytes_; }
+
+ private:
+  std::vector<std::uint8_t>& bytes_;
+};
+
+}  // namespace muster::protocol
