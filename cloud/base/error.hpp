@@ -20,6 +20,9 @@ enum class BaseError {
   queue_full = 9,
   recipient_malformed = 10,  ///< Not an age public key (age1...).
   file_exists = 11,
+  identity_malformed = 12,  ///< Not an age secret key (AGE-SECRET-KEY-1...).
+  identity_mismatch = 13,   ///< Encrypted to another key, or to a passphrase instead of a key (or the other way round).
+  over_limit = 14,          ///< A file, header or work factor beyond the limit that the caller set.
 };
 
 [[nodiscard]] const boost::system::error_category& base_category() noexcept;

@@ -36,12 +36,13 @@ class TokenDigests {
 
 /// Keys of the data directory (`keys/`, 0700), kept outside the database: each has an id, a MAC key and a seal key (XChaCha20-Poly1305).
 /// The newest one seals and digests; older ones stay for look-up as long as live tokens or tombstones carry their id.
-/// Immutable after loading but for `add_key`; const members are safe from any thread.
+/// Const members are safe from any thread, also while a key is added or removed, and never wait for it.
 class KeyRing {
  public:
   static constexpr std::size_t keys_max = 8;
 
-  /// Loads `directory`, or makes it with one key when it does not exist. Errors: BaseError::{key_unreadable, key_damaged}, file errors.
+  /// Loads `directory`, or makes it with one key when it does not exist (whole or not at all). One that exists but holds no
+  /// key has lost them: key_damaged. Errors: BaseError::{key_unreadable, key_damaged, key_ring_full}, file errors.
   [[nodiscard]] static Result<std::unique_ptr<KeyRing>> open(const std::filesystem::path& directory, Random& random);
   /// A ring in memory only (tests, simulation).
   [[nodiscard]] static std::unique_ptr<KeyRing> in_memory(Random& random);
@@ -63,7 +64,8 @@ class KeyRing {
   /// Errors: BaseError::{seal_damaged, key_unknown}.
   [[nodiscard]] Result<std::string> open_sealed(std::string_view context, std::string_view sealed) const;
 
-  /// All keys as bytes, and back: for `muster backup` (which seals them to the operator) and `muster restore`.
+  /// All keys as bytes, and back: for `muster backup` (which seals them to the operator) and `muster restore`. The import
+  /// makes `directory`, whole or not at all. Errors: BaseError::{key_damaged, key_ring_full}, file_exists when it holds files.
   [[nodiscard]] std::string export_keys() const;
   [[nodiscard]] static Result<void> import_keys(const std::filesystem::path& directory, std::string_view bytes);
 

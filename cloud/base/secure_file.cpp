@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cloud/base/secure_file.hpp"
+
+#include <fcntl.h>
+#include <sodium.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <utility>
+
+#include "cloud/base/error.hpp"
+#include "cloud/base/sodium.hpp"
+
+namespace muster {
+namespace {
+
+Error last_error() noexcept { return {errno, boost::system::generic_category()}; }
+
+class Descriptor {
+ public:
+  explicit Descriptor(int fd) noexcept : fd_{fd} {}
+  ~Descriptor() {
+    if (fd_ >= 0) ::close(fd_);
+  }
+  Descriptor(const Descriptor&) = delete;
+  Descriptor& operator=(const Descriptor&) = delete;
+  [[nodiscard]] int get() const noexcept { return fd_; }
+  [[nodiscard]] int release() noexcept { return std::exchange(fd_, -1); }
+
+ private:
+  int fd_;
+};
+
+std::filesystem::path folder_of(const std::filesystem::path& path) {
+  return path.has_parent_path() ? path.parent_path() : std::filesystem::path{"."};
+}
+
+Result<void> write_all(int fd, std::string_view bytes) {
+  while (!bytes.empty()) {
+    const ssize_t written = ::write(fd, bytes.data(), bytes.size());
+    if (written < 0) {
+      if (errno == EINTR) continue;
+      return last_error();
+    }
+    bytes.remove_prefix(static_cast<std::size_t>(written));
+  }
+  return {};
+}
+
+Result<void> write_new_file(const std::string& name, std::string_view bytes, mode_t mode) {
+  Descriptor file{::open(name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode & 0700)};
+  if (file.get() < 0) return last_error();
+  if (::fchmod(file.get(), mode) != 0) return last_error();
+  MUSTER_TRY_VOID(write_all(file.get(), bytes));
+  if (::fsync(file.get()) != 0) return last_error();
+  if (::close(file.release()) != 0) return last_error();
+  return {};
+}
+
+}  // namespace
+
+Result<void> sync_directory(const std::filesystem::path& directory) {
+  const Descriptor folder{::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
+  if (folder.get() < 0) return last_error();
+  if (::fsync(folder.get()) != 0) return last_error();
+  return {};
+}
+
+Result<void> write_file_atomically(const std::filesystem::path& path, std::string_view bytes, mode_t mode) {
+  const std::filesystem::path folder = folder_of(path);
+  require_sodium();
+  std::array<unsigned char, 6> suffix{};
+  randombytes_buf(suffix.data(), suffix.size());
+  std::array<char, 13> suffix_text{};
+  sodium_bin2hex(suffix_text.data(), suffix_text.size(), suffix.data(), suffix.size());
+  const std::string temporary = (folder / ("." + path.filename().string() + "." + suffix_text.data() + ".tmp")).string();
+
+  if (const auto written = write_new_file(temporary, bytes, mode); !written) {
+    const Error error = written.error();
+    if (error != boost::system::errc::file_exists) ::unlink(temporary.c_str());
+    return error;
+  }
+  if (::rename(temporary.c_str(), path.c_str()) != 0) {
+    const Error error = last_error();
+    ::unlink(temporary.c_str());
+    return error;
+  }
+  return sync_directory(folder);
+}
+
+Result<std::string> read_file(const std::filesystem::path& path, std::size_t limit_bytes, FileAccess access) {
+  // O_NONBLOCK: a pipe in the place of a file must not hold us up. It changes nothing for a regular file.
+  const Descriptor file{::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC)};
+  if (file.get() < 0) return last_error();
+  struct stat facts {};
+  if (::fstat(file.get(), &facts) != 0) return last_error();
+  if (S_ISDIR(facts.st_mode)) return Error{EISDIR, boost::system::generic_category()};
+  if (!S_ISREG(facts.st_mode)) return Error{EINVAL, boost::system::generic_category()};
+  if (access == FileAccess::owner_only) {
+    const bool others = (facts.st_mode & 077) != 0;
+    const bool foreign = facts.st_uid != ::geteuid() && facts.st_uid != 0;
+    if (others || foreign) return BaseError::key_unreadable;
+  }
+  std::string bytes;
+  // A byte more than the limit is asked for, so that a file that grows meanwhile is noticed.
+  bytes.reserve(std::min(static_cast<std::size_t>(facts.st_size), limit_bytes) + 1);
+  std::array<char, 16384> chunk{};
+  for (;;) {
+    const ssize_t count = ::read(file.get(), chunk.data(), chunk.size());
+    if (count < 0) {
+      if (errno == EINTR) continue;
+      return last_error();
+    }
+    if (count == 0) break;
+    if (static_cast<std::size_t>(count) > limit_bytes - bytes.size()) return BaseError::over_limit;
+    bytes.append(chunk.data(), static_cast<std::size_t>(count));
+  }
+  if (access == FileAccess::owner_only) sodium_memzero(chunk.data(), chunk.size());
+  return bytes;
+}
+
+}  // namespace muster
