@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cloud/main/config.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <fstream>
+#include <functional>
+#include <sstream>
+#include <toml++/toml.h>
+
+namespace muster::main {
+namespace {
+
+using std::chrono::milliseconds;
+
+/// One key of the file: where its value goes, what it may be. The table below is the whole schema.
+struct Key {
+  std::string_view path;     // section.key
+  std::string_view meaning;  // with its unit
+  std::int64_t min = 0, max = 0;  // numbers only
+  std::variant<std::size_t*, unsigned*, std::uint32_t*, std::uint16_t*, milliseconds*, std::chrono::seconds*, double*, bool*, std::string*, std::vector<std::string>*> target;
+};
+
+std::vector<Key> schema(Config& c) {
+  constexpr std::int64_t million = 1'000'000;
+  return {
+      {"log.level", "debug, info, warning or error", 0, 0, &c.log_level},
+      {"network.loops", "network threads; 0: one per core", 0, 256, &c.network.loops},
+      {"network.connections_max", "open connections; 0: what the descriptor limit allows", 0, 100 * million, &c.network.connections_max},
+      {"network.connections_per_address_max", "open connections of one address (IPv6: of one /64)", 1, 100 * million, &c.network.connections_per_address_max},
+      {"network.tls_handshakes_max", "TLS handshakes under way at the same time", 1, million, &c.network.tls_handshakes_max},
+      {"network.first_bytes_deadline_ms", "until the first bytes, a TLS handshake or HTTP headers are complete", 100, 600'000, &c.network.first_bytes_deadline},
+      {"network.shutdown_spread_ms", "sessions are closed spread over this time on SIGTERM", 0, 9'000, &c.network.shutdown_spread},
+      {"tls.certificate_file", "PEM chain of your own certificate; empty: one from the private CA", 0, 0, &c.tls.certificate_file},
+      {"tls.key_file", "PEM key of that certificate", 0, 0, &c.tls.key_file},
+      {"tls.extra_names", "more host names or addresses for the private CA's certificate", 0, 0, &c.tls.extra_names},
+      {"gateway.login_deadline_ms", "from accept to a complete login", 100, 600'000, &c.gateway.login_deadline},
+      {"gateway.login_hold_ms", "how long a login waits for the registry; clients give up after 5-6 s", 100, 60'000, &c.gateway.login_hold},
+      {"gateway.heartbeat_default_ms", "heartbeat of a device that has not said one", 1'000, 86'400'000, &c.gateway.heartbeat_default},
+      {"gateway.heartbeat_factor", "silence of this many heartbeats ends a session", 1, 10, &c.gateway.heartbeat_factor},
+      {"gateway.body_size_max_bytes", "largest frame body accepted from a device", 256, 65'535, &c.gateway.body_size_max_bytes},
+      {"gateway.flood_rate_per_s", "frames a second and device; past it they are dropped", 1, 10 * million, &c.gateway.flood_rate_per_s},
+      {"gateway.flood_burst", "frames that may come at once", 1, 10 * million, &c.gateway.flood_burst},
+      {"gateway.flood_close_after_s", "a flood that lasts this long ends the session", 1, 86'400, &c.gateway.flood_close_after},
+      {"gateway.login_misses_queued_max", "unknown tokens that may wait for the store", 1, million, &c.gateway.login_misses_queued_max},
+      {"gateway.login_misses_per_address_per_s", "unknown tokens of one address that the store is asked about in a second", 1, million, &c.gateway.login_misses_per_address_per_s},
+      {"gateway.breaker_addresses_per_minute", "known addresses that may hear \"invalid token\" in a minute before the breaker holds it back", 1, million, &c.gateway.breaker_addresses_per_minute},
+      {"gateway.conflict_swaps_per_minute", "logins of one token that replace each other in a minute and raise token_conflict", 1, 10'000, &c.gateway.conflict_swaps_per_minute},
+      {"gateway.allow_plain_from_public", "allow unencrypted device links from public addresses for every template", 0, 0, &c.gateway.allow_plain_from_public},
+      {"gateway.own_hosts", "names of this node: devices are never redirected to them", 0, 0, &c.gateway.own_hosts},
+      {"gateway.redirect_back_hosts", "hosts known to redirect back here: devices are never redirected to them", 0, 0, &c.gateway.redirect_back_hosts},
+      {"api.body_size_max_bytes", "largest HTTP body", 1'024, 512 * million, &c.api.body_size_max_bytes},
+      {"api.sign_in_failures_per_address", "wrong sign-ins of one address or account before it is blocked", 1, million, &c.api.sign_in_failures_per_address},
+      {"api.sign_in_block_s", "how long that block lasts", 1, 86'400, &c.api.sign_in_block},
+      {"api.requests_per_minute_per_organization", "platform API requests of one organization in a minute", 1, 1'000 * million, &c.api.requests_per_minute_per_organization},
+      {"api.stream_clients_max", "open live streams", 1, million, &c.api.stream_clients_max},
+      {"api.stream_rows_max", "rows that one live stream may subscribe to", 1, million, &c.api.stream_rows_max},
+      {"values.memory_mib", "memory for last values", 1, 1'000'000, &c.values_memory_mib},
+  };
+}
+
+std::size_t distance(std::string_view a, std::string_view b) {
+  std::vector<std::size_t> row(b.size() + 1);
+  for (std::size_t j = 0; j <= b.size(); ++j) row[j] = j;
+  for (std::size_t i = 1; i <= a.size(); ++i) {
+    std::size_t diagonal = row[0];
+    row[0] = i;
+    for (std::size_t j = 1; j <= b.size(); ++j) {
+      const std::size_t up = row[j];
+      row[j] = std::min({row[j] + 1, row[j - 1] + 1, diagonal + (a[i - 1] == b[j - 1] ? 0 : 1)});
+      diagonal = up;
+    }
+  }
+  return row[b.size()];
+}
+
+std::string hint(std::string_view path, const std::vector<Key>& keys) {
+  const auto nearest = std::min_element(keys.begin(), keys.end(), [&](const Key& a, const Key& b) { return distance(a.path, path) < distance(b.path, path); });
+  return distance(nearest->path, path) <= 5 ? fmt::format("; did you mean {}?", nearest->path) : std::string{"; `muster serve --print-config` lists all keys"};
+}
+
+/// Puts `node` where `key` says, or answers what is wrong with it.
+std::string assign(const Key& key, const toml::node& node) {
+  const auto number = [&](auto& out, double scale = 1) -> std::string {
+    const auto whole = node.value_exact<std::int64_t>();
+    if (!whole) return "must be a whole number";
+    if (*whole < key.min || *whole > key.max) return fmt::format("must be {}..{}", key.min, key.max);
+    out = static_cast<std::remove_reference_t<decltype(out)>>(static_cast<double>(*whole) * scale);
+    return {};
+  };
+  return std::visit(
+      [&]<class T>(T* out) -> std::string {
+        if constexpr (std::is_same_v<T, std::string>) {
+          const auto text = node.value_exact<std::string>();
+          if (!text) return "must be a text in quotes";
+          *out = *text;
+        } else if constexpr (std::is_same_v<T, bool>) {
+          const auto flag = node.value_exact<bool>();
+          if (!flag) return "must be true or false";
+          *out = *flag;
+        } else if constexpr (std::is_same_v<T, double>) {
+          const auto value = node.value<double>();
+          if (!value) return "must be a number";
+          if (*value < static_cast<double>(key.min) || *value > static_cast<double>(key.max)) return fmt::format("must be {}..{}", key.min, key.max);
+          *out = *value;
+        } else if constexpr (std::is_same_v<T, std::vector<std::string>>) {
+          const auto* list = node.as_array();
+          if (!list) return "must be a list of texts";
+          out->clear();
+          for (const auto& item : *list) {
+            const auto text = item.value_exact<std::string>();
+            if (!text) return "must be a list of texts";
+            out->push_back(*text);
+          }
+        } else if constexpr (std::is_same_v<T, milliseconds> || std::is_same_v<T, std::chrono::seconds>) {
+          std::int64_t count = 0;
+          if (auto complaint = number(count); !complaint.empty()) return complaint;
+          *out = T{count};
+        } else {
+          return number(*out);
+        }
+        return {};
+      },
+      key.target);
+}
+
+}  // namespace
+
+std::variant<Config, ConfigError> parse_config(std::string_view text, const std::string& name) {
+  Config config;
+  const auto keys = schema(config);
+  toml::table root;
+  try {
+    root = toml::parse(text, name);
+  } catch (const toml::parse_error& error) {
+    return ConfigError{fmt::format("{}:{}: {}", name, error.source().begin.line, error.description())};
+  }
+  for (const auto& [section, node] : root) {
+    const auto* table = node.as_table();
+    const auto line = node.source().begin.line;
+    if (!table) return ConfigError{fmt::format("{}:{}: {} must stand in a section{}", name, line, section.str(), hint(section.str(), keys))};
+    for (const auto& [word, value] : *table) {
+      const std::string path = fmt::format("{}.{}", section.str(), word.str());
+      const auto key = std::find_if(keys.begin(), keys.end(), [&](const Key& k) { return k.path == path; });
+      const auto value_line = value.source().begin.line;
+      if (key == keys.end()) return ConfigError{fmt::format("{}:{}: unknown key {}{}", name, value_line, path, hint(path, keys))};
+      if (const auto complaint = assign(*key, value); !complaint.empty()) return ConfigError{fmt::format("{}:{}: {} {}", name, value_line, path, complaint)};
+    }
+  }
+  static constexpr std::string_view levels[] = {"debug", "info", "warning", "error"};
+  if (std::find(std::begin(levels), std::end(levels), config.log_level) == std::end(levels)) {
+    return ConfigError{fmt::format("{}: log.level must be debug, info, warning or error, not \"{}\"", name, config.log_level)};
+  }
+  if (config.tls.certificate_file.empty() != config.tls.key_file.empty()) {
+    return ConfigError{fmt::format("{}: tls.certificate_file and tls.key_file go together: give both or neither", name)};
+  }
+  return config;
+}
+
+std::variant<Config, ConfigError> read_config(const std::string& file) {
+  std::ifstream in{file, std::ios::binary};
+  std::ostringstream text;
+  if (!in || !(text << in.rdbuf())) return ConfigError{fmt::format("{}: cannot be read; check the path after --config and its permissions", file)};
+  return parse_config(text.str(), file);
+}
+
+std::string describe_config() {
+  Config defaults;
+  std::string out = "# Every key of the configuration file with its default. Give it with: muster serve --config FILE\n";
+  std::string_view section;
+  for (const auto& key : schema(defaults)) {
+    const auto dot = key.path.find('.');
+    if (key.path.substr(0, dot) != section) {
+      section = key.path.substr(0, dot);
+      out += fmt::format("\n[{}]\n", section);
+    }
+    const auto value = std::visit(
+        []<class T>(const T* v) -> std::string {
+          if constexpr (std::is_same_v<T, std::string>) return fmt::format("\"{}\"", *v);
+          else if constexpr (std::is_same_v<T, bool>) return *v ? "true" : "false";
+          else if constexpr (std::is_same_v<T, std::vector<std::string>>) return "[]";
+          else if constexpr (std::is_same_v<T, milliseconds> || std::is_same_v<T, std::chrono::seconds>) return fmt::format("{}", v->count());
+          else return fmt::format("{}", *v);
+        },
+        key.target);
+    out += fmt::format("# {}\n# {} = {}\n", key.meaning, key.path.substr(dot + 1), value);
+  }
+  return out;
+}
+
+}  // namespace muster::main

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "cloud/api/api.hpp"
+#include "cloud/protocol/binary/device_gateway.hpp"
+
+namespace muster::main {
+
+struct NetworkConfig {
+  unsigned loops = 0;  ///< 0: one per core.
+  std::size_t connections_max = 0;  ///< 0: what the descriptor limit allows.
+  std::size_t connections_per_address_max = 4'096;
+  std::size_t tls_handshakes_max = 1'024;  ///< At the same time.
+  std::chrono::milliseconds first_bytes_deadline{10'000};  ///< Also of a TLS handshake and of HTTP headers.
+  std::chrono::milliseconds shutdown_spread{3'000};        ///< Sessions are closed spread over this time on SIGTERM.
+};
+
+struct TlsConfig {
+  std::string certificate_file;  ///< PEM chain; empty: the private CA's.
+  std::string key_file;
+  std::vector<std::string> extra_names;  ///< More subject names for the private CA's certificate.
+};
+
+/// What muster.toml says; every key has a default. One section a struct.
+struct Config {
+  protocol::GatewayLimits gateway;
+  api::ApiOptions api;
+  NetworkConfig network;
+  TlsConfig tls;
+  std::string log_level = "info";
+  std::size_t values_memory_mib = 256;
+};
+
+/// What is wrong with a configuration: one sentence that names the file, the line and the key, and says what to do.
+struct ConfigError { std::string message; };
+
+/// Reads a TOML file. Unknown keys, wrong types and numbers out of range are errors.
+[[nodiscard]] std::variant<Config, ConfigError> read_config(const std::string& file);
+/// The same for text already in memory; `name` stands for the file in messages.
+[[nodiscard]] std::variant<Config, ConfigError> parse_config(std::string_view text, const std::string& name);
+
+/// Every key with its default and meaning, as a commented TOML file: `muster serve --print-config` and docs/operating.
+[[nodiscard]] std::string describe_config();
+
+}  // namespace muster::main

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cloud/main/config.hpp"
+
+#include <gtest/gtest.h>
+
+namespace muster::main {
+namespace {
+
+std::string complaint(std::string_view text) {
+  const auto result = parse_config(text, "muster.toml");
+  const auto* error = std::get_if<ConfigError>(&result);
+  return error ? error->message : "";
+}
+
+TEST(Config, AnEmptyFileGivesTheDefaults) {
+  const auto result = parse_config("", "muster.toml");
+  ASSERT_TRUE(std::holds_alternative<Config>(result));
+  EXPECT_EQ(std::get<Config>(result).network.connections_per_address_max, 4'096u);
+}
+
+TEST(Config, TakesEveryKindOfValue) {
+  const auto result = parse_config(R"(
+[gateway]
+flood_rate_per_s = 1000
+heartbeat_factor = 2.3
+login_hold_ms = 3000
+own_hosts = ["a.example", "b.example"]
+allow_plain_from_public = true
+[log]
+level = "debug"
+)", "muster.toml");
+  ASSERT_TRUE(std::holds_alternative<Config>(result)) << std::get<ConfigError>(result).message;
+  const auto& config = std::get<Config>(result);
+  EXPECT_EQ(config.gateway.flood_rate_per_s, 1000);
+  EXPECT_EQ(config.gateway.heartbeat_factor, 2.3);
+  EXPECT_EQ(config.gateway.login_hold, std::chrono::milliseconds{3000});
+  EXPECT_EQ(config.gateway.own_hosts.size(), 2u);
+  EXPECT_TRUE(config.gateway.allow_plain_from_public);
+  EXPECT_EQ(config.log_level, "debug");
+}
+
+TEST(Config, NamesTheLineAndTheNearestKeyForATypo) {
+  EXPECT_EQ(complaint("[gateway]\nflood_rate = 5\n"), "muster.toml:2: unknown key gateway.flood_rate; did you mean gateway.flood_burst?");
+}
+
+TEST(Config, RefusesWrongTypesAndNumbersOutOfRange) {
+  EXPECT_EQ(complaint("[network]\nloops = \"two\"\n"), "muster.toml:2: network.loops must be a whole number");
+  EXPECT_EQ(complaint("[network]\nloops = 257\n"), "muster.toml:2: network.loops must be 0..256");
+  EXPECT_EQ(complaint("[network]\nloops = -1\n"), "muster.toml:2: network.loops must be 0..256");
+  EXPECT_EQ(complaint("[tls]\nextra_names = [1]\n"), "muster.toml:2: tls.extra_names must be a list of texts");
+  EXPECT_NE(complaint("loops = 1\n").find("must stand in a section"), std::string::npos);
+  EXPECT_NE(complaint("[network\n").find("muster.toml:1"), std::string::npos);
+  EXPECT_NE(complaint("[tls]\nkey_file = \"k\"\n").find("go together"), std::string::npos);
+  EXPECT_NE(complaint("[log]\nlevel = \"loud\"\n").find("log.level"), std::string::npos);
+}
+
+TEST(Config, AMissingFileSaysWhatToCheck) {
+  const auto result = read_config("/nonexistent/muster.toml");
+  EXPECT_NE(std::get<ConfigError>(result).message.find("check the path"), std::string::npos);
+}
+
+TEST(Config, ItsOwnDescriptionWithTheCommentMarksTakenOffIsValid) {
+  std::string text;
+  std::istringstream in{describe_config()};
+  for (std::string line; std::getline(in, line);) text += line.starts_with("# ") && line.find(" = ") != std::string::npos ? line.substr(2) + "\n" : line + "\n";
+  const auto result = parse_config(text, "described");
+  EXPECT_TRUE(std::holds_alternative<Config>(result)) << std::get<ConfigError>(result).message << text;
+}
+
+}  // namespace
+}  // namespace muster::main
