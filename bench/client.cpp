@@ -78,7 +78,8 @@ Client::Client(const sockaddr_in& server, SSL_CTX* tls_context) {
   if (tls_context != nullptr) {
     tls_.reset(SSL_new(tls_context));
     if (!tls_ || SSL_set_fd(tls_.get(), fd_) != 1) give_up("OpenSSL: no connection");
-    SSL_set_tlsext_host_name(tls_.get(), "localhost");
+    char host[] = "localhost";  // The macro SSL_set_tlsext_host_name casts the old way.
+    SSL_ctrl(tls_.get(), SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name, host);
     SSL_set_connect_state(tls_.get());
   }
 }

@@ -66,6 +66,7 @@ struct Options {
   std::uint64_t settle_ns = 0;  ///< Wait before the second reading of the server's CPU: what it does behind belongs to the window.
   bool tls = false;
   bool resume = false;
+  bool leave_by_reset = false;  ///< login: RST instead of FIN.
 };
 
 /// A scenario against one server; keeps what it needs between windows (open connections, TLS tickets).
