@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Starts a real `muster serve` for a test, and speaks HTTP and the device protocol to it. Standard library only."""
+import http.client
+import json
+import os
+import shutil
+import signal
+import socket
+import struct
+import subprocess
+import tempfile
+import threading
+import time
+
+BIN = os.path.join(os.environ["MUSTER_BIN_DIR"], "muster")
+EMAIL, PASSWORD = "admin@example.com", "correct horse battery"
+SUCCESS, INVALID_TOKEN = 200, 9
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+class Refused(Exception):
+    """An HTTP answer that was not expected."""
+
+    def __init__(self, status, body):
+        super().__init__(f"{status} {body}")
+        self.status, self.body = status, body
+
+
+class Muster:
+    def __init__(self, directory=None, config="", port=0, wait=True):
+        self.directory = directory or tempfile.mkdtemp(prefix="muster-system-")
+        self.port, self.config, self.access_token, self.ready = port, config, None, None
+        self.start(wait)
+
+    def start(self, wait=True):
+        config = os.path.join(self.directory, "muster.toml")
+        with open(config, "w") as out:
+            out.write(self.config)
+        self.log_path = os.path.join(self.directory, "log")
+        with open(self.log_path, "ab") as log:
+            self.process = subprocess.Popen(
+                [BIN, "serve", "--data", self.directory, "--listen", f"127.0.0.1:{self.port}", "--listen-tls", "127.0.0.1:0", "--config", config],
+                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log)
+        self.ready_event = threading.Event()
+        threading.Thread(target=self._follow, args=(self.process,), daemon=True).start()
+        if wait:
+            self.wait_ready()
+
+    def _follow(self, process):
+        for line in process.stdout:
+            event = json.loads(line)
+            if event.get("event") == "ready":
+                self.ready = event
+                self.port = int(event["http"].rsplit(":", 1)[1])
+                self.ready_event.set()
+
+    def wait_ready(self, seconds=30):
+        end = time.monotonic() + seconds
+        while not self.ready_event.wait(0.02):
+            if self.process.poll() is not None:
+                raise AssertionError(f"ended with {self.process.returncode}: {self.log()}")
+            if time.monotonic() > end:
+                raise AssertionError(f"not ready in {seconds} s: {self.log()}")
+        return self.ready
+
+    def log(self):
+        with open(self.log_path, errors="replace") as text:
+            return text.read()[-6000:]
+
+    def kill(self):
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait(10)
+
+    def stop(self, keep=False):
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        code = self.process.wait(20)
+        if not keep:
+            shutil.rmtree(self.directory, ignore_errors=True)
+        return code
+
+    def request(self, method, path, body=None, headers=None, timeout=10):
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
+        try:
+            headers = dict(headers or {})
+            if self.access_token:
+                headers.setdefault("Authorization", f"Bearer {self.access_token}")
+            if body is not None:
+                headers.setdefault("Content-Type", "application/json")
+            connection.request(method, path, None if body is None else json.dumps(body), headers)
+            response = connection.getresponse()
+            return response.status, response.read().decode()
+        finally:
+            connection.close()
+
+    def api(self, method, path, body=None, expected=(200, 201, 204)):
+        status, text = self.request(method, "/api/v1/" + path, body)
+        if status not in expected:
+            raise Refused(status, text)
+        return json.loads(text) if text else None
+
+    def set_up(self):
+        answer = self.api("POST", "setup", {"code": self.ready["setup_code"], "email": EMAIL, "password": PASSWORD})
+        self.access_token = answer["accessToken"]
+
+    def new_template(self, name="Lamps"):
+        return self.api("POST", "organization/template/create", {"name": name})["templateId"]
+
+    def new_device(self, template, name="Lamp"):
+        return self.api("POST", "organization/device/create", {"templateId": template, "name": name})
+
+    def connect(self, timeout=8):
+        connection = socket.create_connection(("127.0.0.1", self.port), timeout=timeout)
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return connection
+
+    def login(self, token, timeout=8, keep=False):
+        """The status that a login hears; None when the connection ended without an answer. With `keep`: (status, socket)."""
+        connection = self.connect(timeout)
+        status = None
+        try:
+            connection.sendall(frame(29, 1, token.encode()))
+            answer = read_exactly(connection, 5)
+            if answer:
+                command, _, value = struct.unpack(">BHH", answer)
+                status = value if command == 0 else ("redirect" if command == 41 else ("frame", command))
+        except (ConnectionError, socket.timeout):
+            status = None
+        if keep:
+            return status, connection
+        connection.close()
+        return status
+
+
+def frame(command, message_id, body=b""):
+    return struct.pack(">BHH", command, message_id, len(body)) + body
+
+
+def read_exactly(connection, size):
+    data = b""
+    while len(data) < size:
+        more = connection.recv(size - len(data))
+        if not more:
+            return None
+        data += more
+    return data
+
+
+def read_frame(connection):
+    header = read_exactly(connection, 5)
+    if header is None:
+        return None
+    command, message_id, length = struct.unpack(">BHH", header)
+    body = b"" if command == 0 else read_exactly(connection, length)
+    return command, message_id, length if command == 0 else body
