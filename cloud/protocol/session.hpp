@@ -37,7 +37,9 @@ struct Peer {
 struct Step {
   std::size_t consumed_bytes = 0;         ///< Of the bytes given; the rest is given again with more.
   CloseReason close = CloseReason::none;  ///< Send the output first, then close.
-  bool paused = false;                    ///< Do not read (and give no bytes) until an event was handled with paused = false.
+  /// Do not read, and give no bytes, until on_event or on_deadline answered paused = false; then give the rest that was not
+  /// consumed, if any, at once. While paused the deadline still counts.
+  bool paused = false;
   Instant deadline = Instant::max();      ///< Call on_deadline at or after this moment. Calling early is harmless: it answers the true one.
 };
 
@@ -51,9 +53,10 @@ struct TokenResolved {
 struct PushValue { std::uint8_t pin = 0; std::string value; };        ///< HARDWARE vw; several values NUL-separated.
 struct PushInternal { std::string words; };                           ///< INTERNAL; fields NUL-separated.
 struct ValuesLoaded { std::uint16_t request_id = 0; std::vector<std::uint8_t> pins; bool all = false; };  ///< The cache can answer this sync now.
+struct InternalAnswer { std::uint16_t request_id = 0; std::string words; };  ///< INTERNAL with the id of a request; fields NUL-separated.
 struct MetadataLoaded { std::uint16_t request_id = 0; std::string name, value; };
 struct CloseSession { CloseReason reason = CloseReason::shutdown; };
-using SessionEvent = std::variant<TokenResolved, PushValue, PushInternal, ValuesLoaded, MetadataLoaded, CloseSession>;
+using SessionEvent = std::variant<TokenResolved, PushValue, PushInternal, ValuesLoaded, MetadataLoaded, InternalAnswer, CloseSession>;
 
 /// Carries events to the loop that owns the session. Thread-safe.
 class SessionRouter {

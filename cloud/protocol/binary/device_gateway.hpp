@@ -32,6 +32,7 @@ struct GatewayLimits {
   std::chrono::seconds flood_close_after{10};            ///< ... and closed when it goes on that long.
   std::size_t login_misses_queued_max = 1'000;           ///< Look-ups of unknown tokens that may wait for the store, ...
   std::size_t login_misses_per_address_per_s = 20;       ///< ... and of one address in a second; past it they are held.
+  std::size_t logins_held_max = 262'144;                 ///< Logins that may wait for the registry at once; past it they are closed unanswered.
   std::size_t breaker_addresses_per_minute = 20;         ///< Distinct addresses that had logged in before and would hear "invalid".
   std::size_t known_addresses_max = 1'000'000;
   std::uint32_t conflict_swaps_per_minute = 6;           ///< Newest-login swaps that raise token_conflict.
@@ -49,20 +50,27 @@ class DeviceSession {
 
  private:
   friend class DeviceGateway;
-  std::shared_ptr<const domain::PublishedTemplate> template_;
+  std::shared_ptr<const domain::PublishedTemplate> template_;  ///< Shared with the directory, which may publish another one meanwhile.
   std::uint64_t template_generation_ = 0;
-  Instant opened_at_{}, last_received_{}, flood_since_{};
-  Instant flood_told_{};
+  Instant phase_since_{};    ///< Awaiting the login: the accept. Resolving: the login frame.
+  Instant last_received_{};
+  Instant mark_{};           ///< Resolving: the next try. Active: since when frames are dropped; zero = they are not.
+  Instant flood_told_{};     ///< When status 1 was sent last; zero = never.
+  std::int64_t group_ms_ = 0;  ///< Timestamp of the values between GROUP b (or t) and e, in Unix ms; 0 = no group.
   float flood_tokens_ = 0;
   DeviceId device_id_;
   std::uint16_t heartbeat_s_ = 0, buffer_in_bytes_ = 0, login_id_ = 0, next_id_ = 1;
   State state_ = State::await_login;
   Transport transport_ = Transport::tcp;
-  bool logged_in_with_legacy_command_ = false, has_info_ = false;
+  wire::LegacyPingReply legacy_ping_reply_;
+  bool logged_in_with_legacy_command_ = false, has_info_ = false, counted_ = false;
 };
+/// One a connection, 20,000 and more a process.
+static_assert(sizeof(DeviceSession) <= 96);
 
 /// The cloud's side of the binary device protocol: one for the process, shared by all loops (its parts are thread-safe; a
-/// DeviceSession is touched by its own loop only). docs/protocol/device-protocol.md.
+/// DeviceSession is touched by its own loop only). Jobs that it posts refer to it: stop the executor before destroying it.
+/// docs/protocol/device-protocol.md.
 class DeviceGateway {
  public:
   struct Dependencies {
@@ -81,7 +89,7 @@ class DeviceGateway {
   DeviceGateway(Dependencies dependencies, GatewayLimits limits);
   ~DeviceGateway();
 
-  /// A connection whose first bytes are a login frame. `self` stays valid until on_closed.
+  /// A connection that is going to send a login frame, or has begun to.
   [[nodiscard]] Step on_open(DeviceSession& session, const Peer& peer, Instant now);
   /// Complete frames of `input` are handled and answered into `out`; an incomplete tail is left (consumed_bytes).
   [[nodiscard]] Step on_bytes(DeviceSession& session, const domain::SessionAddress& self, const Peer& peer, wire::ByteView input, Output& out, Instant now);
