@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstddef>
+#include <cstring>
+#include <string_view>
+
+namespace muster::agent {
+
+/// Text of at most `Capacity` bytes in place, without heap.
+template <std::size_t Capacity>
+class FixedText {
+ public:
+  static constexpr std::size_t capacity_bytes = Capacity;
+
+  /// False, and nothing changes, when `text` is too long.
+  [[nodiscard]] bool assign(std::string_view text) noexcept {
+    if (text.size() > Capacity) {
+      return false;
+    }
+    if (!text.empty()) {
+      std::memmove(bytes_, text.data(), text.size());
+    }
+    size_ = text.size();
+    return true;
+  }
+  void clear() noexcept { size_ = 0; }
+  [[nodiscard]] std::string_view view() const noexcept { return {bytes_, size_}; }
+  [[nodiscard]] bool empty() const noexcept { return size_ == 0; }
+
+ private:
+  char bytes_[Capacity] = {};
+  std::size_t size_ = 0;
+};
+
+}  // namespace muster::agent
