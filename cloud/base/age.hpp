@@ -15,8 +15,8 @@
 #include "cloud/base/random.hpp"
 #include "cloud/base/result.hpp"
 
-/// Encrypted files for people, in the age v1 format (age-encryption.org/v1, C2SP), binary form: what is written here opens
-/// with the `age` program and the other way round. X25519 recipients and passphrases (scrypt).
+/// Encrypted files for people, in the age v1 format (age-encryption.org/v1, C2SP), binary form: what is written here
+/// opens with the `age` program and the other way round. X25519 recipients and passphrases (scrypt).
 namespace muster::age {
 
 /// A public key: `age1...`.
@@ -39,7 +39,8 @@ class Identity {
   [[nodiscard]] static Identity generate(Random& random);
   /// Errors: BaseError::identity_malformed.
   [[nodiscard]] static Result<Identity> parse(std::string_view text);
-  /// A key file as `age-keygen` writes it: one key a line, empty lines and lines with # ignored. At least one key, at most
+  /// A key file as `age-keygen` writes it: one key a line, empty lines and lines with # ignored. At least one key, at
+  /// most
   /// 64. Errors: BaseError::identity_malformed.
   [[nodiscard]] static Result<std::vector<Identity>> parse_file(std::string_view text);
 
@@ -62,20 +63,22 @@ using Source = std::function<Result<std::size_t>(std::span<std::uint8_t> room)>;
 /// Takes the next bytes, all of them. Its error ends the work and is handed back.
 using Sink = std::function<Result<void>(std::span<const std::uint8_t> bytes)>;
 
-inline constexpr int work_factor_default = 18;    ///< log2 of scrypt's N, as the age program has it: 256 MiB and about a second.
-inline constexpr int work_factor_max = 20;        ///< More (1 GiB) is not read: a file must not be able to eat the machine.
+inline constexpr int work_factor_default =
+    18;  ///< log2 of scrypt's N, as the age program has it: 256 MiB and about a second.
+inline constexpr int work_factor_max = 20;  ///< More (1 GiB) is not read: a file must not be able to eat the machine.
 inline constexpr std::size_t recipients_max = 128;  ///< Also the stanzas of a header that are read.
 inline constexpr std::size_t header_max_bytes = std::size_t{64} * 1024;
 
-/// Encrypts what is written to it, 64 KiB at a time, on the way to a sink. Without a successful `finish` the file does not
-/// open: a backup that was cut off cannot pass for a whole one. Not thread-safe.
+/// Encrypts what is written to it, 64 KiB at a time, on the way to a sink. Without a successful `finish` the file does
+/// not open: a backup that was cut off cannot pass for a whole one. Not thread-safe.
 class Encryptor {
  public:
-  /// Writes the header at once. 1 to `recipients_max` recipients. Errors: BaseError::recipient_malformed (none, or a key that
-  /// shares no secret), BaseError::over_limit, the sink's.
-  [[nodiscard]] static Result<Encryptor> to_recipients(std::span<const Recipient> recipients, Random& random, Sink sink);
-  /// `work_factor` 1..work_factor_max. Takes about a second with the default. Errors: BaseError::over_limit (the work factor,
-  /// or no memory for it), BaseError::passphrase_wrong (an empty one), the sink's.
+  /// Writes the header at once. 1 to `recipients_max` recipients. Errors: BaseError::recipient_malformed (none, or a
+  /// key that shares no secret), BaseError::over_limit, the sink's.
+  [[nodiscard]] static Result<Encryptor> to_recipients(std::span<const Recipient> recipients, Random& random,
+                                                       Sink sink);
+  /// `work_factor` 1..work_factor_max. Takes about a second with the default. Errors: BaseError::over_limit (the work
+  /// factor, or no memory for it), BaseError::passphrase_wrong (an empty one), the sink's.
   [[nodiscard]] static Result<Encryptor> to_passphrase(std::string_view passphrase, Random& random, Sink sink,
                                                        int work_factor = work_factor_default);
   Encryptor(Encryptor&&) noexcept;
@@ -90,14 +93,15 @@ class Encryptor {
  private:
   struct Impl;
   explicit Encryptor(std::unique_ptr<Impl> impl) noexcept;
-  [[nodiscard]] static Result<Encryptor> begin(std::string header, std::span<const std::uint8_t> file_key, Random& random, Sink sink);
+  [[nodiscard]] static Result<Encryptor> begin(std::string header, std::span<const std::uint8_t> file_key,
+                                               Random& random, Sink sink);
   std::unique_ptr<Impl> impl_;
 };
 
-/// Decrypts to the sink, a chunk at a time, each verified before it is handed on; a file that was cut off is only known by the
-/// error at the end, so what the sink got counts only after success.
-/// Errors: BaseError::file_damaged (no age file, cut off, changed), BaseError::identity_mismatch (to other keys, or to a
-/// passphrase), BaseError::over_limit (header), the source's and the sink's.
+/// Decrypts to the sink, a chunk at a time, each verified before it is handed on; a file that was cut off is only known
+/// by the error at the end, so what the sink got counts only after success. Errors: BaseError::file_damaged (no age
+/// file, cut off, changed), BaseError::identity_mismatch (to other keys, or to a passphrase), BaseError::over_limit
+/// (header), the source's and the sink's.
 [[nodiscard]] Result<void> decrypt(const Source& source, const Sink& sink, std::span<const Identity> identities);
 /// The same for a passphrase. Errors also: BaseError::passphrase_wrong, BaseError::over_limit (a work factor above
 /// `work_factor_limit`, or no memory for it); BaseError::identity_mismatch when the file is encrypted to keys.
@@ -114,8 +118,9 @@ enum class Kind { recipients, passphrase };
 [[nodiscard]] Sink write_to(std::ostream& out);
 
 /// The whole of `in`, encrypted.
-[[nodiscard]] Result<void> encrypt(std::istream& in, std::ostream& out, std::span<const Recipient> recipients, Random& random);
-[[nodiscard]] Result<void> encrypt_with_passphrase(std::istream& in, std::ostream& out, std::string_view passphrase, Random& random,
-                                                   int work_factor = work_factor_default);
+[[nodiscard]] Result<void> encrypt(std::istream& in, std::ostream& out, std::span<const Recipient> recipients,
+                                   Random& random);
+[[nodiscard]] Result<void> encrypt_with_passphrase(std::istream& in, std::ostream& out, std::string_view passphrase,
+                                                   Random& random, int work_factor = work_factor_default);
 
 }  // namespace muster::age

@@ -25,7 +25,8 @@ class AuthToken {
   AuthToken& operator=(const AuthToken&) noexcept = default;
   ~AuthToken();
 
-  /// The secret itself, valid while *this is. For the codec, the digest and an answer that was asked for; never for a log.
+  /// The secret itself, valid while *this is. For the codec, the digest and an answer that was asked for; never for a
+  /// log.
   [[nodiscard]] std::string_view reveal() const noexcept { return {chars_.data(), chars_.size()}; }
 
  private:

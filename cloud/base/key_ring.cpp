@@ -29,7 +29,8 @@ constexpr std::size_t checksum_offset = file_magic.size() + 2 + 2 * secret_bytes
 constexpr std::size_t record_bytes = checksum_offset + crypto_hash_sha256_BYTES;
 static_assert(secret_bytes == crypto_aead_xchacha20poly1305_ietf_KEYBYTES);
 
-// A sealed text: format u8, key id u16 big-endian, nonce, ciphertext with tag. Format, id and context are authenticated.
+// A sealed text: format u8, key id u16 big-endian, nonce, ciphertext with tag. Format, id and context are
+// authenticated.
 constexpr std::uint8_t seal_format = 1;
 constexpr std::size_t nonce_bytes = crypto_aead_xchacha20poly1305_ietf_NPUBBYTES;
 constexpr std::size_t tag_bytes = crypto_aead_xchacha20poly1305_ietf_ABYTES;
@@ -62,7 +63,9 @@ class SecretText {
   std::string text_;
 };
 
-const unsigned char* as_bytes(std::string_view text) noexcept { return reinterpret_cast<const unsigned char*>(text.data()); }
+const unsigned char* as_bytes(std::string_view text) noexcept {
+  return reinterpret_cast<const unsigned char*>(text.data());
+}
 unsigned char* as_bytes(std::string& text) noexcept { return reinterpret_cast<unsigned char*>(text.data()); }
 
 template <class Fill>
@@ -196,7 +199,7 @@ Result<std::unique_ptr<KeyRing>> KeyRing::open(const std::filesystem::path& dire
   auto impl = std::make_unique<Impl>();
   impl->directory = directory;
 
-  struct stat facts {};
+  struct stat facts{};
   if (::stat(directory.c_str(), &facts) != 0) {
     if (errno != ENOENT) return last_error();
     std::vector<KeyPointer> keys;
@@ -208,23 +211,29 @@ Result<std::unique_ptr<KeyRing>> KeyRing::open(const std::filesystem::path& dire
   if (!S_ISDIR(facts.st_mode)) return Error{ENOTDIR, boost::system::generic_category()};
   if ((facts.st_mode & 077) != 0) return BaseError::key_unreadable;
 
-  std::vector<KeyPointer> keys;
+  std::vector<std::filesystem::path> files;
   std::error_code failure;
-  for (std::filesystem::directory_iterator entry{directory, failure}, end; !failure && entry != end; entry.increment(failure)) {
+  for (std::filesystem::directory_iterator entry{directory, failure}, end; !failure && entry != end;
+       entry.increment(failure)) {
     const std::string name = entry->path().filename().string();
-    if (name.starts_with('.') || !name.ends_with(".key")) continue;  // Left over from a crash, or not ours.
-    if (keys.size() == keys_max) return BaseError::key_ring_full;
-    auto bytes = read_file(entry->path(), record_bytes, FileAccess::owner_only);
+    if (!name.starts_with('.') && name.ends_with(".key"))
+      files.push_back(entry->path());  // Else left over from a crash, or not ours.
+  }
+  if (failure) return BaseError::key_unreadable;
+  if (files.size() > keys_max) return BaseError::key_ring_full;
+
+  std::vector<KeyPointer> keys;
+  for (const std::filesystem::path& file : files) {
+    auto bytes = read_file(file, record_bytes, FileAccess::owner_only);
     if (!bytes) {
       if (bytes.error() == BaseError::over_limit) return BaseError::key_damaged;
       return BaseError::key_unreadable;
     }
     const SecretText record{std::move(bytes).value()};
     KeyPointer key = decode_key(record.text());
-    if (key == nullptr || name != file_name(key->id)) return BaseError::key_damaged;
+    if (key == nullptr || file.filename() != file_name(key->id)) return BaseError::key_damaged;
     keys.push_back(std::move(key));
   }
-  if (failure) return BaseError::key_unreadable;
   // A directory that lost its keys is no new installation: with a fresh key every device's token would look unknown.
   if (keys.empty()) return BaseError::key_damaged;
   impl->take(std::move(keys));
@@ -310,8 +319,9 @@ std::string KeyRing::seal(std::string_view context, std::string_view plain, Rand
   std::string bound{sealed, 0, seal_head_bytes};
   bound += context;
   unsigned long long written = 0;
-  crypto_aead_xchacha20poly1305_ietf_encrypt(out + seal_head_bytes + nonce_bytes, &written, as_bytes(plain), plain.size(),
-                                             as_bytes(bound), bound.size(), nullptr, out + seal_head_bytes, key.seal_key.data());
+  crypto_aead_xchacha20poly1305_ietf_encrypt(out + seal_head_bytes + nonce_bytes, &written, as_bytes(plain),
+                                             plain.size(), as_bytes(bound), bound.size(), nullptr,
+                                             out + seal_head_bytes, key.seal_key.data());
   return sealed;
 }
 
@@ -326,8 +336,8 @@ Result<std::string> KeyRing::open_sealed(std::string_view context, std::string_v
   std::string plain(sealed.size() - seal_head_bytes - nonce_bytes - tag_bytes, '\0');
   unsigned long long written = 0;
   if (crypto_aead_xchacha20poly1305_ietf_decrypt(as_bytes(plain), &written, nullptr, in + seal_head_bytes + nonce_bytes,
-                                                 sealed.size() - seal_head_bytes - nonce_bytes, as_bytes(bound), bound.size(),
-                                                 in + seal_head_bytes, key->seal_key.data()) != 0) {
+                                                 sealed.size() - seal_head_bytes - nonce_bytes, as_bytes(bound),
+                                                 bound.size(), in + seal_head_bytes, key->seal_key.data()) != 0) {
     return BaseError::seal_damaged;
   }
   return plain;

@@ -14,13 +14,15 @@ namespace {
 
 using Sha256 = std::array<unsigned char, crypto_hash_sha256_BYTES>;
 
-// Argon2id with 2 passes over 64 MiB: more than the 19 MiB and 2 passes that OWASP asks for, and about 60 ms of a core, so
-// that a small machine still answers a sign-in at once. Sign-ins are throttled and run on a pool of their own, which bounds
-// the memory; libsodium's next step (256 MiB a sign-in) would let four of them fill a small machine.
+// Argon2id with 2 passes over 64 MiB: more than the 19 MiB and 2 passes that OWASP asks for, and about 60 ms of a core,
+// so that a small machine still answers a sign-in at once. Sign-ins are throttled and run on a pool of their own, which
+// bounds the memory; libsodium's next step (256 MiB a sign-in) would let four of them fill a small machine.
 constexpr unsigned long long passes = crypto_pwhash_OPSLIMIT_INTERACTIVE;
 constexpr std::size_t memory_bytes = crypto_pwhash_MEMLIMIT_INTERACTIVE;
 
-const unsigned char* as_bytes(std::string_view text) noexcept { return reinterpret_cast<const unsigned char*>(text.data()); }
+const unsigned char* as_bytes(std::string_view text) noexcept {
+  return reinterpret_cast<const unsigned char*>(text.data());
+}
 
 }  // namespace
 
@@ -49,8 +51,10 @@ std::string password_prehash(std::string_view password, std::string_view email) 
 
 std::string make_password_verifier(std::string_view prehash) {
   require_sodium();
+  if (prehash.empty()) prehash = "";  // Not a null pointer: libsodium does not take one.
   std::array<char, crypto_pwhash_STRBYTES> verifier{};
-  if (crypto_pwhash_str_alg(verifier.data(), prehash.data(), prehash.size(), passes, memory_bytes, crypto_pwhash_ALG_ARGON2ID13) != 0) {
+  if (crypto_pwhash_str_alg(verifier.data(), prehash.data(), prehash.size(), passes, memory_bytes,
+                            crypto_pwhash_ALG_ARGON2ID13) != 0) {
     throw std::bad_alloc{};  // The only way it fails: no 64 MiB to be had.
   }
   return verifier.data();
@@ -58,13 +62,14 @@ std::string make_password_verifier(std::string_view prehash) {
 
 bool verify_password(std::string_view verifier, std::string_view prehash) noexcept {
   require_sodium();
+  if (prehash.empty()) prehash = "";
   std::array<char, crypto_pwhash_STRBYTES> text{};
   if (verifier.empty() || verifier.size() >= text.size()) {
     // The same work for an account that does not exist, so that the time of an answer does not tell which do.
     std::array<unsigned char, 32> unused{};
     const std::array<unsigned char, crypto_pwhash_SALTBYTES> salt{};
-    [[maybe_unused]] const int failed = crypto_pwhash(unused.data(), unused.size(), prehash.data(), prehash.size(), salt.data(), passes, memory_bytes,
-                                                      crypto_pwhash_ALG_ARGON2ID13);
+    [[maybe_unused]] const int failed = crypto_pwhash(unused.data(), unused.size(), prehash.data(), prehash.size(),
+                                                      salt.data(), passes, memory_bytes, crypto_pwhash_ALG_ARGON2ID13);
     return false;
   }
   std::copy(verifier.begin(), verifier.end(), text.begin());

@@ -7,10 +7,12 @@
 namespace muster {
 
 /// What a password is hashed with before Argon2id, so that both the console's plain form and the official client's
-/// `passwordHash` verify: base64(SHA-256(password || SHA-256(lowercase(email)))). docs/protocol/cloud-model.md section 7.
+/// `passwordHash` verify: base64(SHA-256(password || SHA-256(lowercase(email)))). docs/protocol/cloud-model.md
+/// section 7.
 [[nodiscard]] std::string password_prehash(std::string_view password, std::string_view email);
 
-/// Argon2id verifier (libsodium's text form) of a prehash. Takes tens of milliseconds and 64 MiB or more: on its own pool only.
+/// Argon2id verifier (libsodium's text form) of a prehash. Takes tens of milliseconds and 64 MiB or more: on its own
+/// pool only.
 [[nodiscard]] std::string make_password_verifier(std::string_view prehash);
 /// Constant-time in the password. An empty verifier costs the same and answers false: use it for unknown accounts.
 [[nodiscard]] bool verify_password(std::string_view verifier, std::string_view prehash) noexcept;

@@ -34,7 +34,7 @@ std::uint64_t Random::below(std::uint64_t bound) noexcept {
 
 void SecureRandom::fill(std::span<std::uint8_t> out) noexcept {
   require_sodium();
-  randombytes_buf(out.data(), out.size());
+  if (!out.empty()) randombytes_buf(out.data(), out.size());
 }
 
 void SeededRandom::fill(std::span<std::uint8_t> out) noexcept {

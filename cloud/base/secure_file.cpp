@@ -76,7 +76,8 @@ Result<void> write_file_atomically(const std::filesystem::path& path, std::strin
   randombytes_buf(suffix.data(), suffix.size());
   std::array<char, 13> suffix_text{};
   sodium_bin2hex(suffix_text.data(), suffix_text.size(), suffix.data(), suffix.size());
-  const std::string temporary = (folder / ("." + path.filename().string() + "." + suffix_text.data() + ".tmp")).string();
+  const std::string temporary =
+      (folder / ("." + path.filename().string() + "." + suffix_text.data() + ".tmp")).string();
 
   if (const auto written = write_new_file(temporary, bytes, mode); !written) {
     const Error error = written.error();
@@ -95,7 +96,7 @@ Result<std::string> read_file(const std::filesystem::path& path, std::size_t lim
   // O_NONBLOCK: a pipe in the place of a file must not hold us up. It changes nothing for a regular file.
   const Descriptor file{::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC)};
   if (file.get() < 0) return last_error();
-  struct stat facts {};
+  struct stat facts{};
   if (::fstat(file.get(), &facts) != 0) return last_error();
   if (S_ISDIR(facts.st_mode)) return Error{EISDIR, boost::system::generic_category()};
   if (!S_ISREG(facts.st_mode)) return Error{EINVAL, boost::system::generic_category()};

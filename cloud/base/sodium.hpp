@@ -3,8 +3,8 @@
 
 namespace muster {
 
-/// Makes libsodium ready, once for the process; cheap to call again, from any thread. Ends the process when the kernel has
-/// no randomness to give: going on would mean guessable secrets.
+/// Makes libsodium ready, once for the process; cheap to call again, from any thread. Ends the process when the kernel
+/// has no randomness to give: going on would mean guessable secrets.
 void require_sodium() noexcept;
 
 }  // namespace muster

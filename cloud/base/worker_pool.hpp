@@ -22,13 +22,14 @@ struct LaneOptions {
 
 /// The lanes of a WorkerPool, in the order of `Lane`: login, api, password, values.
 struct WorkerPoolOptions {
-  std::array<LaneOptions, lane_count> lanes{LaneOptions{1, 1024}, LaneOptions{2, 256}, LaneOptions{1, 64}, LaneOptions{1, 1024}};
+  std::array<LaneOptions, lane_count> lanes{LaneOptions{1, 1024}, LaneOptions{2, 256}, LaneOptions{1, 64},
+                                            LaneOptions{1, 1024}};
 
   [[nodiscard]] LaneOptions& operator[](Lane lane) noexcept { return lanes[static_cast<std::size_t>(lane)]; }
 };
 
-/// Threads and a bounded queue for each lane. Jobs of a lane start in the order they were posted. A job should not throw; one
-/// that does is logged and its thread goes on.
+/// Threads and a bounded queue for each lane. Jobs of a lane start in the order they were posted. A job should not
+/// throw; one that does is logged and its thread goes on.
 class WorkerPool final : public Executor {
  public:
   /// What becomes of jobs that wait when the pool stops.
@@ -45,8 +46,8 @@ class WorkerPool final : public Executor {
 
   [[nodiscard]] bool post(Lane lane, std::function<void()> job) override;
 
-  /// Refuses new jobs, lets those being run end, runs or drops those that wait, then joins all threads. From one thread, not
-  /// from a job; the second call does nothing.
+  /// Refuses new jobs, lets those being run end, runs or drops those that wait, then joins all threads. From one
+  /// thread, not from a job; the second call does nothing.
   void stop(Waiting waiting);
 
   /// Jobs that wait at this moment: for metrics. Thread-safe.

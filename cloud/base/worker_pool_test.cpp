@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cloud/base/worker_pool.hpp"
+
+#include <gtest/gtest.h>
+#include <pthread.h>
+
+#include <atomic>
+#include <csignal>
+#include <future>
+#include <memory>
+#include <stdexcept>
+
+namespace muster {
+namespace {
+
+/// Holds the only thread of a lane until told to go on.
+class Blocker {
+ public:
+  std::function<void()> job() {
+    return [this] {
+      started_.set_value();
+      go_.get_future().wait();
+    };
+  }
+  void wait_until_running() { started_.get_future().wait(); }
+  void release() { go_.set_value(); }
+
+ private:
+  std::promise<void> started_;
+  std::promise<void> go_;
+};
+
+WorkerPoolOptions narrow(std::size_t queue_max) {
+  WorkerPoolOptions options;
+  options.lanes.fill({1, queue_max});
+  return options;
+}
+
+TEST(WorkerPool, RunsJobsOfALaneInOrder) {
+  WorkerPool pool{narrow(100)};
+  std::vector<int> order;
+  for (int i = 0; i < 100; ++i) ASSERT_TRUE(pool.post(Lane::api, [&order, i] { order.push_back(i); }));
+  pool.stop(WorkerPool::Waiting::run);
+  ASSERT_EQ(order.size(), 100u);
+  for (int i = 0; i < 100; ++i) EXPECT_EQ(order[static_cast<std::size_t>(i)], i);
+}
+
+TEST(WorkerPool, RefusesWhenTheQueueIsFullAndDoesNotRunWhatItRefused) {
+  WorkerPool pool{narrow(2)};
+  Blocker blocker;
+  std::atomic<int> ran{0};
+  ASSERT_TRUE(pool.post(Lane::login, blocker.job()));
+  blocker.wait_until_running();
+  EXPECT_TRUE(pool.post(Lane::login, [&ran] { ran += 1; }));
+  EXPECT_TRUE(pool.post(Lane::login, [&ran] { ran += 10; }));
+  EXPECT_FALSE(pool.post(Lane::login, [&ran] { ran += 100; }));
+  EXPECT_EQ(pool.waiting_count(Lane::login), 2u);
+  blocker.release();
+  pool.stop(WorkerPool::Waiting::run);
+  EXPECT_EQ(ran, 11);
+}
+
+TEST(WorkerPool, AFullLaneDoesNotStopAnother) {
+  WorkerPool pool{narrow(1)};
+  Blocker blocker;
+  ASSERT_TRUE(pool.post(Lane::password, blocker.job()));
+  blocker.wait_until_running();
+  ASSERT_TRUE(pool.post(Lane::password, [] {}));
+  ASSERT_FALSE(pool.post(Lane::password, [] {}));
+  for (const Lane lane : {Lane::login, Lane::api, Lane::values}) {
+    std::promise<void> done;
+    ASSERT_TRUE(pool.post(lane, [&done] { done.set_value(); }));
+    done.get_future().wait();
+  }
+  blocker.release();
+}
+
+TEST(WorkerPool, RunsAsManyJobsAtOnceAsItHasThreads) {
+  WorkerPoolOptions options = narrow(10);
+  options[Lane::api].threads = 3;
+  WorkerPool pool{options};
+  std::array<Blocker, 3> blockers;
+  for (Blocker& blocker : blockers) ASSERT_TRUE(pool.post(Lane::api, blocker.job()));
+  for (Blocker& blocker : blockers) blocker.wait_until_running();
+  for (Blocker& blocker : blockers) blocker.release();
+}
+
+TEST(WorkerPool, StopMayDropWhatWaitsAndFreesIt) {
+  WorkerPool pool{narrow(10)};
+  Blocker blocker;
+  auto kept = std::make_shared<int>(1);
+  std::atomic<bool> ran{false};
+  ASSERT_TRUE(pool.post(Lane::values, blocker.job()));
+  blocker.wait_until_running();
+  ASSERT_TRUE(pool.post(Lane::values, [kept, &ran] { ran = true; }));
+  // The job that runs is let go only once the pool has begun to stop.
+  std::thread releaser{[&] {
+    while (pool.post(Lane::api, [] {})) std::this_thread::yield();
+    blocker.release();
+  }};
+  pool.stop(WorkerPool::Waiting::drop);
+  releaser.join();
+  EXPECT_FALSE(ran);
+  EXPECT_EQ(kept.use_count(), 1);
+  EXPECT_FALSE(pool.post(Lane::values, [] {}));
+  pool.stop(WorkerPool::Waiting::run);
+}
+
+TEST(WorkerPool, GoesOnAfterAJobThatThrows) {
+  WorkerPool pool{narrow(10)};
+  std::atomic<bool> ran{false};
+  testing::internal::CaptureStderr();
+  ASSERT_TRUE(pool.post(Lane::api, [] { throw std::runtime_error{"planted"}; }));
+  ASSERT_TRUE(pool.post(Lane::api, [&ran] { ran = true; }));
+  pool.stop(WorkerPool::Waiting::run);
+  EXPECT_TRUE(ran);
+  EXPECT_NE(testing::internal::GetCapturedStderr().find("planted"), std::string::npos);
+}
+
+TEST(WorkerPool, ItsThreadsTakeNoSignals) {
+  WorkerPool pool{narrow(10)};
+  std::promise<bool> blocked;
+  ASSERT_TRUE(pool.post(Lane::api, [&blocked] {
+    sigset_t mask;
+    pthread_sigmask(SIG_SETMASK, nullptr, &mask);
+    blocked.set_value(sigismember(&mask, SIGTERM) == 1 && sigismember(&mask, SIGHUP) == 1);
+  }));
+  EXPECT_TRUE(blocked.get_future().get());
+  sigset_t mask;
+  pthread_sigmask(SIG_SETMASK, nullptr, &mask);
+  EXPECT_EQ(sigismember(&mask, SIGTERM), 0) << "the thread that made the pool keeps its mask";
+}
+
+}  // namespace
+}  // namespace muster
