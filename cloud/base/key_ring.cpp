@@ -152,6 +152,39 @@ Result<void> make_directory(const std::filesystem::path& directory, const std::v
   return sync_directory(parent);
 }
 
+/// Every key of a directory that exists; at least one.
+Result<std::vector<KeyPointer>> load_directory(const std::filesystem::path& directory, const struct stat& facts) {
+  if (!S_ISDIR(facts.st_mode)) return Error{ENOTDIR, boost::system::generic_category()};
+  if ((facts.st_mode & 077) != 0) return BaseError::key_unreadable;
+
+  std::vector<std::filesystem::path> files;
+  std::error_code failure;
+  for (std::filesystem::directory_iterator entry{directory, failure}, end; !failure && entry != end;
+       entry.increment(failure)) {
+    const std::string name = entry->path().filename().string();
+    if (!name.starts_with('.') && name.ends_with(".key"))
+      files.push_back(entry->path());  // Else left over from a crash, or not ours.
+  }
+  if (failure) return BaseError::key_unreadable;
+  if (files.size() > keys_max) return BaseError::key_ring_full;
+
+  std::vector<KeyPointer> keys;
+  for (const std::filesystem::path& file : files) {
+    auto bytes = read_file(file, record_bytes, FileAccess::owner_only);
+    if (!bytes) {
+      if (bytes.error() == BaseError::over_limit) return BaseError::key_damaged;
+      return BaseError::key_unreadable;
+    }
+    const SecretText record{std::move(bytes).value()};
+    KeyPointer key = decode_key(record.text());
+    if (key == nullptr || file.filename() != file_name(key->id)) return BaseError::key_damaged;
+    keys.push_back(std::move(key));
+  }
+  // A directory that lost its keys is no new installation: with a fresh key every device's token would look unknown.
+  if (keys.empty()) return BaseError::key_damaged;
+  return keys;
+}
+
 bool newer_first(const Key* a, const Key* b) noexcept { return a->id > b->id; }
 
 }  // namespace
@@ -208,34 +241,7 @@ Result<std::unique_ptr<KeyRing>> KeyRing::open(const std::filesystem::path& dire
     impl->take(std::move(keys));
     return std::unique_ptr<KeyRing>{new KeyRing{std::move(impl)}};
   }
-  if (!S_ISDIR(facts.st_mode)) return Error{ENOTDIR, boost::system::generic_category()};
-  if ((facts.st_mode & 077) != 0) return BaseError::key_unreadable;
-
-  std::vector<std::filesystem::path> files;
-  std::error_code failure;
-  for (std::filesystem::directory_iterator entry{directory, failure}, end; !failure && entry != end;
-       entry.increment(failure)) {
-    const std::string name = entry->path().filename().string();
-    if (!name.starts_with('.') && name.ends_with(".key"))
-      files.push_back(entry->path());  // Else left over from a crash, or not ours.
-  }
-  if (failure) return BaseError::key_unreadable;
-  if (files.size() > keys_max) return BaseError::key_ring_full;
-
-  std::vector<KeyPointer> keys;
-  for (const std::filesystem::path& file : files) {
-    auto bytes = read_file(file, record_bytes, FileAccess::owner_only);
-    if (!bytes) {
-      if (bytes.error() == BaseError::over_limit) return BaseError::key_damaged;
-      return BaseError::key_unreadable;
-    }
-    const SecretText record{std::move(bytes).value()};
-    KeyPointer key = decode_key(record.text());
-    if (key == nullptr || file.filename() != file_name(key->id)) return BaseError::key_damaged;
-    keys.push_back(std::move(key));
-  }
-  // A directory that lost its keys is no new installation: with a fresh key every device's token would look unknown.
-  if (keys.empty()) return BaseError::key_damaged;
+  MUSTER_TRY(std::vector<KeyPointer> keys, load_directory(directory, facts));
   impl->take(std::move(keys));
   return std::unique_ptr<KeyRing>{new KeyRing{std::move(impl)}};
 }
@@ -263,6 +269,29 @@ Result<std::uint16_t> KeyRing::add_key(Random& random) {
   impl_->keys.push_back(std::move(key));
   impl_->publish(next);
   return id;
+}
+
+Result<bool> KeyRing::reload() {
+  const std::lock_guard lock{impl_->change};
+  if (impl_->directory.empty()) return false;
+  struct stat facts{};
+  if (::stat(impl_->directory.c_str(), &facts) != 0) return last_error();
+  MUSTER_TRY(std::vector<KeyPointer> loaded, load_directory(impl_->directory, facts));
+  const Impl::View& present = impl_->view();
+  Impl::View next;
+  bool changed = loaded.size() != present.count;
+  for (KeyPointer& key : loaded) {
+    const Key* known = present.find(key->id);
+    next.keys[next.count++] = known != nullptr ? known : key.get();
+    if (known == nullptr) {
+      changed = true;
+      impl_->keys.push_back(std::move(key));
+    }
+  }
+  if (!changed) return false;
+  std::sort(next.keys.begin(), next.keys.begin() + static_cast<std::ptrdiff_t>(next.count), newer_first);
+  impl_->publish(next);
+  return true;
 }
 
 Result<void> KeyRing::remove_key(std::uint16_t key_id) {

@@ -89,6 +89,24 @@ TEST_F(KeyRingOnDisk, AddedKeysSurviveAndTheNewestLeads) {
   EXPECT_EQ(ring->open_sealed("c", old_seal).value(), secret) << "an older key still opens";
 }
 
+TEST_F(KeyRingOnDisk, TakesInWhatAnotherProcessDidAndKeepsItsKeysWhenTheFolderIsUnreadable) {
+  const auto server = open();
+  const auto tool = open();
+  EXPECT_FALSE(server->reload().value());
+  const auto added = tool->add_key(random_).value();
+  EXPECT_NE(server->newest_key_id(), added);
+  EXPECT_TRUE(server->reload().value());
+  EXPECT_EQ(server->newest_key_id(), added);
+  EXPECT_EQ(server->digest("d", secret).all().size(), 2u);
+  EXPECT_EQ(server->digest("d", secret).newest(), tool->digest("d", secret).newest());
+  ASSERT_TRUE(tool->remove_key(1));
+  EXPECT_TRUE(server->reload().value());
+  EXPECT_EQ(server->key_ids(), tool->key_ids());
+  std::filesystem::rename(keys(), folder_ / "away");
+  EXPECT_FALSE(server->reload());
+  EXPECT_EQ(server->newest_key_id(), added);
+}
+
 TEST_F(KeyRingOnDisk, HoldsEightKeysAndNoMore) {
   auto ring = open();
   for (std::size_t i = 1; i < KeyRing::keys_max; ++i) ASSERT_TRUE(ring->add_key(random_));
