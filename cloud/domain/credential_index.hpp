@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 
@@ -30,6 +31,11 @@ class CredentialIndex {
   /// Makes `other` (built aside) the present content.
   void swap(CredentialIndex& other) noexcept;
   void reserve(std::size_t count);
+
+  /// By the token's id: for the follower, which must know whose session to close when a token stops being live.
+  [[nodiscard]] std::optional<Entry> find(AuthTokenId id) const noexcept;
+  /// Every entry, in no order, under the read lock: `each` must not call back.
+  void for_each(const std::function<void(AuthTokenId, DeviceId)>& each) const;
 
   [[nodiscard]] std::size_t size() const noexcept;
   [[nodiscard]] std::size_t memory_bytes() const noexcept;

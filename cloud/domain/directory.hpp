@@ -4,6 +4,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -79,6 +80,7 @@ class Directory {
   void put_user(const User& user);
   void remove_user(UserId id);
   void put_role(const Role& role);
+  void keep_only_roles(const std::vector<Role>& roles);  ///< Puts these; every other role is gone.
   void put_template(Template value);
   void remove_template(TemplateId id);
   void put_device(const DeviceRow& row);
@@ -87,6 +89,8 @@ class Directory {
   void swap(Directory& other) noexcept;
   void reserve_devices(std::size_t count);
 
+  /// Every device, under the read lock: `each` must not call back.
+  void for_each_device(const std::function<void(DeviceId, const DevicePlace&)>& each) const;
   [[nodiscard]] std::size_t device_count() const noexcept;
   [[nodiscard]] std::size_t memory_bytes() const noexcept;  ///< Of the device part.
 

@@ -45,6 +45,9 @@ const char* sentence(StoreError error) noexcept {
   return "Unknown store error.";
 }
 
+// Boost's category has a protected destructor, which is safe but not virtual.
+#pragma GCC diagnostic ignored "-Wnon-virtual-dtor"
+
 class DomainCategory final : public boost::system::error_category {
  public:
   const char* name() const noexcept override { return "muster.domain"; }

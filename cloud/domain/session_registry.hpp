@@ -36,6 +36,7 @@ class SessionRegistry {
   [[nodiscard]] std::optional<SessionAddress> find(DeviceId device) const noexcept;
   [[nodiscard]] bool online(DeviceId device) const noexcept { return find(device).has_value(); }
   [[nodiscard]] std::size_t size() const noexcept;
+  [[nodiscard]] std::size_t memory_bytes() const noexcept;
   void for_each(const std::function<void(DeviceId, const SessionAddress&)>& each) const;
 
  private:

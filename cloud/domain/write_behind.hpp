@@ -2,7 +2,10 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
+#include <string_view>
+#include <vector>
 
 #include "cloud/base/result.hpp"
 #include "cloud/domain/store.hpp"
@@ -24,6 +27,7 @@ class PresenceQueue {
   std::vector<PresenceUpdate> take(std::size_t limit);
   void retry(std::vector<PresenceUpdate> updates);  ///< After a failed write; newer facts win.
   [[nodiscard]] std::size_t size() const noexcept;
+  [[nodiscard]] std::uint64_t dropped() const noexcept;  ///< Facts of devices for which there was no room.
 
  private:
   struct Impl;
