@@ -166,7 +166,7 @@ Result<std::vector<KeyPointer>> load_directory(const std::filesystem::path& dire
       files.push_back(entry->path());  // Else left over from a crash, or not ours.
   }
   if (failure) return BaseError::key_unreadable;
-  if (files.size() > keys_max) return BaseError::key_ring_full;
+  if (files.size() > KeyRing::keys_max) return BaseError::key_ring_full;
 
   std::vector<KeyPointer> keys;
   for (const std::filesystem::path& file : files) {
@@ -275,8 +275,12 @@ Result<bool> KeyRing::reload() {
   const std::lock_guard lock{impl_->change};
   if (impl_->directory.empty()) return false;
   struct stat facts{};
-  if (::stat(impl_->directory.c_str(), &facts) != 0) return last_error();
-  MUSTER_TRY(std::vector<KeyPointer> loaded, load_directory(impl_->directory, facts));
+  // An error_code is also a bool: in a Result<bool> an error must be named as one.
+  const auto failed = [](Error error) { return Result<bool>{boost::system::in_place_error, error}; };
+  if (::stat(impl_->directory.c_str(), &facts) != 0) return failed(last_error());
+  auto keys = load_directory(impl_->directory, facts);
+  if (!keys) return failed(keys.error());
+  std::vector<KeyPointer>& loaded = *keys;
   const Impl::View& present = impl_->view();
   Impl::View next;
   bool changed = loaded.size() != present.count;
