@@ -1,0 +1,230 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cloud/protocol/binary/device_gateway.hpp"
+
+#include <algorithm>
+#include <cstring>
+
+#include "cloud/base/log.hpp"
+#include "cloud/protocol/binary/gateway_impl.hpp"
+
+namespace muster::protocol {
+namespace {
+
+/// A frame before login is a login: a token and little else.
+constexpr std::size_t login_body_size_max_bytes = 256;
+
+}  // namespace
+
+DeviceGateway::Impl::Impl(Dependencies dependencies, GatewayLimits limits)
+    : d{dependencies}, guard{limits.breaker_addresses_per_minute, limits.known_addresses_max}, limits_{nullptr} {
+  set_limits(std::move(limits));
+}
+
+void DeviceGateway::Impl::set_limits(GatewayLimits limits) {
+  const std::lock_guard lock{limits_mutex_};
+  guard.set_limits(limits.breaker_addresses_per_minute, limits.known_addresses_max);
+  limits_owned_.push_back(std::make_unique<const GatewayLimits>(std::move(limits)));
+  limits_.store(limits_owned_.back().get(), std::memory_order_release);
+}
+
+Step DeviceGateway::Impl::close(Call& call, CloseReason reason, std::size_t consumed_bytes) {
+  call.session.state_ = DeviceSession::State::closed;
+  return {.consumed_bytes = consumed_bytes, .close = reason};
+}
+
+Step DeviceGateway::Impl::next(const Call& call, std::size_t consumed_bytes) {
+  const DeviceSession& session = call.session;
+  Step step{.consumed_bytes = consumed_bytes};
+  switch (session.state_) {
+    case DeviceSession::State::await_login:
+      step.deadline = session.phase_since_ + call.limits.login_deadline;
+      break;
+    case DeviceSession::State::resolving:
+      step.paused = true;
+      step.deadline = std::min(session.mark_, session.phase_since_ + call.limits.login_hold);
+      break;
+    case DeviceSession::State::active:
+      step.deadline = session.last_received_ + heartbeat_timeout(session, call.limits);
+      break;
+    case DeviceSession::State::closed:
+      break;
+  }
+  return step;
+}
+
+UtcTime DeviceGateway::Impl::utc(Call& call) const {
+  if (call.utc_ms == 0) call.utc_ms = d.clock.utc_now().ms;
+  return {call.utc_ms};
+}
+
+void DeviceGateway::Impl::respond(Call& call, std::uint16_t id, wire::Status status) {
+  const wire::ResponseFrame frame = wire::make_response(id, status);
+  call.out.append({frame.bytes, sizeof frame.bytes});
+}
+
+bool DeviceGateway::Impl::send(Call& call, wire::Command command, std::uint16_t id, std::string_view word, std::string_view rest) {
+  const std::size_t body = word.size() + 1 + rest.size();
+  // One less than the device said: one library refuses a body as large as its buffer.
+  if (body + 1 > call.session.buffer_in_bytes_) {
+    d.metrics.values_dropped_total.add();
+    return false;
+  }
+  std::vector<std::uint8_t>& bytes = call.out.bytes();
+  const std::size_t before = bytes.size();
+  bytes.resize(before + wire::frame_header_size_bytes + body);
+  wire::FrameWriter writer{{bytes.data() + before, bytes.size() - before}, command, id};
+  writer.field(word).field(rest);
+  bytes.resize(before + writer.finish());
+  return bytes.size() != before;
+}
+
+std::uint16_t DeviceGateway::Impl::take_id(DeviceSession& session) noexcept {
+  const std::uint16_t id = session.next_id_;
+  session.next_id_ = id == 65'535 ? std::uint16_t{1} : static_cast<std::uint16_t>(id + 1);
+  return id;
+}
+
+bool DeviceGateway::Impl::post(Lane lane, std::function<void()> job) {
+  if (d.executor.post(lane, std::move(job))) return true;
+  d.metrics.queue_full_total.add();
+  return false;
+}
+
+DeviceGateway::DeviceGateway(Dependencies dependencies, GatewayLimits limits) : impl_{std::make_unique<Impl>(dependencies, std::move(limits))} {}
+DeviceGateway::~DeviceGateway() = default;
+
+void DeviceGateway::set_limits(GatewayLimits limits) { impl_->set_limits(std::move(limits)); }
+void DeviceGateway::remember_address(const IpAddress& address) { impl_->guard.remember(address); }
+
+Step DeviceGateway::on_open(DeviceSession& session, const Peer& peer, Instant now) {
+  const GatewayLimits& limits = impl_->limits();
+  session = DeviceSession{};
+  session.phase_since_ = now;
+  session.last_received_ = now;
+  session.transport_ = peer.transport;
+  session.buffer_in_bytes_ = limits.buffer_in_default_bytes;
+  return {.deadline = now + limits.login_deadline};
+}
+
+Step DeviceGateway::on_bytes(DeviceSession& session, const domain::SessionAddress& self, const Peer& peer, wire::ByteView input, Output& out, Instant now) {
+  Impl& impl = *impl_;
+  Impl::Call call{session, self, peer, out, now, impl.limits()};
+  if (session.state_ == DeviceSession::State::closed) return Impl::close(call, CloseReason::server_error, input.size);
+  if (session.state_ == DeviceSession::State::resolving) return Impl::next(call);
+  if (session.state_ == DeviceSession::State::active) Impl::refill(session, call.limits, now);
+  if (!input.empty()) session.last_received_ = now;
+
+  wire::ByteView rest = input;
+  CloseReason ended = CloseReason::none;
+  while (ended == CloseReason::none && session.state_ != DeviceSession::State::resolving) {
+    const bool active = session.state_ == DeviceSession::State::active;
+    if (session.logged_in_with_legacy_command_) rest = rest.drop(session.legacy_ping_reply_.skip(rest));
+    const wire::Decoded decoded = wire::decode_frame(rest, active ? call.limits.body_size_max_bytes : login_body_size_max_bytes);
+    if (decoded.status == wire::DecodeStatus::need_more) break;
+    if (decoded.status != wire::DecodeStatus::ok) {
+      impl.d.metrics.frames_malformed_total.add();
+      ended = CloseReason::malformed;
+      break;
+    }
+    ++call.frames;
+    rest = rest.drop(decoded.consumed_bytes);
+    if (!active) {
+      ended = impl.login(call, decoded.frame);
+      continue;
+    }
+    if (session.logged_in_with_legacy_command_) session.legacy_ping_reply_.on_frame(decoded.frame);
+    if (impl.within_rate(call, decoded.frame, ended)) ended = impl.handle(call, decoded.frame);
+  }
+  // One addition a call, not one a frame: all loops share these counters.
+  if (call.frames != 0) impl.d.metrics.frames_in_total.add(call.frames);
+  if (call.values != 0) impl.d.metrics.values_written_total.add(call.values);
+  const std::size_t consumed = input.size - rest.size;
+  return ended == CloseReason::none ? Impl::next(call, consumed) : Impl::close(call, ended, consumed);
+}
+
+Step DeviceGateway::on_event(DeviceSession& session, const domain::SessionAddress& self, const Peer& peer, SessionEvent&& event, Output& out, Instant now) {
+  Impl& impl = *impl_;
+  Impl::Call call{session, self, peer, out, now, impl.limits()};
+  const bool active = session.state_ == DeviceSession::State::active;
+  CloseReason ended = CloseReason::none;
+  if (session.state_ == DeviceSession::State::closed) return Impl::close(call, CloseReason::server_error);
+  if (const auto* resolved = std::get_if<TokenResolved>(&event)) {
+    if (session.state_ == DeviceSession::State::resolving) ended = impl.on_resolved(call, *resolved);
+  } else if (const auto* value = std::get_if<PushValue>(&event)) {
+    if (active) impl.push(call, *value);
+  } else if (const auto* words = std::get_if<PushInternal>(&event)) {
+    const std::size_t end = std::min(words->words.find('\0'), words->words.size());
+    const std::string_view all{words->words};
+    // A word without a field behind it would read as a length of -1 on stock firmware: send() always puts the separator.
+    if (active) impl.send(call, wire::Command::internal, Impl::take_id(session), all.substr(0, end), all.substr(std::min(end + 1, all.size())));
+  } else if (const auto* loaded = std::get_if<ValuesLoaded>(&event)) {
+    if (active) impl.answer_sync(call, loaded->request_id, loaded->pins, loaded->all, false);
+  } else if (const auto* field = std::get_if<MetadataLoaded>(&event)) {
+    if (active) impl.send(call, wire::Command::internal, field->request_id, "meta", field->name + '\0' + field->value);
+  } else if (const auto* answer = std::get_if<InternalAnswer>(&event)) {
+    const std::string_view all{answer->words};
+    const std::size_t end = std::min(all.find('\0'), all.size());
+    if (active) impl.send(call, wire::Command::internal, answer->request_id, all.substr(0, end), all.substr(std::min(end + 1, all.size())));
+  } else if (const auto* closing = std::get_if<CloseSession>(&event)) {
+    ended = closing->reason == CloseReason::none ? CloseReason::server_error : closing->reason;
+  }
+  return ended == CloseReason::none ? Impl::next(call) : Impl::close(call, ended);
+}
+
+Step DeviceGateway::on_deadline(DeviceSession& session, const domain::SessionAddress& self, const Peer& peer, Output& out, Instant now) {
+  Impl& impl = *impl_;
+  Impl::Call call{session, self, peer, out, now, impl.limits()};
+  if (session.state_ == DeviceSession::State::closed) return Impl::close(call, CloseReason::server_error);
+  Step step = Impl::next(call);
+  if (now < step.deadline) return step;
+  CloseReason ended = CloseReason::none;
+  switch (session.state_) {
+    case DeviceSession::State::await_login:
+      impl.d.metrics.login_timeouts_total.add();
+      ended = CloseReason::login_timeout;
+      break;
+    case DeviceSession::State::resolving:
+      ended = impl.retry_login(call);
+      break;
+    case DeviceSession::State::active:
+      impl.d.metrics.heartbeat_lost_total.add();
+      ended = CloseReason::heartbeat_lost;
+      break;
+    case DeviceSession::State::closed:
+      break;
+  }
+  return ended == CloseReason::none ? Impl::next(call) : Impl::close(call, ended);
+}
+
+void DeviceGateway::on_closed(DeviceSession& session, const domain::SessionAddress& self, Instant /*now*/) {
+  Impl& impl = *impl_;
+  if (session.device_id_) {
+    // Only the device's present session tells that it is offline; one that was replaced leaves quietly.
+    if (impl.d.sessions.unbind(session.device_id_, self)) {
+      impl.d.presence.disconnected(session.device_id_, impl.d.clock.utc_now());
+      if (impl.d.live.watched()) impl.d.live.device_status_changed(session.device_id_);
+    }
+  } else {
+    impl.forget_held(self);
+  }
+  if (session.counted_) impl.d.metrics.sessions_open.subtract();
+  session = DeviceSession{};
+  session.state_ = DeviceSession::State::closed;
+}
+
+bool DeviceGateway::push_value(DeviceId device, std::uint8_t pin, std::string_view value) {
+  const auto address = impl_->d.sessions.find(device);
+  return address && impl_->d.router.post(*address, PushValue{pin, std::string{value}});
+}
+
+bool DeviceGateway::push_internal(DeviceId device, std::string_view words) {
+  const auto address = impl_->d.sessions.find(device);
+  return address && impl_->d.router.post(*address, PushInternal{std::string{words}});
+}
+
+bool DeviceGateway::close_device(DeviceId device, CloseReason reason) {
+  const auto address = impl_->d.sessions.find(device);
+  return address && impl_->d.router.post(*address, CloseSession{reason});
+}
+
+}  // namespace muster::protocol
