@@ -38,18 +38,22 @@ class Views {
   Result<void> catch_up();
   [[nodiscard]] std::int64_t applied_change() const noexcept { return applied_.load(std::memory_order_acquire); }
 
-  /// Told of tokens that stopped being live and of devices that moved or went, so that sessions can be closed. Called inside catch_up.
+  /// Told of tokens that stopped being live and of devices that moved or went, so that sessions can be closed. Called before
+  /// rebuild or catch_up returns, on its thread, with no lock held.
   struct Listener {
     virtual ~Listener() = default;
     virtual void token_gone(DeviceId device) = 0;      ///< Close the device's session: its next login hears the truth.
     virtual void device_gone(DeviceId device) = 0;
     virtual void permissions_changed() = 0;            ///< Roles, users, organizations: re-check open streams.
+    virtual void settings_changed() {}                 ///< Server-wide settings; also after a key was added: read the key ring again.
   };
   void set_listener(Listener* listener) noexcept { listener_ = listener; }
   /// Distinct addresses of past logins, read by rebuild, handed to the breaker.
   void set_seen_ip_sink(std::function<void(std::string_view)> sink) { seen_ip_ = std::move(sink); }
 
  private:
+  class Follower;
+
   Store& store_;
   std::mutex mutex_;
   std::atomic<bool> ready_{false};
