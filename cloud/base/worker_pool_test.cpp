@@ -13,7 +13,7 @@
 namespace muster {
 namespace {
 
-/// Holds the only thread of a lane until told to go on.
+/// Holds the only thread of a lane until told to go on. Made before the pool, so that it outlives the job.
 class Blocker {
  public:
   std::function<void()> job() {
@@ -37,8 +37,8 @@ WorkerPoolOptions narrow(std::size_t queue_max) {
 }
 
 TEST(WorkerPool, RunsJobsOfALaneInOrder) {
-  WorkerPool pool{narrow(100)};
   std::vector<int> order;
+  WorkerPool pool{narrow(100)};
   for (int i = 0; i < 100; ++i) ASSERT_TRUE(pool.post(Lane::api, [&order, i] { order.push_back(i); }));
   pool.stop(WorkerPool::Waiting::run);
   ASSERT_EQ(order.size(), 100u);
@@ -46,9 +46,9 @@ TEST(WorkerPool, RunsJobsOfALaneInOrder) {
 }
 
 TEST(WorkerPool, RefusesWhenTheQueueIsFullAndDoesNotRunWhatItRefused) {
-  WorkerPool pool{narrow(2)};
   Blocker blocker;
   std::atomic<int> ran{0};
+  WorkerPool pool{narrow(2)};
   ASSERT_TRUE(pool.post(Lane::login, blocker.job()));
   blocker.wait_until_running();
   EXPECT_TRUE(pool.post(Lane::login, [&ran] { ran += 1; }));
@@ -61,16 +61,17 @@ TEST(WorkerPool, RefusesWhenTheQueueIsFullAndDoesNotRunWhatItRefused) {
 }
 
 TEST(WorkerPool, AFullLaneDoesNotStopAnother) {
-  WorkerPool pool{narrow(1)};
   Blocker blocker;
+  std::array<std::promise<void>, 3> done;
+  WorkerPool pool{narrow(1)};
   ASSERT_TRUE(pool.post(Lane::password, blocker.job()));
   blocker.wait_until_running();
   ASSERT_TRUE(pool.post(Lane::password, [] {}));
   ASSERT_FALSE(pool.post(Lane::password, [] {}));
-  for (const Lane lane : {Lane::login, Lane::api, Lane::values}) {
-    std::promise<void> done;
-    ASSERT_TRUE(pool.post(lane, [&done] { done.set_value(); }));
-    done.get_future().wait();
+  constexpr std::array others{Lane::login, Lane::api, Lane::values};
+  for (std::size_t i = 0; i < others.size(); ++i) {
+    ASSERT_TRUE(pool.post(others[i], [&done, i] { done[i].set_value(); }));
+    done[i].get_future().wait();
   }
   blocker.release();
 }
@@ -78,18 +79,18 @@ TEST(WorkerPool, AFullLaneDoesNotStopAnother) {
 TEST(WorkerPool, RunsAsManyJobsAtOnceAsItHasThreads) {
   WorkerPoolOptions options = narrow(10);
   options[Lane::api].threads = 3;
-  WorkerPool pool{options};
   std::array<Blocker, 3> blockers;
+  WorkerPool pool{options};
   for (Blocker& blocker : blockers) ASSERT_TRUE(pool.post(Lane::api, blocker.job()));
   for (Blocker& blocker : blockers) blocker.wait_until_running();
   for (Blocker& blocker : blockers) blocker.release();
 }
 
 TEST(WorkerPool, StopMayDropWhatWaitsAndFreesIt) {
-  WorkerPool pool{narrow(10)};
   Blocker blocker;
   auto kept = std::make_shared<int>(1);
   std::atomic<bool> ran{false};
+  WorkerPool pool{narrow(10)};
   ASSERT_TRUE(pool.post(Lane::values, blocker.job()));
   blocker.wait_until_running();
   ASSERT_TRUE(pool.post(Lane::values, [kept, &ran] { ran = true; }));
@@ -107,8 +108,8 @@ TEST(WorkerPool, StopMayDropWhatWaitsAndFreesIt) {
 }
 
 TEST(WorkerPool, GoesOnAfterAJobThatThrows) {
-  WorkerPool pool{narrow(10)};
   std::atomic<bool> ran{false};
+  WorkerPool pool{narrow(10)};
   testing::internal::CaptureStderr();
   ASSERT_TRUE(pool.post(Lane::api, [] { throw std::runtime_error{"planted"}; }));
   ASSERT_TRUE(pool.post(Lane::api, [&ran] { ran = true; }));
@@ -118,8 +119,8 @@ TEST(WorkerPool, GoesOnAfterAJobThatThrows) {
 }
 
 TEST(WorkerPool, ItsThreadsTakeNoSignals) {
-  WorkerPool pool{narrow(10)};
   std::promise<bool> blocked;
+  WorkerPool pool{narrow(10)};
   ASSERT_TRUE(pool.post(Lane::api, [&blocked] {
     sigset_t mask;
     pthread_sigmask(SIG_SETMASK, nullptr, &mask);
