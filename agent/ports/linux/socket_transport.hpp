@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "agent/core/agent.hpp"
+#include "agent/port/clock.hpp"
+#include "agent/port/transport.hpp"
+#include "agent/ports/linux/resolver.hpp"
+
+namespace muster::agent::linux_port {
+
+/// TCP, plain or with TLS 1.2/1.3, never blocking. Certificates are checked against the trusted CAs and against the host's name or
+/// address. SIGPIPE must be ignored by the program (OpenSSL writes without MSG_NOSIGNAL). Call from one thread.
+class SocketTransport final : public Transport {
+ public:
+  static constexpr std::size_t queue_size_max_bytes = 16 * 1024;  ///< Bytes that the kernel has not taken yet.
+  static constexpr Millis address_timeout_ms = 5'000;  ///< For each of a host's addresses but the last.
+
+  explicit SocketTransport(Clock& clock);
+  ~SocketTransport();
+  SocketTransport(const SocketTransport&) = delete;
+  SocketTransport& operator=(const SocketTransport&) = delete;
+
+  /// Trusts the CAs of a PEM file and no others. Empty when it worked, else a sentence for people.
+  [[nodiscard]] std::string trust_file(const std::string& path);
+  /// Trusts the system's CAs.
+  [[nodiscard]] std::string trust_system();
+
+  void connect(const Endpoint& endpoint) override;
+  [[nodiscard]] bool send(wire::ByteView frame) override;
+  void close() override;
+
+  // For the loop that waits on behalf of it.
+  /// What to wait for: a descriptor, or -1, and the events of poll(2).
+  [[nodiscard]] int fd() const noexcept;
+  [[nodiscard]] short events() const noexcept;
+  /// When on_timer is wanted; `never` when it is not.
+  [[nodiscard]] Millis next_deadline() const noexcept;
+  /// `revents` of poll(2). What happened is told to `agent`.
+  void on_ready(short revents, Agent& agent);
+  void on_timer(Agent& agent);
+
+  /// More about the last failure, such as why a certificate is not trusted; may be empty.
+  [[nodiscard]] const std::string& last_problem() const noexcept { return problem_; }
+
+ private:
+  struct Tls;  // Keeps OpenSSL's headers out of this one.
+  enum class Phase : std::uint8_t { idle, resolving, connecting, handshaking, open, failed };
+
+  void try_next_address();
+  void on_tcp_ready();
+  void handshake();
+  void announce(Agent& agent);
+  void read(Agent& agent);
+  void flush();
+  [[nodiscard]] bool write_some(wire::ByteView bytes, std::size_t& written);
+  void fail_later(CloseReason reason);
+  void release() noexcept;
+
+  Clock& clock_;
+  std::unique_ptr<Tls> tls_;
+  Resolver resolver_;
+  std::string host_;
+  std::string problem_;
+  std::vector<SocketAddress> addresses_;
+  std::size_t next_address_ = 0;
+  std::vector<std::uint8_t> queue_;
+  Millis address_deadline_ = never;
+  int fd_ = -1;
+  unsigned connection_ = 0;  ///< Counts them, to notice that the agent closed during a call.
+  CloseReason failure_ = CloseReason::network_lost;
+  Phase phase_ = Phase::idle;
+  bool use_tls_ = false;
+  bool connected_untold_ = false;  ///< The agent has not heard of the connection yet.
+  bool wants_write_ = false;       ///< TLS cannot go on before the socket is writable.
+  bool read_again_ = false;        ///< There may be more to read though poll(2) will not say so.
+};
+
+}  // namespace muster::agent::linux_port

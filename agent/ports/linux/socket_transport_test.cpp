@@ -1,0 +1,484 @@
+// SPDX-License-Identifier: Apache-2.0
+// The agent over real sockets on loopback, against a small scripted server.
+#include "agent/ports/linux/socket_transport.hpp"
+
+#include <arpa/inet.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <openssl/evp.h>
+#include <openssl/pem.h>
+#include <openssl/ssl.h>
+#include <openssl/x509v3.h>
+#include <signal.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "agent/core/agent_test_rig.hpp"
+#include "agent/ports/linux/clock.hpp"
+#include "agent/ports/linux/loop.hpp"
+#include "agent/ports/linux/random.hpp"
+
+namespace muster::agent::linux_port {
+namespace {
+
+using namespace std::string_view_literals;
+using test::Bytes;
+using test::frame;
+using test::response;
+using wire::Command;
+
+// ---- certificates -----------------------------------------------------------------------------------------------------
+
+template <auto Free>
+struct Deleter {
+  template <typename T>
+  void operator()(T* object) const {
+    Free(object);
+  }
+};
+using Key = std::unique_ptr<EVP_PKEY, Deleter<EVP_PKEY_free>>;
+using Certificate = std::unique_ptr<X509, Deleter<X509_free>>;
+
+struct Identified {
+  Key key;
+  Certificate certificate;
+};
+
+void extend(X509* certificate, X509* issuer, int nid, const char* value) {
+  X509V3_CTX context;
+  X509V3_set_ctx(&context, issuer, certificate, nullptr, nullptr, 0);
+  X509_EXTENSION* const extension = X509V3_EXT_conf_nid(nullptr, &context, nid, value);
+  X509_add_ext(certificate, extension, -1);
+  X509_EXTENSION_free(extension);
+}
+
+/// A certificate signed by `issuer`, or by itself; `names` as OpenSSL's subjectAltName text, empty for a CA.
+Identified make_certificate(const Identified* issuer, const char* common_name, const std::string& names, long valid_s = 3600) {
+  Identified made{Key{EVP_EC_gen("P-256")}, Certificate{X509_new()}};
+  X509* const x = made.certificate.get();
+  static long serial = 1;
+  X509_set_version(x, 2);
+  ASN1_INTEGER_set(X509_get_serialNumber(x), ++serial);
+  X509_gmtime_adj(X509_getm_notBefore(x), -7200);
+  X509_gmtime_adj(X509_getm_notAfter(x), valid_s);
+  X509_set_pubkey(x, made.key.get());
+  X509_NAME_add_entry_by_txt(X509_get_subject_name(x), "CN", MBSTRING_UTF8, reinterpret_cast<const unsigned char*>(common_name), -1,
+                             -1, 0);
+  X509* const signer = issuer == nullptr ? x : issuer->certificate.get();
+  X509_set_issuer_name(x, X509_get_subject_name(signer));
+  if (names.empty()) {
+    extend(x, signer, NID_basic_constraints, "critical,CA:TRUE");
+    extend(x, signer, NID_key_usage, "critical,keyCertSign");
+  } else {
+    extend(x, signer, NID_subject_alt_name, names.c_str());
+  }
+  X509_sign(x, issuer == nullptr ? made.key.get() : issuer->key.get(), EVP_sha256());
+  return made;
+}
+
+std::string write_pem(const Identified& ca, const std::string& name) {
+  std::string path = (std::filesystem::temp_directory_path() / ("muster-" + std::to_string(getpid()) + '-' + name)).string();
+  FILE* const file = std::fopen(path.c_str(), "w");
+  PEM_write_X509(file, ca.certificate.get());
+  std::fclose(file);
+  return path;
+}
+
+// ---- the server -------------------------------------------------------------------------------------------------------
+
+/// One accepted connection, blocking, with a time-out on each call.
+class Peer {
+ public:
+  Peer(int fd, SSL* session) : fd_{fd}, session_{session} {}
+  bool read(std::uint8_t* out, std::size_t size) {
+    while (size != 0) {
+      const auto got = session_ != nullptr ? SSL_read(session_, out, static_cast<int>(size)) : static_cast<int>(recv(fd_, out, size, 0));
+      if (got <= 0) {
+        return false;
+      }
+      out += got;
+      size -= static_cast<std::size_t>(got);
+    }
+    return true;
+  }
+  /// The next frame as command:id:body, "" when the connection ended.
+  std::string read_frame() {
+    std::uint8_t header[5];
+    if (!read(header, sizeof header)) {
+      return {};
+    }
+    const auto id = std::to_string(header[1] << 8 | header[2]);
+    const std::size_t length = static_cast<std::size_t>(header[3] << 8 | header[4]);
+    if (header[0] == 0) {
+      return "0:" + id + ':' + std::to_string(length);
+    }
+    std::string body(length, 0);
+    if (!read(reinterpret_cast<std::uint8_t*>(body.data()), length)) {
+      return {};
+    }
+    return std::to_string(header[0]) + ':' + id + ':' + test::escaped(body);
+  }
+  void write(const Bytes& bytes) {
+    const auto sent = session_ != nullptr ? SSL_write(session_, bytes.data(), static_cast<int>(bytes.size()))
+                                          : static_cast<int>(::send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL));
+    EXPECT_EQ(sent, static_cast<int>(bytes.size()));
+  }
+  [[nodiscard]] std::string server_name() const {
+    const char* const name = session_ == nullptr ? nullptr : SSL_get_servername(session_, TLSEXT_NAMETYPE_host_name);
+    return name == nullptr ? "" : name;
+  }
+
+ private:
+  int fd_;
+  SSL* session_;
+};
+
+/// Listens on 127.0.0.1 and serves `connections` connections, one after another, on a thread of its own.
+class Server {
+ public:
+  using Script = std::function<void(Peer&)>;
+
+  explicit Server(Script script, const Identified* identity = nullptr, int connections = 1) : script_{std::move(script)} {
+    listener_ = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    set_timeout(listener_);
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    EXPECT_EQ(bind(listener_, reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
+    EXPECT_EQ(listen(listener_, 8), 0);
+    socklen_t size = sizeof address;
+    getsockname(listener_, reinterpret_cast<sockaddr*>(&address), &size);
+    port_ = ntohs(address.sin_port);
+    if (identity != nullptr) {
+      context_ = SSL_CTX_new(TLS_server_method());
+      SSL_CTX_use_certificate(context_, identity->certificate.get());
+      SSL_CTX_use_PrivateKey(context_, identity->key.get());
+    }
+    thread_ = std::thread{[this, connections] {
+      for (int i = 0; i < connections; ++i) {
+        serve();
+      }
+    }};
+  }
+  ~Server() {
+    thread_.join();
+    close(listener_);
+    SSL_CTX_free(context_);
+  }
+  [[nodiscard]] std::uint16_t port() const { return port_; }
+
+ private:
+  static void set_timeout(int fd) {
+    const timeval limit{10, 0};
+    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
+    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
+  }
+  void serve() {
+    const int fd = accept(listener_, nullptr, nullptr);
+    if (fd < 0) {
+      return;
+    }
+    set_timeout(fd);
+    SSL* session = nullptr;
+    bool good = true;
+    if (context_ != nullptr) {
+      session = SSL_new(context_);
+      SSL_set_fd(session, fd);
+      good = SSL_accept(session) == 1;
+    }
+    if (good) {
+      Peer peer{fd, session};
+      script_(peer);
+    }
+    SSL_free(session);
+    close(fd);
+  }
+
+  Script script_;
+  SSL_CTX* context_ = nullptr;
+  int listener_ = -1;
+  std::uint16_t port_ = 0;
+  std::thread thread_;
+};
+
+// ---- the agent --------------------------------------------------------------------------------------------------------
+
+struct LinuxRig {
+  BootClock clock;
+  KernelRandom random;
+  SocketTransport transport{clock};
+  test::RecordingHandler handler;
+  std::uint8_t receive_room[4096 + 5];
+  std::uint8_t send_room[8192 + 5];
+  Agent agent{transport, handler, random, {receive_room, sizeof receive_room}, {send_room, sizeof send_room}, Identity{"1.0", {}, {}, {}, {}, {}}, quick()};
+
+  static Limits quick() {
+    Limits limits;
+    limits.retry_first_ms = 20;
+    return limits;
+  }
+
+  void start(const char* host, std::uint16_t port, Security security) {
+    DeviceConfig config = test::make_config(host, port);
+    config.security = security;
+    ASSERT_TRUE(agent.start(config, clock.now()));
+  }
+  /// Runs until `done`, at most 10 s.
+  bool run_until(const std::function<bool()>& done) {
+    const Millis end = clock.now() + 10'000;
+    while (!done()) {
+      if (clock.now() >= end) {
+        return false;
+      }
+      turn(clock, transport, agent, std::min(end, clock.now() + 5));
+    }
+    return true;
+  }
+  bool run_until_logged(const std::string& line) {
+    return run_until([&] { return std::find(handler.log.begin(), handler.log.end(), line) != handler.log.end(); });
+  }
+};
+
+class SocketTransportTest : public ::testing::Test {
+ protected:
+  SocketTransportTest() { signal(SIGPIPE, SIG_IGN); }
+};
+
+/// Login, info, ping from the server, a value each way; the server sends byte by byte.
+void full_exchange(Peer& peer) {
+  EXPECT_EQ(peer.read_frame(), "29:1:0123456789abcdefghijklmnopqrstuv");
+  peer.write(response(1, 200));
+  EXPECT_EQ(peer.read_frame(), "17:2:mcu|1.0|fw-type|TMPL2abcdefgh|h-beat|40|buff-in|4096|agent|muster|tmpl|TMPL2abcdefgh");
+  peer.write(response(2, 200));
+  peer.write(frame(Command::ping, 99));
+  EXPECT_EQ(peer.read_frame(), "0:99:200");
+  for (const std::uint8_t byte : frame(Command::hardware, 7, "vw\0" "10\0hello"sv)) {
+    peer.write({byte});
+  }
+  EXPECT_EQ(peer.read_frame(), "20:3:vw|11|hello");
+}
+
+void expect_full_exchange(LinuxRig& rig) {
+  ASSERT_TRUE(rig.run_until_logged("write 10 hello"));
+  EXPECT_EQ(rig.agent.write(11, "hello"sv, rig.clock.now()), SendResult::sent);
+  ASSERT_TRUE(rig.run_until_logged("disconnected peer_closed"));
+  EXPECT_THAT(rig.handler.log, ::testing::ElementsAre("login_ok", "info_accepted", "online", "write 10 hello", "first_value_sent",
+                                                      "disconnected peer_closed"));
+}
+
+TEST_F(SocketTransportTest, PlainLoginPingPushAndValue) {
+  Server server{full_exchange};
+  LinuxRig rig;
+  rig.start("127.0.0.1", server.port(), Security::plain);
+  expect_full_exchange(rig);
+}
+
+TEST_F(SocketTransportTest, FindsTheAddressOfANameThatAnotherFamilyRefusesFirst) {
+  Server server{full_exchange};  // Not on ::1, which localhost may give first.
+  LinuxRig rig;
+  rig.start("localhost", server.port(), Security::plain);
+  expect_full_exchange(rig);
+}
+
+TEST_F(SocketTransportTest, TlsWithAPinnedCaAndTheNameOfTheHost) {
+  const Identified ca = make_certificate(nullptr, "Test CA", "");
+  const Identified identity = make_certificate(&ca, "cloud", "DNS:localhost");
+  const std::string path = write_pem(ca, "ca.pem");
+  std::string server_name;
+  {
+    Server server{[&](Peer& peer) {
+                    server_name = peer.server_name();
+                    full_exchange(peer);
+                  },
+                  &identity};
+    LinuxRig rig;
+    ASSERT_EQ(rig.transport.trust_file(path), "");
+    rig.start("localhost", server.port(), Security::tls_pinned);
+    expect_full_exchange(rig);
+  }
+  EXPECT_EQ(server_name, "localhost");
+  std::filesystem::remove(path);
+}
+
+TEST_F(SocketTransportTest, TlsWithAnAddressInsteadOfAName) {
+  const Identified ca = make_certificate(nullptr, "Test CA", "");
+  const Identified identity = make_certificate(&ca, "cloud", "IP:127.0.0.1");
+  const std::string path = write_pem(ca, "ca-ip.pem");
+  {
+    Server server{full_exchange, &identity};
+    LinuxRig rig;
+    ASSERT_EQ(rig.transport.trust_file(path), "");
+    rig.start("127.0.0.1", server.port(), Security::tls_pinned);
+    expect_full_exchange(rig);
+  }
+  std::filesystem::remove(path);
+}
+
+/// How the connection to a server with this certificate fails; the server must never see the token.
+std::string failure(const Identified* identity, const Identified& trusted, const char* host, std::string* problem = nullptr) {
+  const std::string path = write_pem(trusted, "trusted.pem");
+  bool heard = false;
+  std::string log;
+  {
+    Server server{[&](Peer& peer) {
+                    const std::string first = identity == nullptr ? "" : peer.read_frame();
+                    heard = !first.empty();
+                    if (identity == nullptr) {
+                      peer.write({'H', 'T', 'T', 'P', '/', '1', '.', '1', ' ', '4', '0', '0', '\r', '\n'});
+                    }
+                  },
+                  identity};
+    LinuxRig rig;
+    EXPECT_EQ(rig.transport.trust_file(path), "");
+    rig.start(host, server.port(), Security::tls_pinned);
+    EXPECT_TRUE(rig.run_until([&] { return !rig.handler.log.empty(); }));
+    log = rig.handler.log.empty() ? "" : rig.handler.log[0];
+    if (problem != nullptr) {
+      *problem = rig.transport.last_problem();
+    }
+    rig.agent.stop(rig.clock.now());
+  }
+  EXPECT_FALSE(heard);
+  std::filesystem::remove(path);
+  return log;
+}
+
+TEST_F(SocketTransportTest, RefusesCertificatesThatAreNotForItsCloud) {
+  const Identified ca = make_certificate(nullptr, "Test CA", "");
+  const Identified other_ca = make_certificate(nullptr, "Test CA", "");
+  const Identified good = make_certificate(&ca, "cloud", "DNS:localhost,IP:127.0.0.1");
+  const Identified other_name = make_certificate(&ca, "localhost", "DNS:other.example");
+  const Identified expired = make_certificate(&ca, "cloud", "DNS:localhost,IP:127.0.0.1", -3600);
+  std::string problem;
+  EXPECT_EQ(failure(&good, other_ca, "127.0.0.1", &problem), "connect_failed tls_untrusted");
+  EXPECT_FALSE(problem.empty());
+  EXPECT_EQ(failure(&other_name, ca, "localhost", &problem), "connect_failed tls_untrusted");
+  EXPECT_EQ(problem, "hostname mismatch");
+  EXPECT_EQ(failure(&other_name, ca, "127.0.0.1", &problem), "connect_failed tls_untrusted");
+  EXPECT_EQ(problem, "IP address mismatch");
+  EXPECT_EQ(failure(&expired, ca, "127.0.0.1", &problem), "connect_failed tls_untrusted");
+  EXPECT_EQ(problem, "certificate has expired");
+  EXPECT_EQ(failure(nullptr, ca, "127.0.0.1"), "connect_failed tls_failed");
+}
+
+TEST_F(SocketTransportTest, SystemTrustDoesNotCoverAPrivateCa) {
+  const Identified ca = make_certificate(nullptr, "Test CA", "");
+  const Identified good = make_certificate(&ca, "cloud", "IP:127.0.0.1");
+  Server server{[](Peer&) {}, &good};
+  LinuxRig rig;
+  ASSERT_EQ(rig.transport.trust_system(), "");
+  rig.start("127.0.0.1", server.port(), Security::tls);
+  EXPECT_TRUE(rig.run_until_logged("connect_failed tls_untrusted"));
+}
+
+TEST_F(SocketTransportTest, SaysWhatIsWrongWithACaFile) {
+  LinuxRig rig;
+  EXPECT_THAT(rig.transport.trust_file("/nonexistent/ca.pem"), ::testing::StartsWith("Cannot read a CA certificate (PEM) from /nonexistent/ca.pem"));
+  EXPECT_THAT(rig.transport.trust_file("/dev/null"), ::testing::StartsWith("Cannot read a CA certificate (PEM) from /dev/null"));
+}
+
+TEST_F(SocketTransportTest, TellsRefusedAndUnknownHostsApart) {
+  const int fd = socket(AF_INET, SOCK_STREAM, 0);  // Bound, not listening: nobody else gets this port meanwhile.
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  ASSERT_EQ(bind(fd, reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
+  socklen_t size = sizeof address;
+  getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size);
+  LinuxRig rig;
+  rig.start("127.0.0.1", ntohs(address.sin_port), Security::plain);
+  EXPECT_TRUE(rig.run_until_logged("connect_failed refused"));
+  rig.start("a..b", 1, Security::plain);  // No name server is ever asked for an empty label.
+  EXPECT_TRUE(rig.run_until_logged("connect_failed host_unknown"));
+  close(fd);
+}
+
+TEST_F(SocketTransportTest, CanBeClosedWhileItLooksUpAName) {
+  for (int i = 0; i < 20; ++i) {
+    LinuxRig rig;
+    rig.start("localhost", 1, Security::plain);
+    rig.agent.stop(rig.clock.now());
+  }
+}
+
+TEST_F(SocketTransportTest, ConnectsAgainAfterTheServerClosed) {
+  int connections = 0;
+  Server server{[&](Peer& peer) {
+                  ++connections;
+                  EXPECT_EQ(peer.read_frame(), "29:1:0123456789abcdefghijklmnopqrstuv");
+                  peer.write(response(1, 200));
+                },
+                nullptr, 2};
+  LinuxRig rig;
+  rig.start("127.0.0.1", server.port(), Security::plain);
+  const auto logins = [&] { return std::count(rig.handler.log.begin(), rig.handler.log.end(), "login_ok"); };
+  EXPECT_TRUE(rig.run_until([&] { return logins() == 2; }));
+}
+
+/// A server that reads nothing for a while: the queue is bounded, and nothing that was taken is lost or reordered.
+void slow_reader(const Identified* identity, const std::string& ca_path) {
+  std::atomic<bool> may_read{false};
+  std::atomic<int> sent{-1};
+  std::atomic<int> received{0};
+  Server server{[&](Peer& peer) {
+                  EXPECT_EQ(peer.read_frame().substr(0, 5), "29:1:");
+                  peer.write(response(1, 200));
+                  EXPECT_EQ(peer.read_frame().substr(0, 5), "17:2:");
+                  peer.write(response(2, 200));
+                  while (!may_read) {
+                    std::this_thread::yield();
+                  }
+                  while (received != sent) {
+                    const std::string frame = peer.read_frame();
+                    const int number = received;
+                    const std::string expected = "55:" + std::to_string(1 + number % 65535) + ':' + std::to_string(number) + ' ';
+                    if (frame.compare(0, expected.size(), expected) != 0) {
+                      ADD_FAILURE() << frame.substr(0, 40) << " instead of " << expected;
+                      return;
+                    }
+                    ++received;
+                  }
+                },
+                identity};
+  LinuxRig rig;
+  if (identity != nullptr) {
+    ASSERT_EQ(rig.transport.trust_file(ca_path), "");
+  }
+  rig.start("127.0.0.1", server.port(), identity == nullptr ? Security::plain : Security::tls_pinned);
+  ASSERT_TRUE(rig.run_until_logged("online"));
+  int count = 0;
+  for (; count < 100'000; ++count) {
+    const Bytes big = frame(Command::debug_print, static_cast<std::uint16_t>(1 + count % 65535), std::to_string(count) + ' ' + std::string(8000, 'x'));
+    if (!rig.transport.send({big.data(), big.size()})) {
+      break;
+    }
+  }
+  EXPECT_LT(count, 100'000);
+  sent = count;
+  may_read = true;
+  EXPECT_TRUE(rig.run_until_logged("disconnected peer_closed"));
+  EXPECT_EQ(received, count);
+}
+
+TEST_F(SocketTransportTest, QueuesForASlowReaderUpToALimitPlain) { slow_reader(nullptr, {}); }
+
+TEST_F(SocketTransportTest, QueuesForASlowReaderUpToALimitTls) {
+  const Identified ca = make_certificate(nullptr, "Test CA", "");
+  const Identified identity = make_certificate(&ca, "cloud", "IP:127.0.0.1");
+  const std::string path = write_pem(ca, "ca-slow.pem");
+  slow_reader(&identity, path);
+  std::filesystem::remove(path);
+}
+
+}  // namespace
+}  // namespace muster::agent::linux_port
