@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "agent/core/config.hpp"
+
+namespace muster::agent::app {
+
+/// What was asked for on the command line. What is not given is read from the store.
+struct Options {
+  std::string store;
+  std::optional<std::string> template_id;
+  std::optional<std::string> template_name;
+  std::optional<std::string> token;  ///< "-": to be read from stdin.
+  std::optional<std::string> host;
+  std::optional<std::uint16_t> port;
+  std::optional<std::string> ca_file;
+  std::optional<bool> tls;  ///< --tls or --ca: true, --plain: false.
+  std::uint32_t report_interval_s = 5;
+  bool json = false;
+  bool help = false;
+  bool version = false;
+};
+
+/// Parses the arguments, without the program's name. Returns an empty text, or a sentence that says what is wrong. The text of a token
+/// given as an argument is overwritten in place, so that it does not stay visible in the list of processes.
+[[nodiscard]] std::string parse_options(int count, char** arguments, Options& options);
+
+/// Puts what was given over what was stored. Returns an empty text, or a sentence that says what is missing or wrong;
+/// `options.token` must be the token itself by now, not "-".
+[[nodiscard]] std::string apply_options(const Options& options, DeviceConfig& config);
+
+[[nodiscard]] const char* help_text() noexcept;
+
+}  // namespace muster::agent::app
