@@ -50,10 +50,18 @@ Result<void> write_all(int fd, std::string_view bytes) {
   return {};
 }
 
-Result<void> write_new_file(const std::string& name, std::string_view bytes, mode_t mode) {
+Result<void> write_new_file(const std::filesystem::path& folder, const std::string& name, std::string_view bytes,
+                            mode_t mode) {
   Descriptor file{::open(name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode & 0700)};
   if (file.get() < 0) return last_error();
   if (::fchmod(file.get(), mode) != 0) return last_error();
+  if (::geteuid() == 0) {
+    // An operator's command as root leaves files that the server, which is not root, can still read.
+    struct stat folder_facts{};
+    if (::stat(folder.c_str(), &folder_facts) != 0) return last_error();
+    if (folder_facts.st_uid != 0 && ::fchown(file.get(), folder_facts.st_uid, folder_facts.st_gid) != 0)
+      return last_error();
+  }
   MUSTER_TRY_VOID(write_all(file.get(), bytes));
   if (::fsync(file.get()) != 0) return last_error();
   if (::close(file.release()) != 0) return last_error();
@@ -79,7 +87,7 @@ Result<void> write_file_atomically(const std::filesystem::path& path, std::strin
   const std::string temporary =
       (folder / ("." + path.filename().string() + "." + suffix_text.data() + ".tmp")).string();
 
-  if (const auto written = write_new_file(temporary, bytes, mode); !written) {
+  if (const auto written = write_new_file(folder, temporary, bytes, mode); !written) {
     const Error error = written.error();
     if (error != boost::system::errc::file_exists) ::unlink(temporary.c_str());
     return error;
@@ -102,7 +110,7 @@ Result<std::string> read_file(const std::filesystem::path& path, std::size_t lim
   if (!S_ISREG(facts.st_mode)) return Error{EINVAL, boost::system::generic_category()};
   if (access == FileAccess::owner_only) {
     const bool others = (facts.st_mode & 077) != 0;
-    const bool foreign = facts.st_uid != ::geteuid() && facts.st_uid != 0;
+    const bool foreign = facts.st_uid != ::geteuid() && facts.st_uid != 0 && ::geteuid() != 0;
     if (others || foreign) return BaseError::key_unreadable;
   }
   std::string bytes;

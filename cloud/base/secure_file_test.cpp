@@ -92,5 +92,19 @@ TEST(SecureFile, OwnerOnlyRefusesEveryModeThatLetsOthersIn) {
   }
 }
 
+TEST(SecureFile, WhatRootWritesIntoAnothersFolderIsTheirs) {
+  if (::geteuid() != 0) GTEST_SKIP() << "only root can try it";
+  constexpr uid_t somebody = 12'345;
+  const TemporaryFolder folder;
+  ASSERT_EQ(::chown(folder.path().c_str(), somebody, somebody), 0);
+  ASSERT_TRUE(write_file_atomically(folder / "a", "secret", 0600));
+  struct stat facts{};
+  ASSERT_EQ(::stat((folder / "a").c_str(), &facts), 0);
+  EXPECT_EQ(facts.st_uid, somebody);
+  EXPECT_EQ(facts.st_gid, somebody);
+  EXPECT_EQ(facts.st_mode & 07777, 0600u);
+  EXPECT_TRUE(read_file(folder / "a", 10, FileAccess::owner_only)) << "and root may still read it";
+}
+
 }  // namespace
 }  // namespace muster
