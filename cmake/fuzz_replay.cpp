@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Runs a fuzz target over every file of the folders and files given, so that any compiler replays seeds and old crashes.
 #include <cstdint>
 #include <cstdio>

@@ -1,0 +1,10 @@
+# The quick ones of the checks of `./dev tidy` are tests too, so that none of them waits for somebody to remember it.
+if(MUSTER_BUILD_TESTS)
+  find_package(Python3 COMPONENTS Interpreter)
+  if(Python3_FOUND)
+    add_test(NAME check_includes COMMAND ${Python3_EXECUTABLE} ${CMAKE_SOURCE_DIR}/scripts/check_includes.py)
+    add_test(NAME check_includes_finds_planted COMMAND ${Python3_EXECUTABLE} ${CMAKE_SOURCE_DIR}/scripts/check_includes.py --self-test)
+    add_test(NAME check_texts COMMAND ${Python3_EXECUTABLE} ${CMAKE_SOURCE_DIR}/scripts/check_texts.py)
+    set_tests_properties(check_includes check_includes_finds_planted check_texts PROPERTIES TIMEOUT 60 LABELS tidy)
+  endif()
+endif()
