@@ -19,7 +19,7 @@ endif()
 add_library(muster_flags INTERFACE)
 target_include_directories(muster_flags INTERFACE ${MUSTER_ROOT})
 target_compile_options(muster_flags INTERFACE -Wall -Wextra -Wshadow -Wconversion -Wnon-virtual-dtor -Wold-style-cast
-                                              -Woverloaded-virtual -Werror=return-type -fstack-protector-strong)
+                                              -Woverloaded-virtual -Wno-missing-field-initializers -Werror=return-type -fstack-protector-strong)
 if(MUSTER_SANITIZE)
   target_compile_options(muster_flags INTERFACE -fsanitize=${MUSTER_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
   target_link_options(muster_flags INTERFACE -fsanitize=${MUSTER_SANITIZE})

@@ -19,7 +19,7 @@ struct Key {
   std::string_view path;     // section.key
   std::string_view meaning;  // with its unit
   std::int64_t min = 0, max = 0;  // numbers only
-  std::variant<std::size_t*, unsigned*, std::uint32_t*, std::uint16_t*, milliseconds*, std::chrono::seconds*, double*, bool*, std::string*, std::vector<std::string>*> target;
+  std::variant<std::size_t*, unsigned*, std::uint16_t*, milliseconds*, std::chrono::seconds*, double*, bool*, std::string*, std::vector<std::string>*> target;
 };
 
 std::vector<Key> schema(Config& c) {

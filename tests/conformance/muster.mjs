@@ -67,7 +67,7 @@ export class Muster {
     return this.api("POST", "/api/v1/organization/device/create", { templateId: this.template.templateId, name });
   }
 
-  get caFile() { return join(this.directory, "tls", "ca.pem"); }
+  get caFile() { return join(this.directory, "tls", "ca.crt"); }
   get ca() { return readFileSync(this.caFile); }
 
   async stop({ keep = false } = {}) {

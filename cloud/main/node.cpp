@@ -1,0 +1,354 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cloud/main/node.hpp"
+
+#include <fmt/format.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <condition_variable>
+#include <mutex>
+#include <optional>
+#include <thread>
+#include <utility>
+
+#include "cloud/api/api.hpp"
+#include "cloud/base/key_ring.hpp"
+#include "cloud/base/log.hpp"
+#include "cloud/base/metrics.hpp"
+#include "cloud/base/random.hpp"
+#include "cloud/base/worker_pool.hpp"
+#include "cloud/domain/session_registry.hpp"
+#include "cloud/domain/value_cache.hpp"
+#include "cloud/domain/views.hpp"
+#include "cloud/domain/write_behind.hpp"
+#include "cloud/main/adapters.hpp"
+#include "cloud/main/public_url.hpp"
+#include "cloud/main/version.hpp"
+#include "cloud/net/server.hpp"
+#include "cloud/net/tls_context.hpp"
+#include "cloud/protocol/binary/device_gateway.hpp"
+#include "cloud/store/sqlite/sqlite_store.hpp"
+
+namespace muster::main {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr auto follow_interval = 250ms;         // How often other processes' changes are looked for: a revoked token is out within 1 s.
+constexpr auto write_behind_interval = 500ms;   // What kill -9 may lose of values: this, and the time of one write.
+constexpr auto housekeeping_interval = 10min;
+constexpr std::int64_t changes_kept = 100'000;  // A consumer further behind than this rebuilds.
+constexpr auto stop_grace = 8s;
+
+/// 20 characters of Crockford's base32: 100 bits, easy to type.
+std::string make_setup_code(Random& random) {
+  static constexpr std::string_view alphabet = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
+  std::string code;
+  for (int i = 0; i < 20; ++i) code += alphabet[random.below(alphabet.size())];
+  return code;
+}
+
+WorkerPoolOptions lanes() {
+  WorkerPoolOptions options;
+  options[Lane::login] = {2, 2'048};
+  options[Lane::api] = {8, 1'024};      // They wait for group commits most of the time.
+  options[Lane::password] = {1, 64};    // One hash at a time: 64 MiB and all of a core each.
+  options[Lane::values] = {1, 4'096};
+  return options;
+}
+
+net::NetLimits net_limits(const Config& config) {
+  net::NetLimits limits;
+  limits.connections_max = config.network.connections_max;
+  limits.connections_per_address_max = config.network.connections_per_address_max;
+  limits.tls_handshakes_max = config.network.tls_handshakes_max;
+  limits.opening_deadline = config.network.first_bytes_deadline;
+  limits.http_header_deadline = config.network.first_bytes_deadline;
+  limits.device_input_max_bytes = config.gateway.body_size_max_bytes + wire::frame_header_size_bytes;
+  limits.http_body_max_bytes = config.api.body_size_max_bytes;
+  return limits;
+}
+
+protocol::GatewayLimits gateway_limits(const ServeOptions& options, const Config& config) {
+  auto limits = config.gateway;
+  if (auto host = host_of(options.public_url); !host.empty()) limits.own_hosts.push_back(std::move(host));
+  return limits;
+}
+
+net::TlsIdentityOptions tls_options(const std::filesystem::path& directory, const ServeOptions& options, const Config& config) {
+  net::TlsIdentityOptions tls{.directory = directory, .extra_names = config.tls.extra_names, .certificate_file = config.tls.certificate_file, .key_file = config.tls.key_file};
+  if (auto host = host_of(options.public_url); !host.empty()) tls.extra_names.push_back(std::move(host));
+  return tls;
+}
+
+/// "127.0.0.1:8080" for people who type it: an address that means "all" is reached by loopback.
+std::string reachable(net::SocketAddress address) {
+  if (address.is_any()) address.ip = *IpAddress::parse(address.ip.is_v4() ? "127.0.0.1" : "::1");
+  return address.text();
+}
+
+}  // namespace
+
+/// In the order they are built; destroyed in the opposite one.
+struct Node::Parts final : domain::Views::Listener {
+  Parts(ServeOptions serve_options, const Config& config) : options{std::move(serve_options)}, values{config.values_memory_mib << 20} {}
+
+  const ServeOptions options;
+  SystemClock clock;
+  SecureRandom random;
+  Metrics metrics;
+  std::unique_ptr<DataDirectory> directory;
+  std::unique_ptr<KeyRing> keys;
+  std::shared_ptr<net::TicketKeys> tickets;
+  std::unique_ptr<net::TlsContext> tls;
+  std::unique_ptr<domain::Store> store;
+  std::unique_ptr<domain::Views> views;
+  domain::SessionRegistry sessions;
+  domain::ValueCache values;
+  domain::PresenceQueue presence;
+  std::unique_ptr<WorkerPool> pool;
+  std::unique_ptr<net::Server> server;
+  GatewayLink link;  ///< Breaks the circle: the API pushes to devices, the gateway tells the API's live feed.
+  std::unique_ptr<api::Api> api;
+  std::unique_ptr<protocol::DeviceGateway> gateway;
+  std::optional<GatewayHandler> device_handler;
+  std::optional<ApiHandler> http_handler;
+
+  std::mutex mutex;
+  std::condition_variable changed;
+  Config present_config;  ///< Guarded by `mutex`.
+  bool stopping = false, ready = false;
+  bool follow_now = false;  ///< The change feed is to be looked at before its time.
+  std::string setup_code;
+  bool has_administrator = false;
+  std::thread follower, writer;
+
+  // --- Views::Listener -------------------------------------------------------------------------------------------------------
+  void token_gone(DeviceId device) override { gateway->close_device(device, protocol::CloseReason::token_gone); }
+  void device_gone(DeviceId device) override {
+    gateway->close_device(device, protocol::CloseReason::token_gone);
+    values.forget(device);
+    api->device_gone(device);
+  }
+  void permissions_changed() override { api->permissions_changed(); }
+  void settings_changed() override { reload_keys(); }
+
+  void reload_keys() {
+    const auto result = keys->reload();
+    if (!result) log::error("key_ring_unreadable", {{"reason", result.error().message()}});
+    else if (*result) log::info("key_ring_reloaded", {{"newest_key", int{keys->newest_key_id()}}});
+  }
+
+  /// Waits for `pause`, or until there is something to do. False: stopping.
+  template <class Pause>
+  bool sleep(Pause pause) {
+    std::unique_lock lock{mutex};
+    changed.wait_for(lock, pause, [this] { return stopping || follow_now; });
+    follow_now = false;
+    return !stopping;
+  }
+
+  /// Gets the views ready, keeps them current, and does what has to be done now and then.
+  void follow() {
+    Error last_trouble;
+    auto housekeeping = clock.now() + housekeeping_interval;
+    std::int64_t keys_changed_ns = keys_mtime();
+    do {
+      // A key must be known before tokens under it are: `muster key rotate` adds it, waits, and only then uses it.
+      if (const auto now = keys_mtime(); now != keys_changed_ns) {
+        keys_changed_ns = now;
+        reload_keys();
+      }
+      const auto result = views->ready() ? catch_up() : get_ready();
+      const Error trouble = result ? Error{} : result.error();
+      if (trouble) metrics.store_errors_total.add();
+      if (trouble != last_trouble) {
+        if (trouble) log::error("store_trouble", {{"reason", trouble.message()}});
+        else log::info("store_works_again");
+        last_trouble = trouble;
+      }
+      if (clock.now() >= housekeeping) {
+        housekeeping = clock.now() + housekeeping_interval;
+        keep_house();
+      }
+    } while (sleep(views->ready() ? follow_interval : 500ms));
+  }
+
+  [[nodiscard]] std::int64_t keys_mtime() const {
+    struct stat facts{};
+    return ::stat(directory->keys().c_str(), &facts) == 0 ? facts.st_mtim.tv_sec * 1'000'000'000 + facts.st_mtim.tv_nsec : 0;
+  }
+
+  Result<void> get_ready() {
+    MUSTER_TRY_VOID(store->check());
+    MUSTER_TRY_VOID(views->rebuild());
+    const auto administrator = store->has_administrator();
+    if (!administrator) return administrator.error();
+    const std::lock_guard lock{mutex};
+    has_administrator = *administrator;
+    ready = true;
+    changed.notify_all();
+    log::info("views_ready", {{"devices", std::uint64_t{views->directory.device_count()}}, {"tokens", std::uint64_t{views->credentials.size()}},
+                              {"unknown_tokens_held", views->hold_unknown_tokens()}});
+    return {};
+  }
+
+  Result<void> catch_up() {
+    const auto newest = store->newest_change();
+    if (!newest) return newest.error();
+    return *newest == views->applied_change() ? Result<void>{} : views->catch_up();
+  }
+
+  void keep_house() {
+    if (const auto rotated = tickets->rotate_if_due(); !rotated) log::warning("ticket_keys_not_written", {{"reason", rotated.error().message()}});
+    if (const auto up_to = views->applied_change() - changes_kept; up_to > 0) {
+      if (const auto trimmed = store->trim_changes(up_to); !trimmed) metrics.store_errors_total.add();
+    }
+    reload_certificate();  // Renews the private CA's certificate when it nears its end.
+  }
+
+  void reload_certificate() {
+    Config config;
+    {
+      const std::lock_guard lock{mutex};
+      config = present_config;
+    }
+    const auto identity = net::open_tls_identity(tls_options(directory->tls(), options, config), clock);
+    const auto result = identity ? tls->reload(*identity) : Result<void>{identity.error()};
+    if (!result) log::error("certificate_not_reloaded", {{"reason", result.error().message()}});
+  }
+
+  void write_behind_until_stopped() {
+    const auto pass = [this] {
+      const auto result = domain::write_behind(*store, values, presence);
+      metrics.write_behind_rows_total.add(result.rows);
+      if (result.error) metrics.write_behind_errors_total.add();
+    };
+    for (;;) {
+      {
+        std::unique_lock lock{mutex};
+        if (changed.wait_for(lock, write_behind_interval, [this] { return stopping; })) break;
+      }
+      pass();
+    }
+    pass();
+  }
+};
+
+Node::Node(std::unique_ptr<Parts> parts) noexcept : parts_{std::move(parts)} {}
+Node::~Node() { stop(); }
+
+std::variant<std::unique_ptr<Node>, Node::Problem> Node::start(const ServeOptions& options, const Config& config) {
+  auto parts = std::make_unique<Parts>(options, config);
+  auto& p = *parts;
+  p.present_config = config;
+
+  auto opened = DataDirectory::open(options.data_directory);
+  if (auto* problem = std::get_if<DataDirectory::Problem>(&opened)) return Problem{std::move(problem->message)};
+  p.directory = std::move(std::get<std::unique_ptr<DataDirectory>>(opened));
+
+  // A data directory with a database and without its keys is not a new one: with fresh keys every token would be unknown.
+  std::error_code ignored;
+  if (std::filesystem::exists(p.directory->database(), ignored) && !std::filesystem::exists(p.directory->keys(), ignored)) {
+    return Problem{fmt::format("{} is missing, but there is a database: without its keys no device can log in. Bring keys/ back, or use `muster restore`", p.directory->keys().string())};
+  }
+  auto keys = KeyRing::open(p.directory->keys(), p.random);
+  if (!keys) return Problem{fmt::format("{}: {}", p.directory->keys().string(), keys.error().message())};
+  p.keys = std::move(*keys);
+
+  const auto identity = net::open_tls_identity(tls_options(p.directory->tls(), options, config), p.clock);
+  if (!identity) {
+    const auto& file = config.tls.certificate_file.empty() ? p.directory->tls().string() : config.tls.certificate_file;
+    return Problem{fmt::format("{}: {}", file, identity.error().message())};
+  }
+  auto tickets = net::TicketKeys::open(p.directory->tls() / "ticket.key", p.random, p.clock);
+  if (!tickets) return Problem{fmt::format("{}: {}", (p.directory->tls() / "ticket.key").string(), tickets.error().message())};
+  p.tickets = std::move(*tickets);
+  auto tls = net::TlsContext::make(*identity, p.tickets);
+  if (!tls) return Problem{fmt::format("TLS cannot be set up: {}", tls.error().message())};
+  p.tls = std::move(*tls);
+
+  const auto database = options.store_url.empty() ? p.directory->database() : std::filesystem::path{options.store_url.substr(std::string_view{"sqlite:"}.size())};
+  p.store = store::SqliteStore::open(database, store::SqliteOptions{.clock = &p.clock});
+  p.views = std::make_unique<domain::Views>(*p.store);
+  p.pool = std::make_unique<WorkerPool>(lanes());
+  p.server = std::make_unique<net::Server>(net::Server::Dependencies{*p.pool, p.clock, p.metrics, p.tls.get()},
+                                           net::ServerOptions{.listen = options.listen, .listen_tls = options.listen_tls, .loops = config.network.loops, .limits = net_limits(config)});
+  if (const auto bound = p.server->bind(); !bound) return Problem{p.server->problem().empty() ? bound.error().message() : p.server->problem()};
+
+  p.setup_code = make_setup_code(p.random);
+  auto api_options = config.api;
+  api_options.public_url = options.public_url;
+  api_options.setup_code = p.setup_code;
+  api_options.version = version;
+  p.api = std::make_unique<api::Api>(api::Api::Dependencies{*p.store, *p.views, p.sessions, p.values, p.link, *p.keys, p.random, p.clock, p.metrics}, api_options);
+  p.gateway = std::make_unique<protocol::DeviceGateway>(
+      protocol::DeviceGateway::Dependencies{*p.store, *p.views, p.sessions, p.values, p.presence, p.api->live_feed(), *p.keys, *p.pool, *p.server, p.clock, p.metrics},
+      gateway_limits(options, config));
+  p.link.connect(*p.gateway);
+  p.views->set_listener(&p);
+  p.views->set_seen_ip_sink([gateway = p.gateway.get()](std::string_view ip) {
+    if (const auto address = IpAddress::parse(ip)) gateway->remember_address(*address);
+  });
+  p.device_handler.emplace(*p.gateway);
+  p.http_handler.emplace(*p.api);
+
+  p.follower = std::thread{[&p] { p.follow(); }};
+  p.writer = std::thread{[&p] { p.write_behind_until_stopped(); }};
+  auto node = std::unique_ptr<Node>{new Node{std::move(parts)}};
+  if (const auto started = p.server->start(*p.device_handler, *p.http_handler); !started) return Problem{fmt::format("the network threads cannot start: {}", started.error().message())};
+  return node;
+}
+
+bool Node::wait_ready() {
+  std::unique_lock lock{parts_->mutex};
+  parts_->changed.wait(lock, [this] { return parts_->ready || parts_->stopping; });
+  return parts_->ready;
+}
+
+std::string Node::ready_line() const {
+  std::string line = R"({"event":"ready")";
+  const auto add = [&line](std::string_view name, std::string_view scheme, const std::vector<net::SocketAddress>& addresses) {
+    if (!addresses.empty()) line += fmt::format(R"(,"{}":"{}://{}")", name, scheme, reachable(addresses.front()));
+  };
+  add("http", "http", parts_->server->addresses());
+  // Every listener speaks TLS; without one of its own it is reached on a plain one.
+  add("https", "https", parts_->server->tls_addresses().empty() ? parts_->server->addresses() : parts_->server->tls_addresses());
+  const std::lock_guard lock{parts_->mutex};
+  if (!parts_->has_administrator) line += fmt::format(R"(,"setup_code":"{}")", parts_->setup_code);
+  return line + "}";
+}
+
+void Node::reload(const Config& config) {
+  auto& p = *parts_;
+  {
+    const std::lock_guard lock{p.mutex};
+    p.present_config = config;
+    p.follow_now = true;
+  }
+  p.changed.notify_all();
+  p.gateway->set_limits(gateway_limits(p.options, config));
+  p.reload_certificate();
+  p.reload_keys();
+}
+
+void Node::stop() {
+  auto& p = *parts_;
+  std::chrono::milliseconds spread;
+  {
+    const std::lock_guard lock{p.mutex};
+    if (p.stopping) return;
+    spread = p.present_config.network.shutdown_spread;
+  }
+  p.server->stop({.spread = spread, .grace = stop_grace});
+  {
+    const std::lock_guard lock{p.mutex};
+    p.stopping = true;
+  }
+  p.changed.notify_all();
+  if (p.follower.joinable()) p.follower.join();
+  p.pool->stop(WorkerPool::Waiting::drop);
+  if (p.writer.joinable()) p.writer.join();  // After the workers: what they wrote is written, too.
+}
+
+}  // namespace muster::main
