@@ -320,6 +320,7 @@ std::uint16_t KeyRing::newest_key_id() const noexcept { return impl_->view().key
 std::vector<std::uint16_t> KeyRing::key_ids() const {
   const Impl::View& view = impl_->view();
   std::vector<std::uint16_t> ids;
+  ids.reserve(view.count);
   for (std::size_t i = 0; i < view.count; ++i) ids.push_back(view.keys[i]->id);
   return ids;
 }
