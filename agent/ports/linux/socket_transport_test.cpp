@@ -41,11 +41,23 @@ using wire::Command;
 
 // ---- the agent --------------------------------------------------------------------------------------------------------
 
+/// Keeps what the transport says about the first failure: the next try forgets it.
+struct ProblemHandler final : test::RecordingHandler {
+  const SocketTransport* transport = nullptr;
+  std::string problem;
+  void on_event(const Event& event, Millis now) override {
+    if (event.kind == EventKind::connect_failed && problem.empty()) {
+      problem = transport->last_problem();
+    }
+    test::RecordingHandler::on_event(event, now);
+  }
+};
+
 struct LinuxRig {
   BootClock clock;
   KernelRandom random;
   SocketTransport transport{clock};
-  test::RecordingHandler handler;
+  ProblemHandler handler;
   std::uint8_t receive_room[4096 + 5];
   std::uint8_t send_room[8192 + 5];
   Agent agent{transport, handler, random, {receive_room, sizeof receive_room}, {send_room, sizeof send_room}, Identity{"1.0", {}, {}, {}, {}, {}}, quick()};
@@ -55,6 +67,8 @@ struct LinuxRig {
     limits.retry_first_ms = 20;
     return limits;
   }
+
+  LinuxRig() { handler.transport = &transport; }
 
   void start(const char* host, std::uint16_t port, Security security) {
     DeviceConfig config = test::make_config(host, port);
@@ -172,7 +186,7 @@ std::string failure(const Identified* identity, const Identified& trusted, const
     EXPECT_TRUE(rig.run_until([&] { return !rig.handler.log.empty(); }));
     log = rig.handler.log.empty() ? "" : rig.handler.log[0];
     if (problem != nullptr) {
-      *problem = rig.transport.last_problem();
+      *problem = rig.handler.problem;
     }
     rig.agent.stop(rig.clock.now());
   }
