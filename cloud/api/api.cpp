@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cloud/api/api.hpp"
+
+#include <exception>
+
+#include "cloud/api/core.hpp"
+#include "cloud/api/errors.hpp"
+#include "cloud/api/external_routes.hpp"
+#include "cloud/api/health_routes.hpp"
+#include "cloud/api/router.hpp"
+#include "cloud/base/log.hpp"
+
+namespace muster::api {
+namespace {
+constexpr std::string_view stream_path = "/api/v1/stream";
+
+std::string_view method_word(Method method) {
+  switch (method) {
+    case Method::get: return "GET";
+    case Method::post: return "POST";
+    case Method::put: return "PUT";
+    case Method::delete_: return "DELETE";
+    default: return "";
+  }
+}
+}  // namespace
+
+struct Api::Impl {
+  Impl(const Dependencies& dependencies, ApiOptions options) : core{dependencies, std::move(options)} {}
+  Core core;
+  Router router{core};
+  ExternalApi external{core};
+
+  /// Counts what is refused; `response` is on its way out.
+  void count(const Response& response) {
+    if (response.status == 400) core.metrics.http_bad_requests_total.add();
+  }
+};
+
+Api::Api(Dependencies dependencies, ApiOptions options) : impl_{std::make_unique<Impl>(dependencies, std::move(options))} {}
+Api::~Api() = default;
+
+bool Api::answer_from_memory(const Request& request, Response& response) {
+  if (request.path.starts_with(ExternalApi::prefix)) {
+    const bool answered = impl_->external.answer_from_memory(request, response);
+    if (answered) impl_->count(response);
+    return answered;
+  }
+  if (is_health_path(request.path)) {
+    auto answer = health_from_memory(impl_->core, request);
+    if (!answer) return false;
+    response = std::move(*answer);
+    return true;
+  }
+  if (request.path == stream_path) {
+    // An upgrade goes to open_stream and never comes here.
+    if (request.method == Method::get) {
+      response = error_response(426, "upgrade_required", "This is a WebSocket; see openapi.yaml, x-stream.");
+      response.headers.emplace_back("Upgrade", "websocket");
+    } else {
+      response = error_response(405, "method_not_allowed", "This path takes GET.");
+      response.headers.emplace_back("Allow", "GET");
+    }
+    return true;
+  }
+  std::optional<Response> refusal;
+  const Route* route = impl_->router.find(request, refusal);
+  if (!refusal) refusal = impl_->router.refuse_early(*route, request);
+  if (!refusal) return false;
+  response = std::move(*refusal);
+  impl_->count(response);
+  return true;
+}
+
+Lane Api::lane(const Request& request) const noexcept {
+  if (request.path.starts_with(ExternalApi::prefix)) return impl_->external.lane(request);
+  for (const Route& route : route_table()) {
+    if (route.lane == Lane::password && route.path == request.path && route.method == request.method) return Lane::password;
+  }
+  return Lane::api;
+}
+
+Response Api::handle(const Request& request) {
+  try {
+    Response response;
+    if (answer_from_memory(request, response)) return response;  // The state may have changed since the loop asked; also for callers without a loop.
+    if (request.path.starts_with(ExternalApi::prefix)) {
+      response = impl_->external.handle(request);
+    } else if (is_health_path(request.path)) {
+      return readiness(impl_->core);
+    } else {
+      std::optional<Response> refusal;
+      const Route* route = impl_->router.find(request, refusal);
+      response = route == nullptr ? std::move(*refusal) : impl_->router.run(*route, request);
+      if (response.status == 503) {
+        impl_->core.metrics.store_errors_total.add();
+        impl_->core.metrics.http_unavailable_total.add();
+      }
+    }
+    impl_->count(response);
+    return response;
+  } catch (const std::exception& exception) {
+    // The path alone: a query can hold an AuthToken.
+    log::error("handler_threw", {{"path", request.path}, {"what", std::string_view{exception.what()}}});
+    if (request.path.starts_with(ExternalApi::prefix)) return external_error(500, "Internal error.");
+    return error_response(500, "internal_error", "Something went wrong on the server.");
+  }
+}
+
+Response Api::unavailable(const Request& request) const {
+  impl_->core.metrics.http_unavailable_total.add();
+  if (request.path.starts_with(ExternalApi::prefix)) return ExternalApi::unavailable();
+  Response response = error_response(503, "unavailable", "The server is busy or not ready; try again soon.");
+  response.headers.emplace_back("Retry-After", "1");
+  return response;
+}
+
+std::unique_ptr<StreamSession> Api::open_stream(const Request& request, Response& refusal) {
+  if (request.path != stream_path) {
+    refusal = not_found();
+    return nullptr;
+  }
+  const SentAccessToken sent = sent_access_token(request);
+  // Without the cookie a foreign page has nothing to use: it would have to know an access token.
+  if (sent.by_cookie && !origin_is_ours(request, impl_->core.options.public_url)) {
+    refusal = error_response(403, "origin_refused", "A request with the session cookie must come from a page of this server.");
+    return nullptr;
+  }
+  auto session = impl_->core.stream.open(sent.token);
+  if (!session) {
+    refusal = error_response(503, "unavailable", "Too many live streams are open; try again soon.");
+    refusal.headers.emplace_back("Retry-After", "5");
+  }
+  return session;
+}
+
+domain::LiveFeed& Api::live_feed() noexcept { return impl_->core.stream; }
+void Api::permissions_changed() noexcept { impl_->core.stream.permissions_changed(); }
+void Api::device_gone(DeviceId device) noexcept { impl_->core.stream.device_gone(device); }
+
+std::vector<Api::RouteInfo> Api::routes() {
+  std::vector<RouteInfo> all = health_routes();
+  for (const Route& route : route_table()) all.push_back({std::string{method_word(route.method)}, std::string{route.path}, rule_text(route.rule)});
+  all.push_back({"GET", std::string{stream_path}, "see on device, checked for every row"});
+  for (auto& route : ExternalApi::routes()) all.push_back(std::move(route));
+  return all;
+}
+
+}  // namespace muster::api

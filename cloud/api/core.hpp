@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <chrono>
+#include <string>
+#include <string_view>
+
+#include "cloud/api/api.hpp"
+#include "cloud/api/rate_limit.hpp"
+#include "cloud/api/sign_in_throttle.hpp"
+#include "cloud/api/stream/stream_hub.hpp"
+
+namespace muster::api {
+
+inline constexpr std::string_view access_token_domain = "access-token";
+inline constexpr std::string_view auth_token_domain = "auth-token";
+inline constexpr std::string_view session_cookie = "muster_session";
+
+/// Secrets that positively are none, per address and minute: look-ups that cost the store something.
+inline constexpr unsigned unknown_secrets_per_minute = 120;
+
+/// What every handler may use. Built by Api, borrowed by handlers for the call.
+struct Core {
+  Core(const Api::Dependencies& dependencies, ApiOptions given)
+      : store{dependencies.store}, views{dependencies.views}, sessions{dependencies.sessions}, values{dependencies.values}, devices{dependencies.devices},
+        keys{dependencies.keys}, random{dependencies.random}, clock{dependencies.clock}, metrics{dependencies.metrics}, options{std::move(given)},
+        sign_in_throttle{options.sign_in_failures_per_address, options.sign_in_block},
+        organization_rate{options.requests_per_minute_per_organization, std::chrono::seconds{60}},
+        unknown_secrets{unknown_secrets_per_minute, std::chrono::seconds{60}},
+        stream{StreamHub::Dependencies{store, views, sessions, values, keys, clock, metrics}, StreamLimits{options.stream_clients_max, options.stream_rows_max}} {}
+
+  domain::Store& store;
+  domain::Views& views;
+  domain::SessionRegistry& sessions;
+  domain::ValueCache& values;
+  DeviceLink& devices;
+  const KeyRing& keys;
+  Random& random;
+  const Clock& clock;
+  Metrics& metrics;
+  const ApiOptions options;
+
+  SignInThrottle sign_in_throttle;
+  RateLimit organization_rate;
+  RateLimit unknown_secrets;
+  StreamHub stream;
+};
+
+}  // namespace muster::api

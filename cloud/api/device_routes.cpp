@@ -1,0 +1,357 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+#include <array>
+#include <charconv>
+
+#include "cloud/api/router.hpp"
+#include "cloud/base/auth_token.hpp"
+#include "cloud/domain/rules.hpp"
+
+namespace muster::api {
+namespace {
+
+using domain::ActivationWay;
+using domain::MetaFieldType;
+using domain::Permission;
+
+std::string_view way_word(ActivationWay way) {
+  switch (way) {
+    case ActivationWay::manual: return "manual";
+    case ActivationWay::dynamic: return "dynamic";
+    case ActivationWay::static_: return "static";
+    case ActivationWay::import: return "import";
+  }
+  return "";
+}
+
+void write_device(JsonWriter& json, const Core& core, const domain::Device& device, std::string_view token = {}) {
+  const auto published = core.views.directory.find_template(device.template_id);
+  json.object().add("id", device.id.value()).add("name", device.name).add("orgId", device.organization_id.value());
+  json.add("templateId", published && !published->tmpl_ids.empty() ? std::string_view{published->tmpl_ids.front()} : std::string_view{});
+  json.add("productId", device.template_id.value()).add("ownerId", device.owner_id.value()).add("online", core.sessions.online(device.id));
+  if (!token.empty()) json.add("token", token);
+  json.add("activationWay", way_word(device.activation_way)).add("activatedAt", device.activated_at.ms).add("activatedBy", device.activated_by.value());
+  json.add("firstConnectTime", device.first_connect_time.ms).add("connectTime", device.connect_time.ms).add("disconnectTime", device.disconnect_time.ms);
+  json.add("lastReportedAt", device.last_reported_at.ms).add("ip", device.last_ip).add("plainTextLink", device.plain_text_link);
+  const auto& hardware = device.hardware;
+  json.object("hardwareInfo")
+      .add("version", hardware.version)
+      .add("fwType", hardware.firmware_type)
+      .add("blynkVersion", hardware.library_version)
+      .add("boardType", hardware.board_type)
+      .add("build", hardware.build)
+      .add("templateId", hardware.template_id)
+      .add("agent", hardware.agent)
+      .add("heartbeat", hardware.heartbeat_s)
+      .add("bufferIn", hardware.buffer_in_bytes)
+      .end_object();
+  write_home(json, device.home);
+  json.add("createdAt", device.created_at.ms).add("updatedAt", device.updated_at.ms).end_object();
+}
+
+Response device_response(const Core& core, unsigned status, const domain::Device& device, std::string_view token = {}) {
+  JsonWriter json;
+  write_device(json, core, device, token);
+  return json_response(status, json.take());
+}
+
+Response read_back(Context& context) {
+  const auto found = context.core.store.find_device(context.device);
+  if (!found) return error_response(found.error());
+  return *found ? device_response(context.core, 200, **found) : not_found();
+}
+
+/// A template that devices of `organization` can follow: its own or one of an organization above it.
+std::shared_ptr<const domain::PublishedTemplate> usable_template(const Core& core, const Json& given, OrganizationId organization) {
+  const auto& directory = core.views.directory;
+  std::optional<TemplateId> id;
+  if (given.kind == Json::Kind::text) {
+    id = directory.template_by_tmpl(given.text);
+  } else if (given.integer > 0 && given.integer <= INT32_MAX) {
+    id = TemplateId{static_cast<std::int32_t>(given.integer)};
+  }
+  if (!id) return nullptr;
+  auto published = directory.find_template(*id);
+  if (!published || !directory.in_subtree(organization, published->organization_id)) return nullptr;
+  return published;
+}
+
+/// The AuthToken of a static device belongs to who made the device, not to who claimed it.
+bool token_is_the_makers(const domain::Device& device) { return device.activation_way == ActivationWay::static_; }
+
+Response static_token_refused() { return error_response(403, "static_token", "The AuthToken of a claimed static device is only for its maker."); }
+
+std::string_view meta_type_word(MetaFieldType type);
+
+void write_meta_value(JsonWriter& json, const domain::MetaField& field, std::string_view value) {
+  json.object().add("id", field.id.value()).add("name", field.name).add("type", meta_type_word(field.type)).add("value", value).end_object();
+}
+
+/// What a field holds: the device's own facts for the built-in ones, else what was set, else the default.
+std::string meta_value(const Context& context, const domain::Device& device, const domain::MetaField& field, const std::vector<domain::Store::MetadataValue>& stored) {
+  if (field.type == MetaFieldType::device_name) return device.name;
+  if (field.type == MetaFieldType::device_owner) {
+    const auto owner = context.core.views.directory.user(device.owner_id);
+    return owner ? owner->email : std::string{};
+  }
+  const auto found = std::find_if(stored.begin(), stored.end(), [&](const auto& each) { return each.field == field.name; });
+  return found == stored.end() ? field.default_value : found->value;
+}
+
+/// nullopt: the value suits the field.
+std::optional<std::string> check_meta_value(const domain::MetaField& field, const std::string& value) {
+  const auto digits = [&](std::size_t least, std::size_t most) {
+    return value.size() >= least && value.size() <= most && std::all_of(value.begin(), value.end(), [](char c) { return c >= '0' && c <= '9'; });
+  };
+  const auto hex = [&](std::size_t count) {
+    return value.size() == count && std::all_of(value.begin(), value.end(), [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F'); });
+  };
+  if (value.find('\0') != std::string::npos) return "A value cannot hold NUL.";
+  if (value.size() > 255) return "A value has at most 255 bytes.";
+  if (value.empty()) return std::nullopt;
+  double number = 0;
+  const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), number);
+  switch (field.type) {
+    case MetaFieldType::number:
+      if (error != std::errc{} || end != value.data() + value.size()) return "This field holds a number.";
+      break;
+    case MetaFieldType::switch_:
+      if (value != "0" && value != "1" && value != "true" && value != "false") return "This field holds true or false.";
+      break;
+    case MetaFieldType::email: return domain::check_email(value);
+    case MetaFieldType::imei:
+      if (!digits(1, 15)) return "An IMEI has at most 15 digits.";
+      break;
+    case MetaFieldType::iccid:
+      if (!digits(18, 22)) return "An ICCID has 18 to 22 digits.";
+      break;
+    case MetaFieldType::device_eui:
+    case MetaFieldType::join_eui:
+      if (!hex(16)) return "An EUI has 16 hexadecimal digits.";
+      break;
+    case MetaFieldType::mac: {
+      std::string plain = value;
+      std::erase_if(plain, [](char c) { return c == ':' || c == '-'; });
+      if (plain.size() != 12 || plain.find_first_not_of("0123456789abcdefABCDEF") != std::string::npos) return "A MAC address is like 00:11:22:aa:bb:cc.";
+      break;
+    }
+    default: break;
+  }
+  return std::nullopt;
+}
+
+std::string_view meta_type_word(MetaFieldType type) {
+  switch (type) {
+    case MetaFieldType::text: return "Text";
+    case MetaFieldType::number: return "Number";
+    case MetaFieldType::list: return "List";
+    case MetaFieldType::switch_: return "Switch";
+    case MetaFieldType::email: return "Email";
+    case MetaFieldType::imei: return "IMEI";
+    case MetaFieldType::iccid: return "ICCID";
+    case MetaFieldType::device_eui: return "DeviceEUI";
+    case MetaFieldType::join_eui: return "JoinEUI";
+    case MetaFieldType::coordinates: return "Coordinates";
+    case MetaFieldType::firmware_update_control: return "FirmwareUpdateControl";
+    case MetaFieldType::mac: return "MAC";
+    case MetaFieldType::serial: return "Serial";
+    case MetaFieldType::device_name: return "DeviceName";
+    case MetaFieldType::device_owner: return "DeviceOwner";
+    case MetaFieldType::location: return "Location";
+    case MetaFieldType::time_zone: return "TimeZone";
+    case MetaFieldType::hotspot_name: return "HotspotName";
+  }
+  return "";
+}
+
+const domain::MetaField* find_meta_field(const domain::PublishedTemplate& published, const Arguments& arguments) {
+  const auto id = arguments.integer("metaFieldId");
+  const auto name = arguments.text("name");
+  for (const auto& field : published.meta_fields) {
+    if (id ? field.id.value() == *id : field.name == *name) return &field;
+  }
+  return nullptr;
+}
+
+}  // namespace
+
+std::string_view meta_field_type_word(MetaFieldType type) { return meta_type_word(type); }
+
+Response get_devices(Context& context) {
+  Core& core = context.core;
+  domain::Page page;
+  if (auto refused = read_page(context.arguments, page)) return std::move(*refused);
+  domain::DeviceFilter filter;
+  if (const auto owner = context.arguments.integer("ownerId")) filter.owner = UserId{*owner};
+
+  // Where the caller may see every device: there by organization. With no such place, the ones that are his own.
+  std::vector<OrganizationId> organizations;
+  const auto add = [&](OrganizationId id) {
+    if (core.views.directory.permissions_in(context.caller, id).has(Permission::org_devices_view)) organizations.push_back(id);
+  };
+  if (context.arguments.flag("includeSubOrgDevices")) {
+    for (const OrganizationId id : core.views.directory.subtree(context.organization)) add(id);
+  } else {
+    add(context.organization);
+  }
+  bool nothing = false;
+  if (organizations.empty()) {
+    organizations.push_back(context.organization);
+    nothing = filter.owner && filter.owner != context.caller.user_id;
+    filter.owner = context.caller.user_id;
+  }
+  filter.organizations = organizations;
+  if (const Json* wanted = context.arguments.find("templateId")) {
+    const auto published = usable_template(core, *wanted, context.organization);
+    if (!published) return not_found();
+    filter.template_id = published->id;
+  }
+  domain::PageOf<domain::Device> found;
+  if (!nothing) {
+    auto read = core.store.devices(filter, page);
+    if (!read) return error_response(read.error());
+    found = std::move(*read);
+  }
+  JsonWriter json;
+  json.object().array("content");
+  for (const auto& device : found.rows) write_device(json, core, device);
+  json.end_array().add("totalElements", found.total).end_object();
+  return json_response(200, json.take());
+}
+
+Response get_device(Context& context) { return read_back(context); }
+
+Response create_device(Context& context) {
+  Core& core = context.core;
+  const auto published = usable_template(core, *context.arguments.find("templateId"), context.organization);
+  if (!published) return error_response(404, "not_found", "There is no such template, or the organization cannot use it.", {{"templateId", "There is no such template, or the organization cannot use it."}});
+  domain::Device device;
+  device.name = domain::trim(*context.arguments.text("name"));
+  if (const auto complaint = domain::check_device_name(device.name)) return invalid_value("name", *complaint);
+  device.organization_id = context.organization;
+  device.template_id = published->id;
+  device.activation_way = ActivationWay::manual;
+  auto owner = context.arguments.integer("ownerId");
+  if (!owner) owner = context.arguments.integer("onwerId");  // So spelled in the documentation of the API this one is compatible with.
+  if (owner) {
+    device.owner_id = UserId{*owner};
+    const auto user = core.views.directory.user(device.owner_id);
+    if (device.owner_id && (!user || user->organization_id != context.organization)) return invalid_value("ownerId", "The owner must be a member of the device's organization.");
+  } else if (context.organization == context.caller.organization_id) {
+    device.owner_id = context.caller.user_id;
+  }
+  device.activated_at = device.created_at = device.updated_at = core.clock.utc_now();
+  device.activated_by = context.caller.user_id;
+
+  const AuthToken token = AuthToken::generate(core.random);
+  const TokenDigests digests = core.keys.digest(auth_token_domain, token.reveal());
+  const domain::NewToken issued{digests.newest(), digests.all(), core.keys.seal(auth_token_domain, token.reveal(), core.random)};
+  const auto made = core.store.create_device(device, issued, context.actor());
+  if (!made) return error_response(made.error());
+  (void)core.views.catch_up();
+  core.stream.device_status_changed(made->id);
+  return device_response(core, 201, *made, context.permissions.has(Permission::auth_token_view) ? token.reveal() : std::string_view{});
+}
+
+Response put_device(Context& context) {
+  const std::string name = domain::trim(*context.arguments.text("name"));
+  if (const auto complaint = domain::check_device_name(name)) return invalid_value("name", *complaint);
+  const auto renamed = context.core.store.rename_device(context.device, name, context.actor());
+  return renamed ? device_response(context.core, 200, *renamed) : error_response(renamed.error());
+}
+
+Response put_device_home(Context& context) {
+  domain::Home home;
+  if (auto refused = read_home(context.arguments.as_object(), home)) return std::move(*refused);
+  const auto set = context.core.store.set_device_home(context.device, home, context.actor());
+  return set ? read_back(context) : error_response(set.error());
+}
+
+Response delete_device(Context& context) {
+  const auto deleted = context.core.store.delete_device(context.device, context.actor());
+  if (!deleted) return error_response(deleted.error());
+  context.core.values.forget(context.device);
+  return no_content();
+}
+
+Response get_device_online(Context& context) {
+  JsonWriter json;
+  json.object().add("connected", context.core.sessions.online(context.device)).end_object();
+  return json_response(200, json.take());
+}
+
+Response get_device_token(Context& context) {
+  Core& core = context.core;
+  const auto device = core.store.find_device(context.device);
+  if (!device) return error_response(device.error());
+  if (!*device) return not_found();
+  if (token_is_the_makers(**device)) return static_token_refused();
+  const auto sealed = core.store.reveal_token(context.device, context.actor());
+  if (!sealed) return error_response(sealed.error());
+  const auto token = core.keys.open_sealed(auth_token_domain, *sealed);
+  if (!token) return error_response(token.error());
+  JsonWriter json;
+  json.object().add("token", *token).end_object();
+  return json_response(200, json.take());
+}
+
+Response put_device_token(Context& context) {
+  Core& core = context.core;
+  const auto device = core.store.find_device(context.device);
+  if (!device) return error_response(device.error());
+  if (!*device) return not_found();
+  if (token_is_the_makers(**device)) return static_token_refused();
+  const AuthToken token = AuthToken::generate(core.random);
+  const TokenDigests digests = core.keys.digest(auth_token_domain, token.reveal());
+  const domain::NewToken issued{digests.newest(), digests.all(), core.keys.seal(auth_token_domain, token.reveal(), core.random)};
+  const auto replaced = core.store.replace_token(context.device, issued, context.actor());
+  if (!replaced) return error_response(replaced.error());
+  JsonWriter json;
+  json.object().add("token", token.reveal()).end_object();
+  return json_response(200, json.take());
+}
+
+Response get_device_metadata(Context& context) {
+  Core& core = context.core;
+  const auto device = core.store.find_device(context.device);
+  if (!device) return error_response(device.error());
+  const auto published = *device ? core.views.directory.find_template((*device)->template_id) : nullptr;
+  if (!published) return not_found();
+  const auto stored = core.store.all_device_metadata(context.device);
+  if (!stored) return error_response(stored.error());
+  JsonWriter json;
+  if (context.arguments.find("metaFieldId") != nullptr || context.arguments.find("name") != nullptr) {
+    const auto* field = find_meta_field(*published, context.arguments);
+    if (field == nullptr) return not_found();
+    write_meta_value(json, *field, meta_value(context, **device, *field, *stored));
+    return json_response(200, json.take());
+  }
+  json.object().array("content");
+  for (const auto& field : published->meta_fields) write_meta_value(json, field, meta_value(context, **device, field, *stored));
+  json.end_array().add("totalElements", static_cast<std::int64_t>(published->meta_fields.size())).end_object();
+  return json_response(200, json.take());
+}
+
+Response post_device_metadata(Context& context) {
+  Core& core = context.core;
+  const bool by_id = context.arguments.find("metaFieldId") != nullptr;
+  if (by_id == (context.arguments.find("name") != nullptr)) return invalid_value("metaFieldId", "Name the field by either metaFieldId or name.");
+  const auto published = core.views.directory.find_template(context.access.place.template_id);
+  const auto* field = published ? find_meta_field(*published, context.arguments) : nullptr;
+  if (field == nullptr) return invalid_value(by_id ? "metaFieldId" : "name", "The device's template has no such metadata field.");
+  const std::string value = *context.arguments.text("value");
+  if (field->type == MetaFieldType::device_owner) return invalid_value("value", "The owner changes only by a transfer.");
+  if (field->type == MetaFieldType::device_name) {
+    const std::string name = domain::trim(value);
+    if (const auto complaint = domain::check_device_name(name)) return invalid_value("value", *complaint);
+    if (const auto renamed = core.store.rename_device(context.device, name, context.actor()); !renamed) return error_response(renamed.error());
+  } else {
+    if (const auto complaint = check_meta_value(*field, value)) return invalid_value("value", *complaint);
+    if (const auto set = core.store.set_device_metadata(context.device, field->name, value, context.actor()); !set) return error_response(set.error());
+  }
+  JsonWriter json;
+  write_meta_value(json, *field, value);
+  return json_response(200, json.take());
+}
+
+}  // namespace muster::api

@@ -1,0 +1,443 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cloud/api/external_routes.hpp"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <cstdio>
+
+#include "cloud/api/errors.hpp"
+#include "cloud/api/json.hpp"
+#include "cloud/api/query.hpp"
+#include "cloud/base/auth_token.hpp"
+#include "cloud/base/log.hpp"
+#include "cloud/domain/rules.hpp"
+#include "cloud/domain/value_rules.hpp"
+
+namespace muster::api {
+namespace {
+
+using domain::DataType;
+using domain::PublishedTemplate;
+
+constexpr std::string_view invalid_token = "Invalid token.";
+constexpr std::string_view wrong_pin = "Wrong pin format.";
+constexpr std::string_view wrong_stream_id = "Wrong dataStreamId format.";
+constexpr std::string_view wrong_type_by_pin = "Value doesn't match the Datastream data type.";
+constexpr std::string_view wrong_type_by_id = "Value doesn't match the Datastream data type";
+constexpr std::string_view no_stream_for_pin = "No datastream setup for that pin.";
+constexpr std::string_view no_value = "Requested pin doesn't exist in the app.";
+constexpr std::size_t pins_max = 256;  // A request names at most every pin once.
+
+/// The AuthToken of the query. `given` false: there is no such parameter.
+struct QueryToken {
+  std::optional<AuthToken> token;
+  bool given = false;
+};
+QueryToken query_token(std::string_view query) noexcept {
+  QueryReader reader{query};
+  QueryReader::Pair pair;
+  while (reader.next(pair)) {
+    if (pair.name != "token") continue;
+    if (pair.value.find_first_of("%+") == std::string_view::npos) return {AuthToken::parse(pair.value), true};
+    if (pair.value.size() > 3 * AuthToken::length_chars + 32) return {std::nullopt, true};
+    return {AuthToken::parse(percent_decoded(pair.value)), true};
+  }
+  return {};
+}
+
+void plain(Response& response, unsigned status, std::string_view type, std::string_view body) {
+  response.status = status;
+  response.content_type.assign(type);
+  response.body.assign(body);
+}
+
+std::optional<std::int64_t> parse_number(std::string_view text) noexcept {
+  std::int64_t value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc{} || end != text.data() + text.size()) return std::nullopt;
+  return value;
+}
+
+std::optional<double> parse_real(std::string_view text) noexcept {
+  double value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc{} || end != text.data() + text.size()) return std::nullopt;
+  return value;
+}
+
+/// `100.00000`, or all digits that the value needs.
+std::string bare_double(std::string_view text) {
+  const auto value = parse_real(text);
+  if (!value) return std::string{text};
+  std::array<char, 400> buffer{};
+  const int length = std::snprintf(buffer.data(), buffer.size(), "%.5f", *value);
+  const std::string_view fixed{buffer.data(), static_cast<std::size_t>(length)};
+  if (const auto back = parse_real(fixed); back && *back == *value && fixed.size() <= 32) return std::string{fixed};
+  std::string shortest;
+  append_json_number(shortest, *value);
+  return shortest;
+}
+
+/// One value as JSON of its datastream's type. A device may have written text that is none, before the type was changed: a string then.
+void append_json_value(std::string& out, DataType type, std::string_view text) {
+  switch (type) {
+    case DataType::integer:
+    case DataType::enumeration:
+      if (const auto value = parse_number(text)) {
+        out += std::to_string(*value);
+        return;
+      }
+      break;
+    case DataType::real:
+    case DataType::location:
+      if (const auto value = parse_real(text)) {
+        append_json_number(out, *value, true);
+        return;
+      }
+      break;
+    case DataType::string: break;
+  }
+  append_json_string(out, text);
+}
+
+void append_json_values(std::string& out, DataType type, std::string_view value) {
+  if (value.find('\0') == std::string_view::npos && type != DataType::location) {
+    append_json_value(out, type, value);
+    return;
+  }
+  out += '[';
+  for (;;) {
+    const auto end = value.find('\0');
+    append_json_value(out, type, value.substr(0, end));
+    if (end == std::string_view::npos) break;
+    out += ',';
+    value.remove_prefix(end + 1);
+  }
+  out += ']';
+}
+
+std::string no_such_stream(const PublishedTemplate& published) { return "Requested dataStream doesn't exist in the product " + published.name; }
+
+const domain::Datastream* stream_by_id(const PublishedTemplate& published, std::int64_t id) noexcept {
+  const auto found = std::find_if(published.datastreams.begin(), published.datastreams.end(), [&](const auto& stream) { return stream.id.value() == id; });
+  return found == published.datastreams.end() ? nullptr : &*found;
+}
+
+bool lower_equal(std::string_view a, std::string_view b) { return domain::lower_ascii(a) == domain::lower_ascii(b); }
+
+std::string_view host_and_port(std::string_view url) noexcept {
+  const auto scheme = url.find("://");
+  if (scheme != std::string_view::npos) url.remove_prefix(scheme + 3);
+  return url.substr(0, url.find('/'));
+}
+
+}  // namespace
+
+std::optional<ExternalApi::Call> ExternalApi::call_of(std::string_view path) noexcept {
+  if (path == "/external/api/isHardwareConnected") return Call::is_hardware_connected;
+  if (path == "/external/api/get") return Call::get;
+  if (path == "/external/api/update") return Call::update;
+  return std::nullopt;
+}
+
+std::vector<Api::RouteInfo> ExternalApi::routes() {
+  return {{"GET", "/external/api/get", "device token"}, {"GET", "/external/api/update", "device token"}, {"GET", "/external/api/isHardwareConnected", "device token"}};
+}
+
+Response ExternalApi::unavailable() {
+  Response response = external_error(503, "The server is not ready; try again soon.");
+  response.headers.emplace_back("Retry-After", "1");
+  return response;
+}
+
+bool ExternalApi::home_elsewhere(const Request& request, DeviceId device, Response& redirect) const {
+  const auto home = core_.views.directory.home_of(device);
+  if (!home) return false;
+  // Never to this server itself: the client would go in circles.
+  for (const std::string_view own : {host_and_port(core_.options.public_url), request.local_address}) {
+    if (own.empty()) continue;
+    const auto colon = own.rfind(':');
+    const bool has_port = colon != std::string_view::npos && own.find(']', colon) == std::string_view::npos;
+    const std::string_view host = has_port ? own.substr(0, colon) : own;
+    const auto port = has_port ? parse_number(own.substr(colon + 1)) : std::optional<std::int64_t>{core_.options.public_url.starts_with("http://") ? 80 : 443};
+    if (port && (*port == home->port_tls || *port == home->port_plain) && lower_equal(host, home->host)) return false;
+  }
+  redirect = {};
+  redirect.status = 308;
+  std::string location = "https://" + home->host;
+  if (home->port_tls != 443) location += ":" + std::to_string(home->port_tls);
+  location += request.path;
+  if (!request.query.empty()) location.append("?").append(request.query);
+  redirect.headers.emplace_back("Location", std::move(location));
+  return true;
+}
+
+ExternalApi::Resolved ExternalApi::resolve(const Request& request) const {
+  const QueryToken sent = query_token(request.query);
+  if (!sent.given) return {{}, external_error(400, "No token provided."), false};
+  if (!sent.token) return {{}, external_error(400, invalid_token), false};
+  if (!core_.views.ready()) return {{}, unavailable(), false};
+  const auto entry = core_.views.credentials.find(core_.keys.digest(auth_token_domain, sent.token->reveal()));
+  if (entry && core_.views.directory.device(entry->device_id)) {
+    Response redirect;
+    if (home_elsewhere(request, entry->device_id, redirect)) return {{}, std::move(redirect), false};
+    return {entry->device_id, std::nullopt, false};
+  }
+  if (!entry && core_.views.hold_unknown_tokens()) {
+    core_.metrics.unknown_token_holds_total.add();
+    return {{}, unavailable(), false};
+  }
+  return {{}, std::nullopt, true};
+}
+
+ExternalApi::Resolved ExternalApi::resolve_with_store(const Request& request) {
+  Resolved resolved = resolve(request);
+  if (!resolved.ask_store) return resolved;
+  const QueryToken sent = query_token(request.query);
+  const TokenDigests digests = core_.keys.digest(auth_token_domain, sent.token->reveal());
+  const auto found = core_.store.find_token(digests.all());
+  if (!found) {
+    core_.metrics.store_errors_total.add();
+    return {{}, unavailable(), false};
+  }
+  if (!*found || (*found)->record.kind == domain::TokenKind::revoked) {
+    (void)core_.unknown_secrets.count(request.peer.limit_key(), core_.clock.now());
+    return {{}, external_error(400, invalid_token), false};
+  }
+  // The store knows it, the views do not yet.
+  if (core_.views.catch_up()) {
+    resolved = resolve(request);
+    if (!resolved.ask_store) return resolved;
+  }
+  return {{}, unavailable(), false};
+}
+
+bool ExternalApi::answer_from_memory(const Request& request, Response& response) {
+  const auto call = call_of(request.path);
+  if (!call) {
+    response = external_error(404, "Not found.");
+    return true;
+  }
+  if (request.method != Method::get) {
+    response = external_error(405, "Method not allowed.");
+    response.headers.emplace_back("Allow", "GET");
+    return true;
+  }
+  Resolved resolved = resolve(request);
+  if (resolved.refusal) {
+    if (resolved.refusal->status == 503) core_.metrics.http_unavailable_total.add();
+    response = std::move(*resolved.refusal);
+    return true;
+  }
+  if (resolved.ask_store) {
+    const auto wait = core_.unknown_secrets.peek(request.peer.limit_key(), core_.clock.now());
+    if (!wait) return false;
+    core_.metrics.http_throttled_total.add();
+    response = external_error(429, "Too many requests with unknown tokens.");
+    response.headers.emplace_back("Retry-After", std::to_string(wait->count()));
+    return true;
+  }
+  switch (*call) {
+    case Call::is_hardware_connected:
+      plain(response, 200, "application/json", core_.sessions.online(resolved.device) ? "true" : "false");
+      return true;
+    case Call::get: {
+      auto answer = get(request, resolved.device);
+      if (!answer) return false;
+      response = std::move(*answer);
+      return true;
+    }
+    case Call::update: response = update(request, resolved.device); return true;
+  }
+  return false;
+}
+
+Lane ExternalApi::lane(const Request& request) const noexcept {
+  const QueryToken sent = query_token(request.query);
+  if (!sent.token) return Lane::api;
+  return core_.views.credentials.find(core_.keys.digest(auth_token_domain, sent.token->reveal())) ? Lane::values : Lane::api;
+}
+
+Response ExternalApi::handle(const Request& request) {
+  Response response;
+  Resolved resolved = resolve_with_store(request);
+  if (resolved.refusal) {
+    if (resolved.refusal->status == 503) core_.metrics.http_unavailable_total.add();
+    return std::move(*resolved.refusal);
+  }
+  const auto call = call_of(request.path);
+  if (call == Call::is_hardware_connected) {
+    plain(response, 200, "application/json", core_.sessions.online(resolved.device) ? "true" : "false");
+    return response;
+  }
+  if (call == Call::update) return update(request, resolved.device);
+  if (auto answer = get(request, resolved.device)) return std::move(*answer);
+  const auto stored = core_.store.values_of(resolved.device);
+  if (!stored) {
+    core_.metrics.store_errors_total.add();
+    core_.metrics.http_unavailable_total.add();
+    return unavailable();
+  }
+  core_.values.load(resolved.device, *stored);
+  if (auto answer = get(request, resolved.device)) return std::move(*answer);
+  core_.metrics.http_unavailable_total.add();
+  return unavailable();  // Evicted between the two: memory is short.
+}
+
+std::optional<Response> ExternalApi::get(const Request& request, DeviceId device) const {
+  const auto place = core_.views.directory.device(device);
+  const auto published = place ? core_.views.directory.find_template(place->template_id) : nullptr;
+  if (!published) return unavailable();
+
+  std::vector<std::uint8_t> pins;
+  QueryReader reader{request.query};
+  QueryReader::Pair pair;
+  while (reader.next(pair)) {
+    const std::string name = percent_decoded(pair.name);
+    if (name == "token") continue;
+    std::optional<std::uint8_t> pin;
+    if (name == "dataStreamId") {
+      const auto id = parse_number(percent_decoded(pair.value));
+      if (!id) return external_error(400, wrong_stream_id);
+      const auto* stream = stream_by_id(*published, *id);
+      if (stream == nullptr) return external_error(400, no_such_stream(*published));
+      pin = stream->pin;
+    } else {
+      pin = parse_pin(name == "pin" ? percent_decoded(pair.value) : name);
+      if (!pin) return external_error(400, wrong_pin);
+    }
+    if (std::find(pins.begin(), pins.end(), *pin) == pins.end()) pins.push_back(*pin);
+  }
+  if (pins.empty()) return external_error(400, wrong_pin);
+  for (const std::uint8_t pin : pins) {
+    if (!published->accepts_every_pin() && published->datastream(pin) == nullptr) return external_error(400, no_such_stream(*published));
+  }
+
+  const auto type_of = [&](std::uint8_t pin) {
+    const auto* stream = published->datastream(pin);
+    return stream == nullptr ? DataType::string : stream->type;
+  };
+  // nullopt: memory does not know. The inner one: there is none.
+  const auto value_of = [&](std::uint8_t pin) -> std::optional<std::optional<std::string>> {
+    std::optional<domain::PinValue> known;
+    const auto loaded = core_.values.read_pin(device, pin, known);
+    if (known) return std::optional{std::move(known->value)};
+    if (loaded == domain::ValueCache::Loaded::no) return std::nullopt;
+    const auto* stream = published->datastream(pin);
+    if (stream != nullptr && !stream->default_value.empty()) return std::optional{stream->default_value};
+    return std::optional<std::string>{};
+  };
+
+  Response response;
+  if (pins.size() == 1) {
+    const auto value = value_of(pins.front());
+    if (!value) return std::nullopt;
+    if (!*value) return external_error(400, no_value);
+    const DataType type = type_of(pins.front());
+    if ((*value)->find('\0') != std::string::npos || type == DataType::location) {
+      std::string body;
+      append_json_values(body, type, **value);
+      plain(response, 200, "application/json", body);
+    } else {
+      plain(response, 200, "text/plain", type == DataType::real ? bare_double(**value) : **value);
+    }
+    return response;
+  }
+  std::string body = "{";
+  for (const std::uint8_t pin : pins) {
+    const auto value = value_of(pin);
+    if (!value) return std::nullopt;
+    if (!*value) continue;
+    if (body.size() > 1) body += ',';
+    body.append("\"v").append(std::to_string(pin)).append("\":");
+    append_json_values(body, type_of(pin), **value);
+  }
+  body += '}';
+  plain(response, 200, "application/json", body);
+  return response;
+}
+
+Response ExternalApi::update(const Request& request, DeviceId device) {
+  const auto place = core_.views.directory.device(device);
+  const auto published = place ? core_.views.directory.find_template(place->template_id) : nullptr;
+  if (!published) return unavailable();
+
+  struct Write {
+    std::uint8_t pin = 0;
+    bool by_id = false;
+    bool has_value = false;
+    std::string value;
+  };
+  std::vector<Write> writes;
+  std::optional<Write> named;  // By `pin` or `dataStreamId`; its value is in `value`.
+  std::vector<std::string> values;
+  const auto add_value = [](Write& write, std::string_view value) {
+    if (write.has_value) write.value += '\0';
+    write.value += value;
+    write.has_value = true;
+  };
+  bool nul_inside = false;
+  QueryReader reader{request.query};
+  QueryReader::Pair pair;
+  while (reader.next(pair)) {
+    const std::string name = percent_decoded(pair.name);
+    std::string value = percent_decoded(pair.value);
+    if (name == "token") continue;
+    if (name == "value") {
+      nul_inside = nul_inside || value.find('\0') != std::string::npos;
+      if (pair.has_value) values.push_back(std::move(value));
+    } else if (name == "dataStreamId") {
+      const auto id = parse_number(value);
+      if (!id) return external_error(400, wrong_stream_id);
+      const auto* stream = stream_by_id(*published, *id);
+      if (stream == nullptr) return external_error(400, no_stream_for_pin);
+      if (named) return external_error(400, wrong_stream_id);
+      named = Write{stream->pin, true, false, {}};
+    } else if (name == "pin") {
+      const auto pin = parse_pin(value);
+      if (!pin || named) return external_error(400, wrong_pin);
+      named = Write{*pin, false, false, {}};
+    } else {
+      const auto pin = parse_pin(name);
+      if (!pin) return external_error(400, wrong_pin);
+      nul_inside = nul_inside || value.find('\0') != std::string::npos;
+      auto found = std::find_if(writes.begin(), writes.end(), [&](const Write& write) { return write.pin == *pin; });
+      if (found == writes.end()) {
+        if (writes.size() == pins_max) return external_error(400, wrong_pin);
+        found = writes.insert(writes.end(), Write{*pin, false, false, {}});
+      }
+      if (pair.has_value) add_value(*found, value);
+    }
+  }
+  if (named) {
+    for (const auto& value : values) add_value(*named, value);
+    writes.push_back(std::move(*named));
+  }
+  if (writes.empty()) return external_error(400, wrong_pin);
+
+  // All or none: judged before the first is written.
+  for (Write& write : writes) {
+    const std::string_view mismatch = write.by_id ? wrong_type_by_id : wrong_type_by_pin;
+    if (!published->accepts_every_pin() && published->datastream(write.pin) == nullptr) return external_error(400, no_stream_for_pin);
+    if (!write.has_value || nul_inside || !domain::is_valid_utf8(write.value)) return external_error(400, mismatch);
+    std::string stored;
+    switch (domain::judge_value(*published, write.pin, write.value, stored)) {
+      case domain::ValueVerdict::accepted: break;
+      case domain::ValueVerdict::undefined_pin: return external_error(400, no_stream_for_pin);
+      case domain::ValueVerdict::wrong_type: return external_error(400, mismatch);
+      case domain::ValueVerdict::too_long: return external_error(400, "Value is longer than 1024 bytes.");
+    }
+    if (!stored.empty()) write.value = std::move(stored);
+  }
+  const UtcTime now = core_.clock.utc_now();
+  for (const Write& write : writes) {
+    core_.values.put(device, write.pin, write.value, now);
+    core_.metrics.values_written_total.add();
+    (void)core_.devices.push_value(device, write.pin, write.value);
+    if (core_.stream.watched()) core_.stream.value_changed(device, write.pin);
+  }
+  return {};  // 200, empty: clients take any body for an error text.
+}
+
+}  // namespace muster::api

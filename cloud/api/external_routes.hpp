@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "cloud/api/core.hpp"
+#include "cloud/api/http.hpp"
+
+namespace muster::api {
+
+/// `/external/api/*`, what devices and scripts call with an AuthToken in the query. docs/protocol/http-api.md sections 1-3 and 5.
+///
+/// Where that document is silent: a request without token answers `No token provided.`; keys of a multi-pin answer are lower case; a pin that was
+/// never written gives its datastream's default, else 400 `Requested pin doesn't exist in the app.`, and is left out of a multi-pin answer; several values of a
+/// pin are a JSON array; an `update` of several pins sets all or none. The query is never logged: it holds the AuthToken.
+class ExternalApi {
+ public:
+  explicit ExternalApi(Core& core) : core_{core} {}
+
+  static constexpr std::string_view prefix = "/external/api/";
+
+  /// On a loop. False: run `handle` on `lane`.
+  [[nodiscard]] bool answer_from_memory(const Request& request, Response& response);
+  [[nodiscard]] Lane lane(const Request& request) const noexcept;
+  /// May ask the store.
+  [[nodiscard]] Response handle(const Request& request);
+  [[nodiscard]] static Response unavailable();
+  [[nodiscard]] static std::vector<Api::RouteInfo> routes();
+
+ private:
+  enum class Call : std::uint8_t { get, update, is_hardware_connected };
+  [[nodiscard]] static std::optional<Call> call_of(std::string_view path) noexcept;
+
+  struct Resolved {
+    DeviceId device;                  ///< Set: live, and here.
+    std::optional<Response> refusal;  ///< Set: say that.
+    bool ask_store = false;           ///< Neither: the index does not know the token.
+  };
+  [[nodiscard]] Resolved resolve(const Request& request) const;
+  [[nodiscard]] Resolved resolve_with_store(const Request& request);
+  [[nodiscard]] bool home_elsewhere(const Request& request, DeviceId device, Response& redirect) const;
+
+  /// nullopt: the store has to be asked for values first.
+  [[nodiscard]] std::optional<Response> get(const Request& request, DeviceId device) const;
+  [[nodiscard]] Response update(const Request& request, DeviceId device);
+
+  Core& core_;
+};
+
+}  // namespace muster::api

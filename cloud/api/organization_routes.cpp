@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include "cloud/api/router.hpp"
+#include "cloud/domain/rules.hpp"
+
+namespace muster::api {
+namespace {
+
+using domain::OrganizationType;
+constexpr std::array<std::pair<OrganizationType, std::string_view>, 8> type_names{{{OrganizationType::root, "ROOT"},
+                                                                                   {OrganizationType::business, "BUSINESS"},
+                                                                                   {OrganizationType::personal, "PERSONAL"},
+                                                                                   {OrganizationType::branch, "BRANCH"},
+                                                                                   {OrganizationType::distributor, "DISTRIBUTOR"},
+                                                                                   {OrganizationType::contractor, "CONTRACTOR"},
+                                                                                   {OrganizationType::installer, "INSTALLER"},
+                                                                                   {OrganizationType::reseller, "RESELLER"}}};
+
+void write_organization(JsonWriter& json, const domain::Organization& organization) {
+  json.object().add("id", organization.id.value()).add("parentId", organization.parent_id.value()).add("name", organization.name).add("description", organization.description);
+  for (const auto& [type, name] : type_names) {
+    if (type == organization.type) json.add("type", name);
+  }
+  json.add("canCreateSubOrgs", organization.can_create_sub_organizations).add("timeZone", organization.time_zone);
+  write_home(json, organization.home);
+  json.add("createdAt", organization.created_at.ms).add("updatedAt", organization.updated_at.ms).end_object();
+}
+
+Response organization_response(unsigned status, const domain::Organization& organization) {
+  JsonWriter json;
+  write_organization(json, organization);
+  return json_response(status, json.take());
+}
+
+Response list_response(std::vector<domain::Organization> rows, const domain::Page& page) {
+  const std::string wanted = domain::lower_ascii(page.query);
+  if (!wanted.empty()) std::erase_if(rows, [&](const auto& row) { return domain::lower_ascii(row.name).find(wanted) == std::string::npos; });
+  std::sort(rows.begin(), rows.end(), [&](const auto& a, const auto& b) {
+    const auto& [x, y] = page.descending ? std::tie(b, a) : std::tie(a, b);
+    if (page.sort_by == "name" && x.name != y.name) return x.name < y.name;
+    if (page.sort_by == "createdAt" && x.created_at != y.created_at) return x.created_at < y.created_at;
+    return x.id < y.id;
+  });
+  const auto total = static_cast<std::int64_t>(rows.size());
+  JsonWriter json;
+  json.object().array("content");
+  for (std::int64_t i = page.offset; i < std::min(total, page.offset + page.limit); ++i) write_organization(json, rows[static_cast<std::size_t>(i)]);
+  json.end_array().add("totalElements", total).end_object();
+  return json_response(200, json.take());
+}
+
+bool is_time_zone(std::string_view name) {
+  return !name.empty() && name.size() <= 64 && std::all_of(name.begin(), name.end(), [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '/' || c == '_' || c == '-' || c == '+';
+  });
+}
+
+/// Name, description and time zone, as far as they are given.
+std::optional<Response> read_fields(const Arguments& arguments, domain::Organization& organization) {
+  if (const auto name = arguments.text("name")) {
+    organization.name = domain::trim(*name);
+    if (const auto complaint = domain::check_organization_name(organization.name)) return invalid_value("name", *complaint);
+  }
+  if (const auto description = arguments.text("description")) {
+    if (description->size() > 1000) return invalid_value("description", "A description has at most 1000 bytes.");
+    organization.description = *description;
+  }
+  if (const auto zone = arguments.text("timeZone")) {
+    if (!is_time_zone(*zone)) return invalid_value("timeZone", "timeZone must be a name like Europe/Berlin.");
+    organization.time_zone = *zone;
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+void write_home(JsonWriter& json, const domain::Home& home) {
+  if (home.host.empty()) return;
+  json.object("home").add("host", home.host).add("portPlain", home.port_plain).add("portTls", home.port_tls).end_object();
+}
+
+std::optional<Response> read_home(const Json& object, domain::Home& home) {
+  const auto port = [&](std::string_view name, std::uint16_t& out) -> std::optional<Response> {
+    const Json* given = object.find(name);
+    if (given == nullptr) return std::nullopt;
+    if (given->integer < 1 || given->integer > 65'535) return invalid_value(name, "A port is 1 to 65535.");
+    out = static_cast<std::uint16_t>(given->integer);
+    return std::nullopt;
+  };
+  if (const Json* host = object.find("host")) home.host = domain::lower_ascii(domain::trim(host->text));
+  if (auto refused = port("portPlain", home.port_plain)) return refused;
+  if (auto refused = port("portTls", home.port_tls)) return refused;
+  if (home.host.empty()) {
+    home = {};
+    return std::nullopt;
+  }
+  if (const auto complaint = domain::check_home(home)) return invalid_value("host", *complaint);
+  return std::nullopt;
+}
+
+Response get_organization_profile(Context& context) { return get_organization(context); }
+
+Response get_organization(Context& context) {
+  const auto found = context.core.views.directory.organization(context.organization);
+  return found ? organization_response(200, *found) : not_found();
+}
+
+Response put_organization(Context& context) {
+  auto found = context.core.store.find_organization(context.organization);
+  if (!found) return error_response(found.error());
+  if (!*found) return not_found();
+  domain::Organization organization = **found;
+  if (auto refused = read_fields(context.arguments, organization)) return std::move(*refused);
+  if (const Json* home = context.arguments.find("home")) {
+    std::vector<Detail> details;
+    check_members(*home, home_fields, "home", details);
+    if (!details.empty()) {
+      const std::string message = details.front().message;
+      return error_response(400, "invalid_request", message, details);
+    }
+    if (auto refused = read_home(*home, organization.home)) return std::move(*refused);
+  }
+  const auto updated = context.core.store.update_organization(organization, context.actor());
+  return updated ? organization_response(200, *updated) : error_response(updated.error());
+}
+
+Response delete_organization(Context& context) {
+  if (context.organization == context.caller.organization_id) return error_response(409, "own_organization", "You cannot delete the organization you belong to.");
+  const auto deleted = context.core.store.delete_organization(context.organization, context.actor_in(context.caller.organization_id));
+  return deleted ? no_content() : error_response(deleted.error());
+}
+
+Response get_sub_organizations(Context& context) {
+  domain::Page page;
+  if (auto refused = read_page(context.arguments, page)) return std::move(*refused);
+  const auto& directory = context.core.views.directory;
+  const bool recursive = context.arguments.flag("recursive");
+  std::vector<domain::Organization> rows;
+  for (const OrganizationId id : directory.subtree(context.organization)) {
+    if (id == context.organization || directory.permissions_in(context.caller, id).bits() == 0) continue;
+    auto row = directory.organization(id);
+    if (row && (recursive || row->parent_id == context.organization)) rows.push_back(std::move(*row));
+  }
+  return list_response(std::move(rows), page);
+}
+
+Response search_organizations(Context& context) {
+  domain::Page page;
+  if (auto refused = read_page(context.arguments, page)) return std::move(*refused);
+  const auto& directory = context.core.views.directory;
+  std::vector<domain::Organization> rows;
+  for (const OrganizationId id : directory.subtree(context.organization)) {
+    if (directory.permissions_in(context.caller, id).bits() == 0) continue;
+    if (auto row = directory.organization(id)) rows.push_back(std::move(*row));
+  }
+  return list_response(std::move(rows), page);
+}
+
+Response create_organization(Context& context) {
+  const auto parent = context.core.views.directory.organization(context.organization);
+  if (!parent) return not_found();
+  if (!parent->can_create_sub_organizations) return error_response(domain::DomainError::limit_reached);
+  domain::Organization organization;
+  organization.parent_id = context.organization;
+  organization.time_zone = parent->time_zone;
+  organization.type = parent->type == OrganizationType::personal ? OrganizationType::personal : OrganizationType::business;
+  if (auto refused = read_fields(context.arguments, organization)) return std::move(*refused);
+  if (const auto type = context.arguments.text("type")) {
+    const auto known = std::find_if(type_names.begin(), type_names.end(), [&](const auto& each) { return each.second == *type; });
+    if (known == type_names.end() || known->first == OrganizationType::root) return invalid_value("type", "type must be BUSINESS, PERSONAL, BRANCH, DISTRIBUTOR, CONTRACTOR, INSTALLER or RESELLER.");
+    if (parent->type == OrganizationType::personal && known->first != OrganizationType::personal) return invalid_value("type", "An organization beneath a PERSONAL one is PERSONAL.");
+    organization.type = known->first;
+  }
+  organization.can_create_sub_organizations = context.arguments.flag("canCreateSubOrgs", true);
+  const auto made = context.core.store.create_organization(organization, context.actor());
+  return made ? organization_response(201, *made) : error_response(made.error());
+}
+
+}  // namespace muster::api

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <atomic>
+#include <map>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <unordered_set>
+#include <vector>
+
+#include "cloud/api/json.hpp"
+#include "cloud/api/stream/stream_hub.hpp"
+
+namespace muster::api {
+
+/// One client of the live stream. on_message() blocks and runs on a worker, poll() never blocks and runs on the loop;
+/// both may run at once.
+class StreamClient final : public StreamSession {
+ public:
+  StreamClient(StreamHub& hub, std::string_view access_token);
+  ~StreamClient() override;
+
+  void on_message(std::string_view text) override;
+  [[nodiscard]] bool poll(Instant now, std::vector<std::string>& out) override;
+
+ private:
+  friend class StreamHub;
+  enum class Kind : std::uint8_t { devices, values };
+  struct Row {
+    std::int16_t row = 0;             ///< StreamHub::status_row or a pin.
+    std::uint64_t dirty_since = 0;    ///< First journal position not told yet; 0 = nothing to tell.
+    Instant sent_at{};
+  };
+  struct Subscription {
+    Kind kind = Kind::devices;
+    bool live = false;  ///< Its snapshot is in the outbox: deltas may follow.
+    std::vector<OrganizationId> organizations;
+    std::unordered_map<DeviceId, std::vector<Row>> devices;
+  };
+  struct DirtyRow {
+    std::string subscription;
+    DeviceId device;
+    std::int16_t row = 0;
+  };
+
+  // Called with message_mutex_ held, on a worker.
+  void handle(const Json& message);
+  [[nodiscard]] bool authenticate(std::string_view token);
+  void subscribe(const Json& message, const std::string& id);
+  void unsubscribe(const std::string& id);
+  void resume(const std::string& cursor);
+  void queue_snapshot(const std::string& id);
+  void snapshot_rows(Kind kind, const std::vector<DeviceId>& devices, std::vector<std::string>& rows, bool& failed);
+  void fail(std::string_view id, std::string_view code, std::string_view message);
+  void queue(std::string message);
+
+  // Called with mutex_ held.
+  void queue_locked(std::string message);
+  void recheck(Instant now);
+  void take_entries(const std::vector<StreamHub::Entry>& entries, std::uint64_t first, Instant now);
+  void mark(const std::string& id, Subscription& subscription, DeviceId device, std::int16_t row, std::uint64_t position);
+  void drop_devices(const std::string& id, Subscription& subscription, const std::vector<DeviceId>& devices, Instant now);
+  void send_dirty(Instant now, std::vector<std::string>& out);
+  [[nodiscard]] std::string cursor() const;
+  [[nodiscard]] std::size_t row_count() const;
+  [[nodiscard]] bool end(std::vector<std::string>& out, std::string message);
+
+  StreamHub& hub_;
+  std::mutex message_mutex_;  ///< One message at a time.
+  std::string pending_token_;
+  unsigned auth_failures_ = 0;
+  Instant message_window_start_{};
+  unsigned messages_in_window_ = 0;
+
+  std::mutex mutex_;  ///< Guards what follows; never held while the store is asked.
+  std::optional<domain::Caller> caller_;
+  UtcTime expires_at_;
+  std::uint64_t permission_generation_ = 0;
+  std::map<std::string, Subscription> subscriptions_;
+  std::vector<DirtyRow> dirty_;
+  std::uint64_t position_ = 0;  ///< Of the journal; 0 = nothing watched yet.
+  std::vector<std::string> outbox_;
+  std::size_t outbox_bytes_ = 0;
+  bool closing_ = false;
+  Instant opened_at_{};
+  Instant polled_at_{};
+  std::atomic<std::int64_t> user_{0};
+  std::atomic<bool> ended_{false};
+};
+
+}  // namespace muster::api

@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cloud/api/stream/stream_hub.hpp"
+
+#include <algorithm>
+
+#include "cloud/api/stream/stream_client.hpp"
+
+namespace muster::api {
+
+StreamHub::StreamHub(Dependencies dependencies, StreamLimits limits)
+    : d_{dependencies}, limits_{limits}, epoch_{std::to_string(dependencies.clock.utc_now().ms)} {}
+
+StreamHub::~StreamHub() = default;
+
+void StreamHub::update_watched() { watched_.store(!devices_.empty() || !organizations_.empty(), std::memory_order_relaxed); }
+
+void StreamHub::append(std::unique_lock<std::mutex>&, DeviceId device, std::int16_t row, Watch* watch) {
+  if (watch != nullptr && row != gone_row) {
+    auto newest = std::find_if(watch->newest.begin(), watch->newest.end(), [&](const auto& each) { return each.first == row; });
+    if (newest == watch->newest.end()) {
+      watch->newest.emplace_back(row, 0);
+      newest = std::prev(watch->newest.end());
+    } else if (newest->second > read_up_to_) {
+      return;  // Nobody has read the last entry of this row yet: who does will read the state after it.
+    }
+    newest->second = next_ + 1;
+  }
+  if (journal_.empty()) journal_.resize(limits_.journal_entries);  // Only servers with a console open pay for it.
+  journal_[next_ % journal_.size()] = {device, row};
+  ++next_;
+}
+
+void StreamHub::device_status_changed(DeviceId device) {
+  if (!watched()) return;
+  // Asked before the lock: who watches an organization hears of devices that are new in it.
+  const auto place = d_.views.directory.device(device);
+  std::unique_lock lock{mutex_};
+  const auto found = devices_.find(device);
+  if (found != devices_.end()) {
+    append(lock, device, status_row, &found->second);
+  } else if (place && organizations_.contains(place->organization_id)) {
+    append(lock, device, status_row, nullptr);
+  }
+}
+
+void StreamHub::value_changed(DeviceId device, std::uint8_t pin) {
+  if (!watched()) return;
+  std::unique_lock lock{mutex_};
+  const auto found = devices_.find(device);
+  if (found != devices_.end()) append(lock, device, pin, &found->second);
+}
+
+void StreamHub::device_gone(DeviceId device) noexcept {
+  if (!watched()) return;
+  std::unique_lock lock{mutex_};
+  const auto found = devices_.find(device);
+  if (found != devices_.end()) append(lock, device, gone_row, &found->second);
+}
+
+void StreamHub::access_tokens_gone(UserId user) noexcept {
+  const std::lock_guard lock{mutex_};
+  for (StreamClient* client : clients_) {
+    if (client->user_.load(std::memory_order_acquire) == user.value()) client->ended_.store(true, std::memory_order_release);
+  }
+}
+
+std::unique_ptr<StreamSession> StreamHub::open(std::string_view access_token) {
+  {
+    const std::lock_guard lock{mutex_};
+    if (clients_.size() >= limits_.clients_max) return nullptr;
+  }
+  auto client = std::make_unique<StreamClient>(*this, access_token);
+  const std::lock_guard lock{mutex_};
+  clients_.insert(client.get());
+  d_.metrics.stream_clients.add();
+  return client;
+}
+
+void StreamHub::closed(StreamClient* client) noexcept {
+  const std::lock_guard lock{mutex_};
+  if (clients_.erase(client) != 0) d_.metrics.stream_clients.subtract();
+}
+
+void StreamHub::sweep(Instant now) {
+  if (now < next_sweep_) return;
+  next_sweep_ = now + std::chrono::seconds{1};
+  const auto forgotten = [&](const auto& each) { return each.second.count == 0 && each.second.forget_at <= now; };
+  std::erase_if(devices_, forgotten);
+  std::erase_if(organizations_, forgotten);
+  update_watched();
+}
+
+bool StreamHub::watch(std::span<const DeviceId> devices, std::span<const OrganizationId> organizations, Instant now, std::uint64_t& position) {
+  const std::lock_guard lock{mutex_};
+  if (devices_.size() + devices.size() > limits_.rows_total_max) {
+    next_sweep_ = {};
+    sweep(now);
+    if (devices_.size() + devices.size() > limits_.rows_total_max) return false;
+  }
+  const auto add = [&](auto& table, auto id) {
+    auto& watch = table.try_emplace(id).first->second;
+    if (watch.count == 0 && watch.since == 0) watch.since = next_;
+    ++watch.count;
+  };
+  for (const DeviceId id : devices) add(devices_, id);
+  for (const OrganizationId id : organizations) add(organizations_, id);
+  position = next_;
+  // An entry that is already there was read by others, maybe, but not by who watches from here on.
+  read_up_to_ = std::max(read_up_to_, next_);
+  update_watched();
+  return true;
+}
+
+void StreamHub::unwatch(std::span<const DeviceId> devices, std::span<const OrganizationId> organizations, Instant now) {
+  const std::lock_guard lock{mutex_};
+  const auto remove = [&](auto& table, auto id) {
+    const auto found = table.find(id);
+    if (found == table.end() || found->second.count == 0) return;
+    if (--found->second.count == 0) found->second.forget_at = now + limits_.linger;
+  };
+  for (const DeviceId id : devices) remove(devices_, id);
+  for (const OrganizationId id : organizations) remove(organizations_, id);
+}
+
+StreamHub::Read StreamHub::read(std::uint64_t& position, std::size_t limit, std::vector<Entry>& out, Instant now) {
+  const std::lock_guard lock{mutex_};
+  sweep(now);
+  if (next_ - position > limits_.journal_entries) return Read::overrun;
+  while (position < next_ && out.size() < limit) out.push_back(journal_[position++ % journal_.size()]);
+  read_up_to_ = std::max(read_up_to_, position);
+  return Read::ok;
+}
+
+bool StreamHub::can_resume(std::uint64_t position, std::span<const DeviceId> devices, std::span<const OrganizationId> organizations) {
+  const std::lock_guard lock{mutex_};
+  if (position == 0 || position > next_ || next_ - position > limits_.journal_entries) return false;
+  const auto covered = [&](const auto& table, auto id) {
+    const auto found = table.find(id);
+    return found != table.end() && found->second.since <= position;
+  };
+  return std::all_of(devices.begin(), devices.end(), [&](DeviceId id) { return covered(devices_, id); }) &&
+         std::all_of(organizations.begin(), organizations.end(), [&](OrganizationId id) { return covered(organizations_, id); });
+}
+
+}  // namespace muster::api

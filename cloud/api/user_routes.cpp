@@ -1,0 +1,248 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+
+#include "cloud/api/router.hpp"
+#include "cloud/base/password.hpp"
+#include "cloud/domain/rules.hpp"
+
+namespace muster::api {
+namespace {
+
+constexpr std::int64_t inactive_after_ms = 30LL * 24 * 3'600'000;
+
+std::string_view status_word(const domain::User& user, UtcTime now) {
+  switch (user.status) {
+    case domain::UserStatus::pending: return "Pending";
+    case domain::UserStatus::suspended: return "Suspended";
+    case domain::UserStatus::active: break;
+  }
+  const std::int64_t seen = std::max(user.last_logged_at.ms, user.created_at.ms);
+  return now.ms - seen > inactive_after_ms ? "Inactive" : "Active";
+}
+
+void write_user(JsonWriter& json, const domain::User& user, UtcTime now) {
+  json.object()
+      .add("id", user.id.value())
+      .add("orgId", user.organization_id.value())
+      .add("roleId", user.role_id.value())
+      .add("email", user.email)
+      .add("name", user.name)
+      .add("status", status_word(user, now))
+      .add("locale", user.locale)
+      .add("timeZone", user.time_zone)
+      .add("createdAt", user.created_at.ms)
+      .add("updatedAt", user.updated_at.ms)
+      .add("lastLoggedAt", user.last_logged_at.ms)
+      .end_object();
+}
+
+Response user_response(Context& context, unsigned status, const domain::User& user) {
+  JsonWriter json;
+  write_user(json, user, context.core.clock.utc_now());
+  return json_response(status, json.take());
+}
+
+bool is_word(std::string_view text, std::size_t size_max, std::string_view extra) {
+  return !text.empty() && text.size() <= size_max && std::all_of(text.begin(), text.end(), [&](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || extra.find(c) != std::string_view::npos;
+  });
+}
+
+std::optional<Response> read_fields(const Arguments& arguments, domain::User& user) {
+  if (const auto name = arguments.text("name")) {
+    user.name = domain::trim(*name);
+    if (const auto complaint = domain::check_user_name(user.name)) return invalid_value("name", *complaint);
+  }
+  if (const auto locale = arguments.text("locale")) {
+    if (!is_word(*locale, 16, "_-")) return invalid_value("locale", "locale must be like en_US.");
+    user.locale = *locale;
+  }
+  if (const auto zone = arguments.text("timeZone")) {
+    if (!is_word(*zone, 64, "/_-+")) return invalid_value("timeZone", "timeZone must be a name like Europe/Berlin.");
+    user.time_zone = *zone;
+  }
+  return std::nullopt;
+}
+
+struct RoleChoice {
+  std::optional<domain::Role> role;
+  std::optional<Response> refusal;
+};
+
+/// What a role allows in the target's organization (the values of that organization, capped in a PERSONAL one).
+domain::PermissionSet values_of(const Context& context, RoleId role) {
+  return context.core.views.directory.permissions_in({{}, context.organization, role}, context.organization);
+}
+
+/// The role named by roleId or role, which must not allow more than the caller may do in the organization.
+RoleChoice read_role(Context& context, const std::vector<domain::Role>& roles, std::optional<RoleId> fallback) {
+  const auto id = context.arguments.integer("roleId");
+  const auto name = context.arguments.text("role");
+  if (id && name) return {std::nullopt, invalid_value("role", "Give either roleId or role.")};
+  if (!id && !name && !fallback) return {std::nullopt, invalid_value("roleId", "Give roleId or role.")};
+  for (const auto& role : roles) {
+    const bool chosen = id ? role.id.value() == *id : name ? domain::lower_ascii(role.name) == domain::lower_ascii(*name) : role.id == *fallback;
+    if (!chosen) continue;
+    if (!context.permissions.contains(values_of(context, role.id))) return {std::nullopt, error_response(403, "role_exceeds_own", "This role allows more than you may do yourself there.")};
+    return {role, std::nullopt};
+  }
+  return {std::nullopt, invalid_value(id ? "roleId" : "role", "There is no such role.")};
+}
+
+/// A caller cannot act on somebody whose role allows more than his own does there.
+std::optional<Response> refuse_stronger(const Context& context) {
+  if (context.permissions.contains(values_of(context, context.user->role_id))) return std::nullopt;
+  return error_response(403, "role_exceeds_own", "This user's role allows more than you may do yourself there.");
+}
+
+Response set_status(Context& context, domain::UserStatus status) {
+  if (auto refused = refuse_stronger(context)) return std::move(*refused);
+  if (context.user->id == context.caller.user_id) return error_response(409, "own_account", "You cannot disable yourself.");
+  auto found = context.core.store.find_user(context.user->id);
+  if (!found) return error_response(found.error());
+  if (!*found) return not_found();
+  domain::User user = **found;
+  if (user.status == status) return user_response(context, 200, user);
+  if (user.status == domain::UserStatus::pending) return error_response(domain::DomainError::wrong_state);
+  user.status = status;
+  const auto updated = context.core.store.update_user(user, context.actor());
+  return updated ? user_response(context, 200, *updated) : error_response(updated.error());
+}
+
+}  // namespace
+
+Response get_users(Context& context) {
+  domain::Page page;
+  if (auto refused = read_page(context.arguments, page)) return std::move(*refused);
+  const auto found = context.core.store.users(context.organization, page);
+  if (!found) return error_response(found.error());
+  JsonWriter json;
+  json.object().array("content");
+  for (const auto& user : found->rows) write_user(json, user, context.core.clock.utc_now());
+  json.end_array().add("totalElements", found->total).end_object();
+  return json_response(200, json.take());
+}
+
+Response get_user(Context& context) {
+  const auto found = context.core.store.find_user(context.user->id);
+  if (!found) return error_response(found.error());
+  return *found ? user_response(context, 200, **found) : not_found();
+}
+
+Response get_user_profile(Context& context) {
+  const auto found = context.core.store.find_user(context.caller.user_id);
+  if (!found) return error_response(found.error());
+  return *found ? user_response(context, 200, **found) : not_found();
+}
+
+Response put_user(Context& context) {
+  if (context.user->id != context.caller.user_id) {
+    if (auto refused = refuse_stronger(context)) return std::move(*refused);
+  }
+  auto found = context.core.store.find_user(context.user->id);
+  if (!found) return error_response(found.error());
+  if (!*found) return not_found();
+  domain::User user = **found;
+  if (auto refused = read_fields(context.arguments, user)) return std::move(*refused);
+  const auto updated = context.core.store.update_user(user, context.actor());
+  return updated ? user_response(context, 200, *updated) : error_response(updated.error());
+}
+
+Response delete_user(Context& context) {
+  if (auto refused = refuse_stronger(context)) return std::move(*refused);
+  if (context.user->id == context.caller.user_id) return error_response(409, "own_account", "You cannot delete yourself.");
+  const auto deleted = context.core.store.delete_user(context.user->id, context.actor());
+  return deleted ? no_content() : error_response(deleted.error());
+}
+
+Response create_user_in_organization(Context& context) {
+  const std::string password = *context.arguments.text("password");
+  domain::User user;
+  user.organization_id = context.organization;
+  user.email = domain::lower_ascii(domain::trim(*context.arguments.text("email")));
+  user.status = domain::UserStatus::active;
+  if (const auto complaint = domain::check_email(user.email)) return invalid_value("email", *complaint);
+  if (const auto complaint = domain::check_password(password)) return invalid_value("password", *complaint);
+  if (auto refused = read_fields(context.arguments, user)) return std::move(*refused);
+  const auto roles = context.core.store.roles();
+  if (!roles) return error_response(roles.error());
+  RoleChoice choice = read_role(context, *roles, domain::user_role);
+  if (choice.refusal) return std::move(*choice.refusal);
+  user.role_id = choice.role->id;
+  const std::string verifier = make_password_verifier(password_prehash(password, user.email));
+  const auto made = context.core.store.create_user(user, verifier, context.actor());
+  return made ? user_response(context, 201, *made) : error_response(made.error());
+}
+
+Response put_user_role(Context& context) {
+  const auto roles = context.core.store.roles();
+  if (!roles) return error_response(roles.error());
+  if (auto refused = refuse_stronger(context)) return std::move(*refused);
+  RoleChoice choice = read_role(context, *roles, std::nullopt);
+  if (choice.refusal) return std::move(*choice.refusal);
+  auto found = context.core.store.find_user(context.user->id);
+  if (!found) return error_response(found.error());
+  if (!*found) return not_found();
+  domain::User user = **found;
+  user.role_id = choice.role->id;
+  const auto updated = context.core.store.update_user(user, context.actor());
+  return updated ? user_response(context, 200, *updated) : error_response(updated.error());
+}
+
+Response suspend_user(Context& context) { return set_status(context, domain::UserStatus::suspended); }
+Response activate_user(Context& context) { return set_status(context, domain::UserStatus::active); }
+
+Response put_user_password(Context& context) {
+  Core& core = context.core;
+  const std::string password = *context.arguments.text("password");
+  if (const auto complaint = domain::check_password(password)) return invalid_value("password", *complaint);
+  const bool own = context.user->id == context.caller.user_id;
+  if (own) {
+    const auto current = context.arguments.text("currentPassword");
+    if (!current) return error_response(400, "missing_field", "Give currentPassword to change your own password.", {{"currentPassword", "Field \"currentPassword\" is missing."}});
+    const std::uint64_t address = context.request.peer.limit_key();
+    const std::uint64_t account = account_key(core, context.user->email);
+    if (const auto wait = core.sign_in_throttle.begin(address, account, core.clock.now())) {
+      core.metrics.http_throttled_total.add();
+      return too_many("too_many_failures", "Too many failed attempts; wait and try again.", wait->count());
+    }
+    const auto credentials = core.store.find_credentials(context.user->email);
+    if (!credentials) {
+      core.sign_in_throttle.undecided(address, account);
+      return error_response(credentials.error());
+    }
+    if (!*credentials || !verify_password((*credentials)->verifier, password_prehash(current->substr(0, 1024), context.user->email))) {
+      return error_response(401, "invalid_credentials", "The present password is wrong.");
+    }
+    core.sign_in_throttle.succeeded(address, account);
+  } else {
+    if (auto refused = refuse_stronger(context)) return std::move(*refused);
+  }
+  const std::string verifier = make_password_verifier(password_prehash(password, context.user->email));
+  // One's own session goes on, unless it was made under an older key: then its owner signs in again.
+  std::optional<TokenDigest> keep;
+  if (own) keep = context.access_digests.newest();
+  const auto set = core.store.set_password(context.user->id, verifier, keep, context.actor());
+  if (!set) return error_response(set.error());
+  core.stream.access_tokens_gone(context.user->id);
+  return no_content();
+}
+
+Response get_roles(Context& context) {
+  const auto roles = context.core.store.roles();
+  if (!roles) return error_response(roles.error());
+  JsonWriter json;
+  json.object().array("content");
+  for (const auto& role : *roles) {
+    json.object().add("id", role.id.value()).add("name", role.name).add("isBuiltin", role.is_builtin).array("permissions");
+    for (std::uint8_t i = 0; i < domain::permission_count; ++i) {
+      const auto permission = static_cast<domain::Permission>(i);
+      if (role.permissions.has(permission)) json.item(domain::permission_name(permission));
+    }
+    json.end_array().end_object();
+  }
+  json.end_array().add("totalElements", static_cast<std::int64_t>(roles->size())).end_object();
+  return json_response(200, json.take());
+}
+
+}  // namespace muster::api
