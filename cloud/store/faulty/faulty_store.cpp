@@ -1,0 +1,319 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cloud/store/faulty/faulty_store.hpp"
+
+#include <algorithm>
+#include <thread>
+
+namespace muster::store {
+
+// --- FaultScript ---------------------------------------------------------------------------------------------------------
+
+void FaultScript::add(Rule rule) {
+  std::lock_guard lock{mutex_};
+  rules_.push_back(std::move(rule));
+}
+
+void FaultScript::down(Error error) { add({Rule::Kind::down, std::string{all}, error, 0, 0, {}}); }
+void FaultScript::fail_sometimes(std::string_view operation, double probability, Error error) {
+  add({Rule::Kind::sometimes, std::string{operation}, error, probability, 0, {}});
+}
+void FaultScript::fail_next(std::string_view operation, std::size_t count, Error error) {
+  add({Rule::Kind::next, std::string{operation}, error, 0, count, {}});
+}
+void FaultScript::lose_next_answers(std::string_view operation, std::size_t count, Error error) {
+  add({Rule::Kind::lost_answer, std::string{operation}, error, 0, count, {}});
+}
+void FaultScript::slow(std::string_view operation, std::chrono::milliseconds delay) {
+  add({Rule::Kind::slow, std::string{operation}, {}, 0, 0, delay});
+}
+void FaultScript::hang(std::string_view operation) { add({Rule::Kind::hang, std::string{operation}, {}, 0, 0, {}}); }
+
+void FaultScript::release() {
+  {
+    std::lock_guard lock{mutex_};
+    std::erase_if(rules_, [](const Rule& rule) { return rule.kind == Rule::Kind::hang; });
+    ++release_;
+  }
+  changed_.notify_all();
+}
+
+void FaultScript::clear() {
+  {
+    std::lock_guard lock{mutex_};
+    rules_.clear();
+    ++release_;
+  }
+  changed_.notify_all();
+}
+
+void FaultScript::set_sleep(std::function<void(std::chrono::milliseconds)> sleep) {
+  std::lock_guard lock{mutex_};
+  sleep_ = std::move(sleep);
+}
+
+std::size_t FaultScript::hanging() const {
+  std::lock_guard lock{mutex_};
+  return hanging_;
+}
+
+bool FaultScript::wait_until_hanging(std::size_t count, std::chrono::milliseconds limit) const {
+  std::unique_lock lock{mutex_};
+  return changed_.wait_for(lock, limit, [&] { return hanging_ >= count; });
+}
+
+std::uint64_t FaultScript::injected() const {
+  std::lock_guard lock{mutex_};
+  return injected_;
+}
+
+std::uint64_t FaultScript::calls(std::string_view operation) const {
+  std::lock_guard lock{mutex_};
+  std::uint64_t sum = 0;
+  for (const auto& [name, count] : calls_) {
+    if (operation == all || operation == name) sum += count;
+  }
+  return sum;
+}
+
+FaultScript::Verdict FaultScript::enter(std::string_view operation) {
+  std::unique_lock lock{mutex_};
+  const auto seen = std::find_if(calls_.begin(), calls_.end(), [&](const auto& entry) { return entry.first == operation; });
+  seen == calls_.end() ? static_cast<void>(calls_.emplace_back(operation, 1)) : static_cast<void>(++seen->second);
+
+  const auto meant = [&](const Rule& rule) { return rule.operation == all || rule.operation == operation; };
+  std::chrono::milliseconds delay{0};
+  bool hang = false;
+  for (const Rule& rule : rules_) {
+    if (!meant(rule)) continue;
+    if (rule.kind == Rule::Kind::slow) delay += rule.delay;
+    hang = hang || rule.kind == Rule::Kind::hang;
+  }
+  if (delay.count() > 0) {
+    const auto sleep = sleep_;
+    lock.unlock();
+    if (sleep) {
+      sleep(delay);
+    } else {
+      std::this_thread::sleep_for(delay);
+    }
+    lock.lock();
+  }
+  if (hang) {
+    ++hanging_;
+    changed_.notify_all();
+    changed_.wait(lock, [&, before = release_] { return release_ != before; });
+    --hanging_;
+  }
+  Verdict verdict;
+  for (Rule& rule : rules_) {  // After the waiting: what was lifted meanwhile no longer holds.
+    if (!meant(rule)) continue;
+    switch (rule.kind) {
+      case Rule::Kind::down: verdict.before = rule.error; break;
+      case Rule::Kind::sometimes:
+        if (static_cast<double>(random_.below(1'000'000)) < rule.probability * 1e6) verdict.before = rule.error;
+        break;
+      case Rule::Kind::next:
+      case Rule::Kind::lost_answer:
+        if (rule.count == 0) break;
+        --rule.count;
+        (rule.kind == Rule::Kind::next ? verdict.before : verdict.after) = rule.error;
+        break;
+      case Rule::Kind::slow:
+      case Rule::Kind::hang: break;
+    }
+    if (verdict.before || verdict.after) {
+      ++injected_;
+      break;
+    }
+  }
+  return verdict;
+}
+
+// --- FaultyStore ---------------------------------------------------------------------------------------------------------
+
+template <class Work>
+std::invoke_result_t<Work&> FaultyStore::with_faults(std::string_view operation, Work&& work) {
+  const auto verdict = script.enter(operation);
+  using Answer = std::invoke_result_t<Work&>;
+  if (verdict.before) return Answer{boost::system::in_place_error, verdict.before};
+  Answer answer = work();
+  if (verdict.after) return Answer{boost::system::in_place_error, verdict.after};
+  return answer;
+}
+
+Result<void> FaultyStore::check() {
+  return with_faults("check", [&] { return below_.check(); });
+}
+Result<domain::UnknownTokens> FaultyStore::unknown_tokens() {
+  return with_faults("unknown_tokens", [&] { return below_.unknown_tokens(); });
+}
+Result<void> FaultyStore::set_unknown_tokens(domain::UnknownTokens mode, const domain::Actor& actor) {
+  return with_faults("set_unknown_tokens", [&] { return below_.set_unknown_tokens(mode, actor); });
+}
+Result<std::int64_t> FaultyStore::newest_change() {
+  return with_faults("newest_change", [&] { return below_.newest_change(); });
+}
+Result<domain::Store::Changes> FaultyStore::changes_after(std::int64_t after, std::size_t limit) {
+  return with_faults("changes_after", [&] { return below_.changes_after(after, limit); });
+}
+Result<void> FaultyStore::trim_changes(std::int64_t up_to) {
+  return with_faults("trim_changes", [&] { return below_.trim_changes(up_to); });
+}
+Result<void> FaultyStore::for_each_live_token(const std::function<void(const domain::TokenRecord&)>& each) {
+  return with_faults("for_each_live_token", [&] { return below_.for_each_live_token(each); });
+}
+Result<void> FaultyStore::for_each_device(const std::function<void(const domain::DeviceRow&)>& each) {
+  return with_faults("for_each_device", [&] { return below_.for_each_device(each); });
+}
+Result<void> FaultyStore::for_each_seen_ip(const std::function<void(std::string_view ip)>& each) {
+  return with_faults("for_each_seen_ip", [&] { return below_.for_each_seen_ip(each); });
+}
+Result<void> FaultyStore::for_each_device_home(const std::function<void(DeviceId, const domain::Home&)>& each) {
+  return with_faults("for_each_device_home", [&] { return below_.for_each_device_home(each); });
+}
+Result<bool> FaultyStore::has_administrator() {
+  return with_faults("has_administrator", [&] { return below_.has_administrator(); });
+}
+Result<domain::Store::FirstAdministrator> FaultyStore::set_up(std::string_view organization_name, std::string_view email, std::string_view verifier, const domain::Actor& actor) {
+  return with_faults("set_up", [&] { return below_.set_up(organization_name, email, verifier, actor); });
+}
+Result<UserId> FaultyStore::recover_administrator(std::string_view email, std::string_view verifier, const domain::Actor& actor) {
+  return with_faults("recover_administrator", [&] { return below_.recover_administrator(email, verifier, actor); });
+}
+Result<domain::Organization> FaultyStore::create_organization(const domain::Organization& organization, const domain::Actor& actor) {
+  return with_faults("create_organization", [&] { return below_.create_organization(organization, actor); });
+}
+Result<domain::Organization> FaultyStore::update_organization(const domain::Organization& organization, const domain::Actor& actor) {
+  return with_faults("update_organization", [&] { return below_.update_organization(organization, actor); });
+}
+Result<void> FaultyStore::delete_organization(OrganizationId id, const domain::Actor& actor) {
+  return with_faults("delete_organization", [&] { return below_.delete_organization(id, actor); });
+}
+Result<std::vector<domain::Organization>> FaultyStore::organizations() {
+  return with_faults("organizations", [&] { return below_.organizations(); });
+}
+Result<std::optional<domain::Organization>> FaultyStore::find_organization(OrganizationId id) {
+  return with_faults("find_organization", [&] { return below_.find_organization(id); });
+}
+Result<domain::User> FaultyStore::create_user(const domain::User& user, std::string_view verifier, const domain::Actor& actor) {
+  return with_faults("create_user", [&] { return below_.create_user(user, verifier, actor); });
+}
+Result<domain::User> FaultyStore::update_user(const domain::User& user, const domain::Actor& actor) {
+  return with_faults("update_user", [&] { return below_.update_user(user, actor); });
+}
+Result<void> FaultyStore::set_password(UserId id, std::string_view verifier, const std::optional<TokenDigest>& keep, const domain::Actor& actor) {
+  return with_faults("set_password", [&] { return below_.set_password(id, verifier, keep, actor); });
+}
+Result<void> FaultyStore::delete_user(UserId id, const domain::Actor& actor) {
+  return with_faults("delete_user", [&] { return below_.delete_user(id, actor); });
+}
+Result<std::vector<domain::User>> FaultyStore::all_users() {
+  return with_faults("all_users", [&] { return below_.all_users(); });
+}
+Result<domain::PageOf<domain::User>> FaultyStore::users(OrganizationId organization, const domain::Page& page) {
+  return with_faults("users", [&] { return below_.users(organization, page); });
+}
+Result<std::optional<domain::User>> FaultyStore::find_user(UserId id) {
+  return with_faults("find_user", [&] { return below_.find_user(id); });
+}
+Result<std::optional<domain::Store::Credentials>> FaultyStore::find_credentials(std::string_view email) {
+  return with_faults("find_credentials", [&] { return below_.find_credentials(email); });
+}
+Result<std::vector<domain::Role>> FaultyStore::roles() {
+  return with_faults("roles", [&] { return below_.roles(); });
+}
+Result<void> FaultyStore::create_access_token(UserId user, const TokenDigest& digest, UtcTime expires_at, const domain::Actor& actor) {
+  return with_faults("create_access_token", [&] { return below_.create_access_token(user, digest, expires_at, actor); });
+}
+Result<std::optional<domain::StoredAccessToken>> FaultyStore::find_access_token(std::span<const TokenDigest> digests) {
+  return with_faults("find_access_token", [&] { return below_.find_access_token(digests); });
+}
+Result<void> FaultyStore::extend_access_token(std::span<const TokenDigest> digests, UtcTime expires_at) {
+  return with_faults("extend_access_token", [&] { return below_.extend_access_token(digests, expires_at); });
+}
+Result<void> FaultyStore::delete_access_token(std::span<const TokenDigest> digests, const domain::Actor& actor) {
+  return with_faults("delete_access_token", [&] { return below_.delete_access_token(digests, actor); });
+}
+Result<void> FaultyStore::append_audit(const domain::AuditEntry& entry) {
+  return with_faults("append_audit", [&] { return below_.append_audit(entry); });
+}
+Result<domain::PageOf<domain::AuditEntry>> FaultyStore::audit(const AuditFilter& filter, const domain::Page& page) {
+  return with_faults("audit", [&] { return below_.audit(filter, page); });
+}
+Result<domain::Template> FaultyStore::create_template(const domain::Template& value, const domain::Actor& actor) {
+  return with_faults("create_template", [&] { return below_.create_template(value, actor); });
+}
+Result<domain::Template> FaultyStore::update_template(const domain::Template& value, std::uint32_t seen_version, const domain::Actor& actor) {
+  return with_faults("update_template", [&] { return below_.update_template(value, seen_version, actor); });
+}
+Result<void> FaultyStore::delete_template(TemplateId id, bool with_devices, const domain::Actor& actor) {
+  return with_faults("delete_template", [&] { return below_.delete_template(id, with_devices, actor); });
+}
+Result<std::optional<domain::Template>> FaultyStore::find_template(TemplateId id) {
+  return with_faults("find_template", [&] { return below_.find_template(id); });
+}
+Result<std::vector<domain::Template>> FaultyStore::templates() {
+  return with_faults("templates", [&] { return below_.templates(); });
+}
+Result<domain::Device> FaultyStore::create_device(const domain::Device& device, const domain::NewToken& token, const domain::Actor& actor) {
+  return with_faults("create_device", [&] { return below_.create_device(device, token, actor); });
+}
+Result<std::optional<domain::Device>> FaultyStore::find_device(DeviceId id) {
+  return with_faults("find_device", [&] { return below_.find_device(id); });
+}
+Result<domain::PageOf<domain::Device>> FaultyStore::devices(const domain::DeviceFilter& filter, const domain::Page& page) {
+  return with_faults("devices", [&] { return below_.devices(filter, page); });
+}
+Result<domain::Device> FaultyStore::rename_device(DeviceId id, std::string_view name, const domain::Actor& actor) {
+  return with_faults("rename_device", [&] { return below_.rename_device(id, name, actor); });
+}
+Result<void> FaultyStore::set_device_home(DeviceId id, const domain::Home& home, const domain::Actor& actor) {
+  return with_faults("set_device_home", [&] { return below_.set_device_home(id, home, actor); });
+}
+Result<void> FaultyStore::delete_device(DeviceId id, const domain::Actor& actor) {
+  return with_faults("delete_device", [&] { return below_.delete_device(id, actor); });
+}
+Result<std::string> FaultyStore::reveal_token(DeviceId id, const domain::Actor& actor) {
+  return with_faults("reveal_token", [&] { return below_.reveal_token(id, actor); });
+}
+Result<void> FaultyStore::replace_token(DeviceId id, const domain::NewToken& token, const domain::Actor& actor) {
+  return with_faults("replace_token", [&] { return below_.replace_token(id, token, actor); });
+}
+Result<std::optional<domain::FoundToken>> FaultyStore::find_token(std::span<const TokenDigest> digests) {
+  return with_faults("find_token", [&] { return below_.find_token(digests); });
+}
+Result<std::vector<domain::TokenRecord>> FaultyStore::tokens_of_device(DeviceId id) {
+  return with_faults("tokens_of_device", [&] { return below_.tokens_of_device(id); });
+}
+Result<std::optional<domain::TokenRecord>> FaultyStore::find_token_by_id(AuthTokenId id) {
+  return with_faults("find_token_by_id", [&] { return below_.find_token_by_id(id); });
+}
+Result<std::optional<std::string>> FaultyStore::device_metadata(DeviceId id, std::string_view field) {
+  return with_faults("device_metadata", [&] { return below_.device_metadata(id, field); });
+}
+Result<void> FaultyStore::set_device_metadata(DeviceId id, std::string_view field, std::string_view value, const domain::Actor& actor) {
+  return with_faults("set_device_metadata", [&] { return below_.set_device_metadata(id, field, value, actor); });
+}
+Result<std::vector<domain::Store::MetadataValue>> FaultyStore::all_device_metadata(DeviceId id) {
+  return with_faults("all_device_metadata", [&] { return below_.all_device_metadata(id); });
+}
+Result<void> FaultyStore::write_presence(std::span<const domain::PresenceUpdate> batch) {
+  return with_faults("write_presence", [&] { return below_.write_presence(batch); });
+}
+Result<void> FaultyStore::write_values(std::span<const domain::ValueUpdate> batch) {
+  return with_faults("write_values", [&] { return below_.write_values(batch); });
+}
+Result<std::vector<domain::PinValue>> FaultyStore::values_of(DeviceId id) {
+  return with_faults("values_of", [&] { return below_.values_of(id); });
+}
+Result<std::vector<domain::TokenToRotate>> FaultyStore::tokens_to_rotate(std::uint16_t newest_key, std::size_t limit) {
+  return with_faults("tokens_to_rotate", [&] { return below_.tokens_to_rotate(newest_key, limit); });
+}
+Result<void> FaultyStore::rotate_tokens(std::span<const domain::RotatedToken> batch) {
+  return with_faults("rotate_tokens", [&] { return below_.rotate_tokens(batch); });
+}
+Result<std::vector<std::uint16_t>> FaultyStore::key_ids_in_use() {
+  return with_faults("key_ids_in_use", [&] { return below_.key_ids_in_use(); });
+}
+
+}  // namespace muster::store

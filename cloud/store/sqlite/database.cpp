@@ -1,0 +1,265 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cloud/store/sqlite/database.hpp"
+
+#include <sys/stat.h>
+
+#include <string>
+
+#include "cloud/base/log.hpp"
+#include "cloud/base/secure_file.hpp"
+#include "cloud/domain/error.hpp"
+#include "cloud/store/sqlite/migrations.hpp"
+
+namespace muster::store {
+
+using domain::StoreError;
+
+namespace {
+
+constexpr int writer_cache_kib = 64 * 1024;
+constexpr int reader_cache_kib = 16 * 1024;
+
+}  // namespace
+
+Database::Database(std::filesystem::path path, SqliteOptions options, const Clock& clock)
+    : path_{std::move(path)}, options_{std::move(options)}, clock_{clock}, why_not_{StoreError::unavailable} {}
+
+Database::~Database() { close(); }
+
+ConnectionOptions Database::connection_options(int cache_kib) const {
+  ConnectionOptions options;
+  options.path = path_;
+  options.vfs = options_.vfs;
+  options.synchronous = static_cast<Synchronous>(options_.durability);
+  options.busy_timeout = options_.busy_timeout;
+  options.cache_kib = cache_kib;
+  return options;
+}
+
+std::optional<Database::FileState> Database::look() const {
+  // Never open(2): closing a descriptor of the file would drop the locks that SQLite holds on it.
+  struct stat status {};
+  if (::stat(path_.c_str(), &status) != 0) return std::nullopt;
+  return FileState{status.st_dev, status.st_ino, status.st_size, status.st_mtim.tv_sec * 1'000'000'000 + status.st_mtim.tv_nsec};
+}
+
+Result<void> Database::ensure_open() {
+  std::unique_lock lock{mutex_};
+  return ensure_open_locked(lock);
+}
+
+Result<void> Database::ensure_open_locked(std::unique_lock<std::mutex>&) {
+  if (closed_) return StoreError::shutting_down;
+  if (open_) {
+    if (!options_.vfs.empty()) return {};
+    const auto now = look();
+    if (now && now->same_file(file_)) return {};
+    // Moved away or replaced: what is written from here on would go to a file that nobody finds again.
+    forget_locked(StoreError::unavailable, true);
+    tried_at_.reset();
+  }
+  const Instant now = clock_.now();
+  if (tried_at_ && now - *tried_at_ < options_.retry_pause && now >= *tried_at_) return why_not_;
+  tried_at_ = now;
+  Result<void> result = try_open();
+  // The pause starts when the attempt ends: one that waits for a lock must not be followed at once by the next caller's.
+  tried_at_ = clock_.now();
+  if (!result) {
+    why_not_ = result.error();
+    fresh_writer_.reset();
+    idle_.clear();
+    if (logged_ != why_not_) log::error("store_not_open", {{"file", path_.native()}, {"reason", why_not_.message()}});
+    logged_ = why_not_;
+    return why_not_;
+  }
+  if (logged_) log::info("store_open_again", {{"file", path_.native()}});
+  logged_ = Error{};
+  return {};
+}
+
+Result<void> Database::try_open() {
+  bool create = options_.create && !ever_opened_;
+  const bool watched = options_.vfs.empty();
+  const auto before = watched ? look() : std::optional<FileState>{};
+  if (watched) {
+    if (before && corrupt_file_ == before) return StoreError::corrupt;  // Still as it was.
+    if (!before) {
+      if (!create) return StoreError::unavailable;
+      // A log without its database is what is left when somebody moved the database: SQLite would throw the log away.
+      struct stat status {};
+      if (::stat((path_.native() + "-wal").c_str(), &status) == 0 && status.st_size > 0) return StoreError::unavailable;
+    }
+  }
+  auto opened = Connection::open(connection_options(writer_cache_kib), create ? Connection::Use::write_create : Connection::Use::write);
+  if (!opened) return opened.error();
+  std::unique_ptr<Connection> connection = std::move(opened).value();
+  const bool read_only = connection->read_only();
+
+  const auto judge = [&]() -> Result<void> {
+    MUSTER_TRY(const Contents contents, look_at(*connection));
+    // A file that was ours and is empty now lost what it held.
+    if (contents == Contents::empty && !create) return StoreError::corrupt;
+    if (contents != Contents::current && read_only) return StoreError::read_only;
+    if (!read_only) {
+      MUSTER_TRY(Statement mode, connection->query("PRAGMA journal_mode = WAL"));
+      MUSTER_TRY(const bool row, mode.step());
+      if (!row || mode.text(0) != "wal") return StoreError::unavailable;
+    }
+    if (contents != Contents::current) {
+      MUSTER_TRY_VOID(migrate(*connection));
+      // The file's name has to survive a power cut as well as its contents.
+      if (watched) {
+        const auto folder = path_.parent_path();
+        MUSTER_TRY_VOID(sync_directory(folder.empty() ? std::filesystem::path{"."} : folder));
+      }
+    }
+    if (corrupt_file_) {  // It was damaged and has changed since: believe it only after reading all of it.
+      MUSTER_TRY(Statement check, connection->query("PRAGMA quick_check(1)"));
+      MUSTER_TRY(const bool row, check.step());
+      if (!row || check.text(0) != "ok") return StoreError::corrupt;
+    }
+    return {};
+  };
+  Result<void> result = judge();
+  if (result && watched) {
+    const auto after = look();
+    if (!after || (before && !after->same_file(*before))) return StoreError::unavailable;
+    file_ = *after;
+  }
+  if (!result) {
+    if (result.error() == Error{StoreError::corrupt}) {
+      log::error("store_corrupt", {{"file", path_.native()}, {"message", connection->last_message()}});
+      connection.reset();  // First: closing may still write.
+      corrupt_file_ = watched ? look() : std::nullopt;
+    }
+    // Errors of the system (syncing the folder) are trouble with the store.
+    const Error error = result.error();
+    return error.category() == domain::store_category() ? error : Error{StoreError::unavailable};
+  }
+  open_ = true;
+  ever_opened_ = true;
+  writable_ = !read_only;
+  moved_ = false;
+  corrupt_file_.reset();
+  ++generation_;
+  readers_ = 0;
+  idle_.clear();
+  if (read_only) {
+    readers_ = 1;
+    idle_.push_back(std::move(connection));
+  } else {
+    fresh_writer_ = std::move(connection);
+  }
+  return {};
+}
+
+void Database::forget_locked(const Error& why, bool moved) {
+  open_ = false;
+  why_not_ = why;
+  moved_ = moved;
+  tried_at_ = clock_.now();
+  ++generation_;
+  if (moved) {
+    for (auto& connection : idle_) connection->keep_files_when_closed();
+    if (fresh_writer_) fresh_writer_->keep_files_when_closed();
+  }
+  idle_.clear();
+  fresh_writer_.reset();
+  readers_ = 0;
+  if (logged_ != why) log::error("store_lost", {{"file", path_.native()}, {"reason", why.message()}, {"moved", moved}});
+  logged_ = why;
+  reader_back_.notify_all();
+}
+
+Result<Database::Reader> Database::reader() {
+  std::unique_lock lock{mutex_};
+  const auto deadline = std::chrono::steady_clock::now() + options_.busy_timeout;
+  for (;;) {
+    MUSTER_TRY_VOID(ensure_open_locked(lock));
+    if (!idle_.empty()) {
+      auto connection = std::move(idle_.back());
+      idle_.pop_back();
+      return Reader{*this, std::move(connection), generation_};
+    }
+    if (readers_ < options_.readers_max) {
+      ++readers_;
+      const auto generation = generation_;
+      lock.unlock();  // Opening reads the disk.
+      auto connection = Connection::open(connection_options(reader_cache_kib), Connection::Use::read);
+      if (connection) return Reader{*this, std::move(connection).value(), generation};
+      lock.lock();
+      if (generation == generation_) --readers_;
+      return connection.error();
+    }
+    if (reader_back_.wait_until(lock, deadline) == std::cv_status::timeout) return StoreError::busy;
+  }
+}
+
+void Database::give_back(std::unique_ptr<Connection> connection, std::uint64_t generation) {
+  std::unique_lock lock{mutex_};
+  if (generation == generation_ && open_ && !closed_) {
+    idle_.push_back(std::move(connection));
+    reader_back_.notify_one();
+    return;
+  }
+  if (moved_) connection->keep_files_when_closed();
+  lock.unlock();
+  connection.reset();
+}
+
+Result<void> Database::refresh(Writer& writer) {
+  std::unique_lock lock{mutex_};
+  const auto drop = [&] {
+    if (writer.connection && moved_) writer.connection->keep_files_when_closed();
+    writer.connection.reset();
+  };
+  Result<void> open = ensure_open_locked(lock);
+  if (!open) {
+    drop();
+    return open;
+  }
+  if (writer.connection && writer.generation == generation_) return {};
+  drop();
+  if (!writable_ && !fresh_writer_) {
+    const Instant now = clock_.now();
+    if (tried_at_ && now - *tried_at_ < options_.retry_pause && now >= *tried_at_) return StoreError::read_only;
+    tried_at_ = now;
+  }
+  if (!fresh_writer_) {
+    MUSTER_TRY(auto connection, Connection::open(connection_options(writer_cache_kib), Connection::Use::write));
+    if (connection->read_only()) return StoreError::read_only;
+    fresh_writer_ = std::move(connection);
+    writable_ = true;
+  }
+  writer.connection = std::move(fresh_writer_);
+  writer.generation = generation_;
+  return {};
+}
+
+void Database::met(const Error& error, std::uint64_t generation, const Connection& connection) {
+  if (error.category() != domain::store_category()) return;
+  const auto kind = static_cast<StoreError>(error.value());
+  if (kind == StoreError::busy || kind == StoreError::shutting_down) return;
+  const std::string message = connection.last_message();
+  std::lock_guard lock{mutex_};
+  if (generation != generation_ || !open_ || closed_) return;
+  log::error("store_error", {{"reason", error.message()}, {"message", message}});
+  if (kind == StoreError::disk_full || kind == StoreError::read_only) return;  // Reading goes on; the next commit finds out.
+  if (kind == StoreError::corrupt) corrupt_file_ = options_.vfs.empty() ? look() : std::optional<FileState>{FileState{}};
+  forget_locked(error, false);
+}
+
+void Database::close() {
+  std::lock_guard lock{mutex_};
+  closed_ = true;
+  if (moved_) {
+    for (auto& connection : idle_) connection->keep_files_when_closed();
+  }
+  idle_.clear();
+  fresh_writer_.reset();
+  open_ = false;
+  ++generation_;
+  reader_back_.notify_all();
+}
+
+}  // namespace muster::store

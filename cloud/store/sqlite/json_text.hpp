@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace muster::store {
+
+/// `text` as a JSON string with its quotes: control characters escaped, bytes that are no UTF-8 as U+FFFD.
+void append_json_string(std::string& out, std::string_view text);
+
+/// Writes the details of audit entries: a JSON object, key by key. Keys are ours and need no escaping.
+class JsonText {
+ public:
+  JsonText& text(std::string_view key, std::string_view value);
+  JsonText& number(std::string_view key, std::int64_t value);
+  JsonText& flag(std::string_view key, bool value);
+  JsonText& object(std::string_view key, const JsonText& value);
+  [[nodiscard]] std::string finish() const { return '{' + body_ + '}'; }
+
+ private:
+  void key(std::string_view key);
+  std::string body_;
+};
+
+}  // namespace muster::store

@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <filesystem>
+#include <memory>
+#include <string>
+
+#include "cloud/base/clock.hpp"
+#include "cloud/domain/store.hpp"
+
+namespace muster::store {
+
+/// How hard a commit is pushed to the disk. Only tests set anything but `full`: what is acknowledged would not be on disk.
+enum class Durability : std::uint8_t { off, normal, full };
+
+struct SqliteOptions {
+  /// Times that an operation is not given, expiry of access tokens, and the pause between attempts to open. Must outlive the
+  /// store and be safe from any thread. Null: the system's.
+  const Clock* clock = nullptr;
+  /// Name of a registered SQLite VFS; empty: the system's. With another one the file is not watched for being moved.
+  std::string vfs;
+  Durability durability = Durability::full;
+  /// Whether a file that does not exist is made. Only the first successful open makes one: a file that goes away later is
+  /// waited for, never replaced by an empty one.
+  bool create = true;
+  std::size_t group_max = 256;    ///< Operations in one commit.
+  std::size_t queue_max = 4096;   ///< Operations that wait for the writer; more are refused with StoreError::busy.
+  std::size_t readers_max = 4;    ///< Connections for reading, opened when needed.
+  std::chrono::milliseconds busy_timeout{1000};  ///< How long a lock held by another process, or a free reader, is waited for.
+  std::chrono::milliseconds retry_pause{1000};   ///< Between attempts to open.
+  std::size_t access_tokens_per_user_max = 100;  ///< The oldest ones end.
+};
+
+/// The store in one SQLite file: WAL, synchronous=FULL, one writer thread that commits what waits as one group.
+///
+/// Opening never fails: the file is opened at the first operation or check(), and tried again at most once per `retry_pause`
+/// for as long as it cannot be. Until then every operation answers why: StoreError::{unavailable, busy, read_only, corrupt,
+/// newer_version}. A file that turned out corrupt is looked at again only when it has changed, and then wholly.
+///
+/// Thread-safe; calls block.
+class SqliteStore final : public domain::Store {
+ public:
+  [[nodiscard]] static std::unique_ptr<SqliteStore> open(std::filesystem::path path, SqliteOptions options = {});
+  /// Runs what waits, then closes. Nobody may be inside an operation's call any more, or start one.
+  ~SqliteStore() override;
+
+  /// Refuses new operations with StoreError::shutting_down, runs what waits and closes the file. Thread-safe.
+  void close();
+
+  /// Operations that were run, and groups that were committed: their ratio tells how well commits are shared.
+  struct WriterStatistics {
+    std::uint64_t operations = 0, commits = 0;
+  };
+  [[nodiscard]] WriterStatistics writer_statistics() const noexcept;
+
+  Result<void> check() override;
+  Result<domain::UnknownTokens> unknown_tokens() override;
+  Result<void> set_unknown_tokens(domain::UnknownTokens mode, const domain::Actor& actor) override;
+
+  Result<std::int64_t> newest_change() override;
+  Result<Changes> changes_after(std::int64_t after, std::size_t limit) override;
+  Result<void> trim_changes(std::int64_t up_to) override;
+
+  Result<void> for_each_live_token(const std::function<void(const domain::TokenRecord&)>& each) override;
+  Result<void> for_each_device(const std::function<void(const domain::DeviceRow&)>& each) override;
+  Result<void> for_each_seen_ip(const std::function<void(std::string_view)>& each) override;
+  Result<void> for_each_device_home(const std::function<void(DeviceId, const domain::Home&)>& each) override;
+
+  Result<bool> has_administrator() override;
+  Result<FirstAdministrator> set_up(std::string_view organization_name, std::string_view email, std::string_view verifier,
+                                    const domain::Actor& actor) override;
+  Result<UserId> recover_administrator(std::string_view email, std::string_view verifier, const domain::Actor& actor) override;
+
+  Result<domain::Organization> create_organization(const domain::Organization& organization, const domain::Actor& actor) override;
+  Result<domain::Organization> update_organization(const domain::Organization& organization, const domain::Actor& actor) override;
+  Result<void> delete_organization(OrganizationId id, const domain::Actor& actor) override;
+  Result<std::vector<domain::Organization>> organizations() override;
+  Result<std::optional<domain::Organization>> find_organization(OrganizationId id) override;
+
+  Result<domain::User> create_user(const domain::User& user, std::string_view verifier, const domain::Actor& actor) override;
+  Result<domain::User> update_user(const domain::User& user, const domain::Actor& actor) override;
+  Result<void> set_password(UserId id, std::string_view verifier, const std::optional<TokenDigest>& keep, const domain::Actor& actor) override;
+  Result<void> delete_user(UserId id, const domain::Actor& actor) override;
+  Result<std::vector<domain::User>> all_users() override;
+  Result<domain::PageOf<domain::User>> users(OrganizationId organization, const domain::Page& page) override;
+  Result<std::optional<domain::User>> find_user(UserId id) override;
+  Result<std::optional<Credentials>> find_credentials(std::string_view email) override;
+  Result<std::vector<domain::Role>> roles() override;
+
+  Result<void> create_access_token(UserId user, const TokenDigest& digest, UtcTime expires_at, const domain::Actor& actor) override;
+  Result<std::optional<domain::StoredAccessToken>> find_access_token(std::span<const TokenDigest> digests) override;
+  Result<void> extend_access_token(std::span<const TokenDigest> digests, UtcTime expires_at) override;
+  Result<void> delete_access_token(std::span<const TokenDigest> digests, const domain::Actor& actor) override;
+  Result<void> append_audit(const domain::AuditEntry& entry) override;
+  Result<domain::PageOf<domain::AuditEntry>> audit(const AuditFilter& filter, const domain::Page& page) override;
+
+  Result<domain::Template> create_template(const domain::Template& value, const domain::Actor& actor) override;
+  Result<domain::Template> update_template(const domain::Template& value, std::uint32_t seen_version, const domain::Actor& actor) override;
+  Result<void> delete_template(TemplateId id, bool with_devices, const domain::Actor& actor) override;
+  Result<std::optional<domain::Template>> find_template(TemplateId id) override;
+  Result<std::vector<domain::Template>> templates() override;
+
+  Result<domain::Device> create_device(const domain::Device& device, const domain::NewToken& token, const domain::Actor& actor) override;
+  Result<std::optional<domain::Device>> find_device(DeviceId id) override;
+  Result<domain::PageOf<domain::Device>> devices(const domain::DeviceFilter& filter, const domain::Page& page) override;
+  Result<domain::Device> rename_device(DeviceId id, std::string_view name, const domain::Actor& actor) override;
+  Result<void> set_device_home(DeviceId id, const domain::Home& home, const domain::Actor& actor) override;
+  Result<void> delete_device(DeviceId id, const domain::Actor& actor) override;
+  Result<std::string> reveal_token(DeviceId id, const domain::Actor& actor) override;
+  Result<void> replace_token(DeviceId id, const domain::NewToken& token, const domain::Actor& actor) override;
+  Result<std::optional<domain::FoundToken>> find_token(std::span<const TokenDigest> digests) override;
+  Result<std::vector<domain::TokenRecord>> tokens_of_device(DeviceId id) override;
+  Result<std::optional<domain::TokenRecord>> find_token_by_id(AuthTokenId id) override;
+
+  Result<std::optional<std::string>> device_metadata(DeviceId id, std::string_view field) override;
+  Result<void> set_device_metadata(DeviceId id, std::string_view field, std::string_view value, const domain::Actor& actor) override;
+  Result<std::vector<MetadataValue>> all_device_metadata(DeviceId id) override;
+
+  Result<void> write_presence(std::span<const domain::PresenceUpdate> batch) override;
+  Result<void> write_values(std::span<const domain::ValueUpdate> batch) override;
+  Result<std::vector<domain::PinValue>> values_of(DeviceId id) override;
+
+  Result<std::vector<domain::TokenToRotate>> tokens_to_rotate(std::uint16_t newest_key, std::size_t limit) override;
+  Result<void> rotate_tokens(std::span<const domain::RotatedToken> batch) override;
+  Result<std::vector<std::uint16_t>> key_ids_in_use() override;
+
+ private:
+  struct Impl;
+  explicit SqliteStore(std::unique_ptr<Impl> impl) noexcept;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace muster::store

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <type_traits>
+#include <utility>
+
+#include "cloud/domain/error.hpp"
+#include "cloud/store/sqlite/connection.hpp"
+#include "cloud/store/sqlite/database.hpp"
+#include "cloud/store/sqlite/sqlite_store.hpp"
+#include "cloud/store/sqlite/writer.hpp"
+
+/// What the files of SqliteStore's operations share. Only they include this.
+namespace muster::store {
+
+struct SqliteStore::Impl {
+  Impl(std::filesystem::path path, const SqliteOptions& given)
+      : options{given}, clock{given.clock != nullptr ? *given.clock : static_cast<const Clock&>(system_clock)}, database{std::move(path), given, clock},
+        writer{database, given, clock} {}
+
+  /// Runs `work(Connection&)` in one snapshot.
+  template <class Work>
+  [[nodiscard]] std::invoke_result_t<Work&, Connection&> read(Work&& work) {
+    using Answer = std::invoke_result_t<Work&, Connection&>;
+    const auto reader = database.reader();
+    if (!reader) return failed<Answer>(reader.error());
+    Connection& connection = **reader;
+    const auto snapshot = ReadTransaction::begin(connection);
+    Answer answer = snapshot ? work(connection) : failed<Answer>(snapshot.error());
+    if (!answer) database.met(answer.error(), reader->generation(), connection);
+    return answer;
+  }
+  /// Runs `work(Transaction&)` on the writer thread; when it has answered a value, that is on disk.
+  template <class Work>
+  [[nodiscard]] std::invoke_result_t<Work&, Transaction&> write(Work&& work) {
+    return writer.run(work);
+  }
+
+  const SqliteOptions options;
+  SystemClock system_clock;
+  const Clock& clock;
+  Database database;
+  std::int64_t seen_ip_trimmed_day = 0;  ///< Only the writer thread's.
+  Writer writer;
+};
+
+/// A setting of the table of that name. One that is missing is damage.
+[[nodiscard]] Result<std::int64_t> read_setting(Connection& connection, std::string_view name);
+[[nodiscard]] Result<void> write_setting(Connection& connection, std::string_view name, std::int64_t value);
+
+/// `[1,2,3]`, for json_each.
+template <class IdType>
+[[nodiscard]] std::string id_array(std::span<const IdType> ids) {
+  std::string text = "[";
+  for (const auto id : ids) {
+    if (text.size() > 1) text += ',';
+    text += std::to_string(id.value());
+  }
+  return text + ']';
+}
+
+/// ` ORDER BY ... LIMIT :limit OFFSET :offset` for a list whose columns are id, name and created_at of the table `prefix`.
+/// Errors: DomainError::invalid_value for a column that lists do not sort by.
+[[nodiscard]] Result<std::string> order_and_limit(const domain::Page& page, std::string_view prefix);
+void bind_limit(Statement& statement, const domain::Page& page);
+
+/// Whether `ancestor` is `id` or above it.
+[[nodiscard]] Result<bool> is_at_or_above(Connection& connection, OrganizationId ancestor, OrganizationId id);
+
+/// A row, or nullopt.
+[[nodiscard]] Result<std::optional<domain::Organization>> load_organization(Connection& connection, OrganizationId id);
+[[nodiscard]] Result<std::optional<domain::User>> load_user(Connection& connection, UserId id);
+[[nodiscard]] Result<std::optional<domain::Template>> load_template(Connection& connection, TemplateId id);
+[[nodiscard]] Result<std::optional<domain::Device>> load_device(Connection& connection, DeviceId id);
+
+/// Deletes the template's devices (their tokens become tombstones), with a change row each; how many there were.
+[[nodiscard]] Result<std::int64_t> delete_devices_of_template(Transaction& transaction, TemplateId id);
+/// Deletes the row of the template and what hangs on it.
+[[nodiscard]] Result<void> delete_template_row(Transaction& transaction, TemplateId id);
+
+}  // namespace muster::store

@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cloud/store/sqlite/writer.hpp"
+
+#include <exception>
+
+#include "cloud/base/log.hpp"
+#include "cloud/domain/error.hpp"
+
+namespace muster::store {
+
+using domain::StoreError;
+
+// --- Transaction ---------------------------------------------------------------------------------------------------------
+
+Result<void> Transaction::change(domain::ChangeKind kind, std::int64_t id) {
+  MUSTER_TRY_VOID(connection_.run("INSERT INTO changes (kind, id) VALUES (?1, ?2)", kind, id));
+  return {};
+}
+
+Result<void> Transaction::audit(const domain::Actor& actor, OrganizationId organization, std::string_view action, std::string_view object_kind,
+                                std::int64_t object_id, const JsonText& detail) {
+  MUSTER_TRY_VOID(connection_.run("INSERT INTO audit (at, actor_user_id, client, ip, organization_id, action, object_kind, object_id, detail) "
+                                  "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+                                  at(actor), actor.user_id, actor.client, actor.ip, actor.organization_id ? actor.organization_id : organization,
+                                  action, object_kind, object_id, detail.finish()));
+  return {};
+}
+
+// --- Writer --------------------------------------------------------------------------------------------------------------
+
+Writer::Writer(Database& database, const SqliteOptions& options, const Clock& clock)
+    : database_{database}, clock_{clock}, group_max_{options.group_max}, queue_max_{options.queue_max} {
+  thread_ = std::thread{[this] { work(); }};
+}
+
+Writer::~Writer() { stop(); }
+
+void Writer::stop() {
+  {
+    std::lock_guard lock{mutex_};
+    stopping_ = true;
+  }
+  arrived_.notify_one();
+  if (thread_.joinable()) thread_.join();
+}
+
+Error Writer::submit(Operation& operation) {
+  {
+    std::lock_guard lock{mutex_};
+    if (stopping_) return StoreError::shutting_down;
+    if (queue_.size() >= queue_max_) return StoreError::busy;
+    queue_.push_back(&operation);
+  }
+  arrived_.notify_one();
+  std::unique_lock lock{operation.mutex};
+  operation.finished.wait(lock, [&] { return operation.done; });
+  return operation.error;
+}
+
+void Writer::work() noexcept {
+  std::vector<Operation*> group;
+  group.reserve(group_max_);
+  for (;;) {
+    {
+      std::unique_lock lock{mutex_};
+      arrived_.wait(lock, [&] { return stopping_ || !queue_.empty(); });
+      if (queue_.empty()) break;
+      while (!queue_.empty() && group.size() < group_max_) {
+        group.push_back(queue_.front());
+        queue_.pop_front();
+      }
+    }
+    run_group(group);
+    operations_.fetch_add(group.size(), std::memory_order_relaxed);
+    for (Operation* operation : group) {
+      // Notified under the lock: the operation lies on its caller's stack and is gone once the caller can return.
+      std::lock_guard lock{operation->mutex};
+      operation->done = true;
+      operation->finished.notify_one();
+    }
+    group.clear();
+  }
+  connection_.connection.reset();
+}
+
+void Writer::run_group(std::vector<Operation*>& group) {
+  const auto fail_all = [&](const Error& error) {
+    for (Operation* operation : group) operation->error = error;
+  };
+  if (const auto ready = database_.refresh(connection_); !ready) return fail_all(ready.error());
+  const Error error = run_transaction(group);
+  // Whatever an operation met may be trouble of the whole file.
+  for (Operation* operation : group) {
+    if (operation->error) database_.met(operation->error, connection_.generation, *connection_.connection);
+  }
+  if (!error) return;
+  fail_all(error);
+  database_.met(error, connection_.generation, *connection_.connection);
+  if (connection_.connection->in_transaction() && !connection_.connection->execute("ROLLBACK")) {
+    connection_.connection.reset();  // In an unknown state: a fresh one takes its place.
+  }
+}
+
+Error Writer::run_transaction(std::vector<Operation*>& group) {
+  Connection& connection = *connection_.connection;
+  if (auto begun = connection.run("BEGIN IMMEDIATE"); !begun) return begun.error();
+  Transaction transaction{connection, clock_};
+  bool anything = false;
+  for (Operation* operation : group) {
+    if (auto result = connection.run("SAVEPOINT operation"); !result) return result.error();
+    operation->error = perform(*operation, transaction);
+    // Some errors (no memory, disk full, I/O) end the transaction by themselves: what ran before is gone as well.
+    if (!connection.in_transaction()) return operation->error ? operation->error : Error{StoreError::unavailable};
+    if (operation->error) {
+      if (auto result = connection.run("ROLLBACK TO operation"); !result) return result.error();
+    } else {
+      anything = true;
+    }
+    if (auto result = connection.run("RELEASE operation"); !result) return result.error();
+  }
+  if (!anything) {
+    if (auto result = connection.run("ROLLBACK"); !result) return result.error();
+    return {};
+  }
+  if (auto committed = connection.run("COMMIT"); !committed) return committed.error();
+  commits_.fetch_add(1, std::memory_order_relaxed);
+  return {};
+}
+
+Error Writer::perform(Operation& operation, Transaction& transaction) noexcept {
+  try {
+    return operation.perform(transaction);
+  } catch (const std::exception& exception) {
+    log::error("store_operation_failed", {{"reason", exception.what()}});
+  } catch (...) {
+    log::error("store_operation_failed");
+  }
+  return StoreError::unavailable;
+}
+
+}  // namespace muster::store

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cloud/store/store_contract.hpp"
+
+#include "cloud/base/temporary_folder.hpp"
+#include "cloud/store/faulty/faulty_store.hpp"
+#include "cloud/store/sqlite/sqlite_store.hpp"
+
+namespace muster::domain {
+namespace {
+
+class SqliteUnderTest final : public StoreUnderTest {
+ public:
+  Store& store() override { return *store_; }
+  void reopen() override {
+    store_.reset();
+    store_ = open();
+  }
+
+ private:
+  std::unique_ptr<store::SqliteStore> open() {
+    store::SqliteOptions options;
+    options.clock = &clock_;
+    return store::SqliteStore::open(folder_ / "muster.db", options);
+  }
+  TemporaryFolder folder_;
+  SharedClock clock_;
+  std::unique_ptr<store::SqliteStore> store_ = open();
+};
+
+/// A decorator without a script changes nothing.
+class FaultyUnderTest final : public StoreUnderTest {
+ public:
+  Store& store() override { return *faulty_; }
+  void reopen() override {
+    faulty_.reset();
+    below_.reopen();
+    faulty_ = std::make_unique<store::FaultyStore>(below_.store());
+  }
+
+ private:
+  SqliteUnderTest below_;
+  std::unique_ptr<store::FaultyStore> faulty_ = std::make_unique<store::FaultyStore>(below_.store());
+};
+
+template <class Under>
+StoreBackend backend(std::string name) {
+  return {std::move(name), [] { return std::make_unique<Under>(); }};
+}
+
+INSTANTIATE_TEST_SUITE_P(Backends, StoreContract,
+                         testing::Values(backend<SqliteUnderTest>("Sqlite"), backend<FaultyUnderTest>("FaultyOverSqlite")),
+                         [](const auto& tested) { return tested.param.name; });
+
+}  // namespace
+}  // namespace muster::domain
