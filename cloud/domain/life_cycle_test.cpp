@@ -1,1 +1,112 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <fstream>
+#include <map>
+#include <sstream>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "cloud/domain/device_life_cycle.hpp"
+#include "cloud/domain/token_life_cycle.hpp"
+
+namespace muster::domain {
+namespace {
+
+/// Written by hand from docs/protocol/cloud-model.md sections 5.1 and 6, not from the table: "-" = refused, "!" = refused as not found.
+TEST(DeviceLifeCycle, EveryStateAndEvent) {
+  const std::map<std::string_view, std::array<std::string_view, device_state_count>> expected = {
+      {"login", {"ONLINE", "ONLINE", "ONLINE", "!"}},
+      {"report", {"ONLINE", "ONLINE", "ONLINE", "!"}},
+      {"session_ended", {"-", "ONLINE", "-", "!"}},
+      {"wait_passed", {"-", "OFFLINE", "-", "!"}},
+      {"server_started", {"CREATED", "ONLINE", "OFFLINE", "DELETED"}},
+      {"rename", {"CREATED", "ONLINE", "OFFLINE", "!"}},
+      {"transfer", {"CREATED", "ONLINE", "OFFLINE", "!"}},
+      {"remove_owner", {"CREATED", "ONLINE", "OFFLINE", "!"}},
+      {"erase_data", {"CREATED", "ONLINE", "OFFLINE", "!"}},
+      {"replace_token", {"CREATED", "ONLINE", "OFFLINE", "!"}},
+      {"remove", {"DELETED", "DELETED", "DELETED", "!"}},
+  };
+  ASSERT_EQ(expected.size(), device_event_count);
+  for (std::size_t event = 0; event < device_event_count; ++event) {
+    const auto name = device_event_name(static_cast<DeviceEvent>(event));
+    ASSERT_TRUE(expected.contains(name)) << name;
+    for (std::size_t state = 0; state < device_state_count; ++state) {
+      const auto from = static_cast<DeviceState>(state);
+      const auto got = next(from, static_cast<DeviceEvent>(event));
+      const auto want = expected.at(name)[state];
+      SCOPED_TRACE(std::string{name} + " in " + std::string{device_state_name(from)});
+      EXPECT_EQ(got.allowed, want != "-" && want != "!");
+      if (got.allowed) {
+        EXPECT_EQ(device_state_name(got.next), want);
+      } else {
+        EXPECT_EQ(got.next, from);
+        EXPECT_EQ(got.refusal, want == "!" ? DomainError::not_found : DomainError::wrong_state);
+      }
+    }
+  }
+}
+
+/// From section 3 and 5 of the same file.
+TEST(TokenLifeCycle, EveryKindAndEvent) {
+  const std::map<std::string_view, std::array<std::string_view, token_kind_count>> expected = {
+      {"login", {"DEVICE", "PROVISION", "REPROVISION", "STATIC", "GRACE", "!"}},
+      {"info_accepted", {"DEVICE", "DEVICE", "DEVICE", "STATIC", "GRACE", "!"}},
+      {"info_refused", {"DEVICE", "REVOKED", "REPROVISION", "STATIC", "GRACE", "!"}},
+      {"successor_logged_in", {"GRACE", "-", "-", "REVOKED", "GRACE", "!"}},
+      {"successor_proved", {"-", "-", "-", "-", "REVOKED", "!"}},
+      {"replaced", {"REVOKED", "-", "-", "REVOKED", "REVOKED", "!"}},
+      {"replaced_with_grace", {"GRACE", "-", "-", "GRACE", "-", "!"}},
+      {"expired", {"-", "REVOKED", "REVOKED", "REVOKED", "REVOKED", "!"}},
+      {"canceled", {"-", "REVOKED", "REVOKED", "-", "-", "!"}},
+      {"device_removed", {"REVOKED", "-", "REVOKED", "STATIC", "REVOKED", "!"}},
+      {"static_token_removed", {"-", "-", "-", "REVOKED", "REVOKED", "!"}},
+      {"revealed", {"DEVICE", "PROVISION", "REPROVISION", "STATIC", "GRACE", "!"}},
+      {"key_rotated", {"DEVICE", "PROVISION", "REPROVISION", "STATIC", "GRACE", "!"}},
+  };
+  ASSERT_EQ(expected.size(), token_event_count);
+  for (std::size_t event = 0; event < token_event_count; ++event) {
+    const auto name = token_event_name(static_cast<TokenEvent>(event));
+    ASSERT_TRUE(expected.contains(name)) << name;
+    for (std::size_t index = 0; index < token_kind_count; ++index) {
+      const auto from = static_cast<TokenKind>(index + 1);
+      const auto got = next(from, static_cast<TokenEvent>(event));
+      const auto want = expected.at(name)[index];
+      SCOPED_TRACE(std::string{name} + " on " + std::string{token_kind_name(from)});
+      EXPECT_EQ(got.allowed, want != "-" && want != "!");
+      if (got.allowed) {
+        EXPECT_EQ(token_kind_name(got.next), want);
+      } else {
+        EXPECT_EQ(got.next, from);
+        EXPECT_EQ(got.refusal, want == "!" ? DomainError::not_found : DomainError::wrong_state);
+      }
+    }
+  }
+}
+
+TEST(TokenLifeCycle, NothingBringsARevokedTokenBack) {
+  for (std::size_t event = 0; event < token_event_count; ++event) EXPECT_FALSE(next(TokenKind::revoked, static_cast<TokenEvent>(event)).allowed);
+}
+
+/// docs/life-cycles.md is made from the tables. Run with MUSTER_UPDATE_GOLDEN=1 to write it anew.
+TEST(LifeCycles, TheDocumentIsCurrent) {
+  const std::string path = std::string{MUSTER_SOURCE_DIR} + "/docs/life-cycles.md";
+  const std::string wanted =
+      "# Life cycles\n\n"
+      "Made from the tables in `cloud/domain` by `./dev golden --update`; a test compares. *stays* means that the event is allowed and changes nothing,\n"
+      "*refused* that it is answered with an error.\n\n"
+      "## Device\n\n" +
+      device_life_cycle_markdown() + "\n## AuthToken\n\nThe kinds of docs/protocol/cloud-model.md section 3. A refused login is answered \"invalid token\".\n\n" +
+      token_life_cycle_markdown();
+  if (std::getenv("MUSTER_UPDATE_GOLDEN") != nullptr) std::ofstream{path} << wanted;
+  std::ifstream file{path};
+  std::stringstream present;
+  present << file.rdbuf();
+  EXPECT_EQ(present.str(), wanted) << "docs/life-cycles.md is not what the tables say; write it anew with MUSTER_UPDATE_GOLDEN=1.";
+}
+
+}  // namespace
+}  // namespace muster::domain

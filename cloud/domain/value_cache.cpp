@@ -154,15 +154,15 @@ struct alignas(64) Shard {
   [[nodiscard]] std::size_t memory_bytes() const noexcept { return bytes + devices.memory_bytes() + dirty.capacity() * sizeof(std::int32_t); }
 
   /// Lets clean devices go that nobody used since the hand came by last, until under `limit`; looks at a few each time, so
-  /// that no put waits long.
-  void sweep(std::size_t limit, std::uint64_t pass) {
+  /// that no put waits long. `keep` is in use right now.
+  void sweep(std::size_t limit, std::uint64_t pass, DeviceId keep) {
     constexpr int looks = 16;
     for (int i = 0; i < looks && bytes + devices.memory_bytes() > limit && devices.cell_count() != 0; ++i) {
       if (hand >= devices.cell_count()) hand = 0;
       Cell& cell = devices.cell(hand);
       if (cell.key == 0) {
         ++hand;
-      } else if (std::exchange(cell.values->used, false) || cell.values->queued || cell.values->taken_pass == pass) {
+      } else if (cell.key == keep.value() || std::exchange(cell.values->used, false) || cell.values->queued || cell.values->taken_pass == pass) {
         ++hand;
       } else {
         bytes -= cell.values->memory_bytes();
@@ -204,7 +204,7 @@ void ValueCache::put(DeviceId device, std::uint8_t pin, std::string_view value, 
   if (slot == nullptr) slot = &shard.insert(values, pin);
   shard.set(*slot, value, at);
   impl_->mark(shard, device, values, *slot);
-  shard.sweep(impl_->shard_limit, impl_->pass.load(std::memory_order_relaxed));
+  shard.sweep(impl_->shard_limit, impl_->pass.load(std::memory_order_relaxed), device);
 }
 
 ValueCache::Loaded ValueCache::read(DeviceId device, std::vector<PinValue>& out) const {
@@ -240,7 +240,7 @@ void ValueCache::load(DeviceId device, const std::vector<PinValue>& stored) {
     if (values.find(value.pin) == nullptr) shard.set(shard.insert(values, value.pin), value.value, value.at);
   }
   values.loaded = true;
-  shard.sweep(impl_->shard_limit, impl_->pass.load(std::memory_order_relaxed));
+  shard.sweep(impl_->shard_limit, impl_->pass.load(std::memory_order_relaxed), device);
 }
 
 void ValueCache::forget(DeviceId device) {
