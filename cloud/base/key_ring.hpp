@@ -53,8 +53,8 @@ class KeyRing {
 
   /// Adds a key and makes it the newest; on disk before it returns. Errors: BaseError::key_ring_full.
   [[nodiscard]] Result<std::uint16_t> add_key(Random& random);
-  /// Takes in what another process (`muster key rotate`) added to or removed from the directory. True when the ring has changed; on an
-  /// error it stays as it was. Errors: as `open`.
+  /// Takes in what another process (`muster key rotate`) added to or removed from the directory. True when the ring has
+  /// changed; on an error it stays as it was. Errors: as `open`.
   [[nodiscard]] Result<bool> reload();
   /// Forgets a key that nothing carries any more. Errors: BaseError::key_in_use for the newest.
   [[nodiscard]] Result<void> remove_key(std::uint16_t key_id);
