@@ -246,6 +246,7 @@ HttpReader::Outcome HttpReader::read(std::string_view input, const Limits& limit
   }
   if (error == beast_http::error::header_limit) return fail(431);
   if (error) return fail(400);
+  if (header_size > limits.header_max_bytes) return fail(431);  // Beast counts the request line apart.
   const std::string_view header = input.substr(0, header_size);
   parser.judge();
   if (parser.bad || has_folded_line(header)) return fail(400);

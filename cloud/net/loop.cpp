@@ -30,6 +30,7 @@ constexpr std::size_t pipelined_output_max_bytes = 256 * 1024;  ///< Answers gat
 constexpr std::size_t stalled_progress_min_bytes = 4'096;
 constexpr std::chrono::milliseconds accept_pause{100};
 constexpr unsigned accept_budget_max = 64;
+constexpr unsigned accept_patience_min = 4, accept_patience_max = 256;
 constexpr std::uint32_t listener_generation = 0;  ///< No connection has it.
 constexpr std::uint32_t mailbox_index = 0xFFFFFFFF;
 
@@ -229,14 +230,17 @@ void Loop::on_acceptable(std::size_t listener) {
     }
     if (errno == EINTR || errno == ECONNABORTED) continue;
     if (errno == EAGAIN || errno == EWOULDBLOCK) {
+      // Guessed too high: be slower to guess again, else every few connections would cost a call for nothing.
       accept_budget_ = std::max(1u, accept_budget_ / 2);
+      accept_patience_ = std::min(accept_patience_ * 2, accept_patience_max);
       accept_streak_ = 0;
       return;
     }
     relieve_descriptors(listeners_[listener].fd);
     return;
   }
-  if (++accept_streak_ >= 4) {
+  if (accept_budget_ > 1) accept_patience_ = accept_patience_min;  // There was a backlog.
+  if (++accept_streak_ >= accept_patience_) {
     accept_budget_ = std::min(accept_budget_ * 2, accept_budget_max);
     accept_streak_ = 0;
   }

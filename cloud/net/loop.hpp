@@ -130,7 +130,7 @@ class Loop {
   std::vector<LoopListener> listeners_;
   bool accepting_ = false;
   Instant accept_again_at_ = Instant::max();
-  unsigned accept_budget_ = 1, accept_streak_ = 0;
+  unsigned accept_budget_ = 1, accept_streak_ = 0, accept_patience_ = 4;
 
   Slab<Connection> connections_;
   Nodes nodes_{connections_};
