@@ -33,6 +33,7 @@ ConnectionOptions Database::connection_options(int cache_kib) const {
   options.synchronous = static_cast<Synchronous>(options_.durability);
   options.busy_timeout = options_.busy_timeout;
   options.cache_kib = cache_kib;
+  options.wal_autocheckpoint_pages = options_.checkpoint_pages;
   return options;
 }
 

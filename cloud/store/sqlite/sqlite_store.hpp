@@ -30,6 +30,7 @@ struct SqliteOptions {
   std::size_t readers_max = 4;    ///< Connections for reading, opened when needed.
   std::chrono::milliseconds busy_timeout{1000};  ///< How long a lock held by another process, or a free reader, is waited for.
   std::chrono::milliseconds retry_pause{1000};   ///< Between attempts to open.
+  int checkpoint_pages = 4000;     ///< The log is copied back into the file when it has grown to this many pages (of 4 KiB).
   std::size_t access_tokens_per_user_max = 100;  ///< The oldest ones end.
 };
 
