@@ -167,6 +167,7 @@ Step DeviceGateway::on_event(DeviceSession& session, const domain::SessionAddres
     if (active) impl.send(call, wire::Command::internal, answer->request_id, all.substr(0, end), all.substr(std::min(end + 1, all.size())));
   } else if (const auto* closing = std::get_if<CloseSession>(&event)) {
     ended = closing->reason == CloseReason::none ? CloseReason::server_error : closing->reason;
+    session.shut_down_ = ended == CloseReason::shutdown;
   }
   return ended == CloseReason::none ? Impl::next(call) : Impl::close(call, ended);
 }
@@ -201,7 +202,7 @@ void DeviceGateway::on_closed(DeviceSession& session, const domain::SessionAddre
   if (session.device_id_) {
     // Only the device's present session tells that it is offline; one that was replaced leaves quietly.
     if (impl.d.sessions.unbind(session.device_id_, self)) {
-      impl.d.presence.disconnected(session.device_id_, impl.d.clock.utc_now());
+      if (!session.shut_down_) impl.d.presence.disconnected(session.device_id_, impl.d.clock.utc_now());
       if (impl.d.live.watched()) impl.d.live.device_status_changed(session.device_id_);
     }
   } else {

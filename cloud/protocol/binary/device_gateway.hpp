@@ -64,6 +64,7 @@ class DeviceSession {
   Transport transport_ = Transport::tcp;
   wire::LegacyPingReply legacy_ping_reply_;
   bool logged_in_with_legacy_command_ = false, has_info_ = false, counted_ = false;
+  bool shut_down_ = false;  ///< The server ended it by stopping: that is no disconnect of the device.
 };
 /// One a connection, 20,000 and more a process.
 static_assert(sizeof(DeviceSession) <= 96);
@@ -95,7 +96,8 @@ class DeviceGateway {
   [[nodiscard]] Step on_bytes(DeviceSession& session, const domain::SessionAddress& self, const Peer& peer, wire::ByteView input, Output& out, Instant now);
   [[nodiscard]] Step on_event(DeviceSession& session, const domain::SessionAddress& self, const Peer& peer, SessionEvent&& event, Output& out, Instant now);
   [[nodiscard]] Step on_deadline(DeviceSession& session, const domain::SessionAddress& self, const Peer& peer, Output& out, Instant now);
-  /// The connection is gone, whoever ended it. Unbinds the device.
+  /// The connection is gone, whoever ended it. Unbinds the device, and queues the disconnect as presence, unless the server ended it
+  /// by stopping (CloseSession{shutdown}): a restart is no disconnect of the device.
   void on_closed(DeviceSession& session, const domain::SessionAddress& self, Instant now);
 
   // --- for HTTP handlers and the views' listener; any thread ------------------------------------------------------------------

@@ -13,6 +13,9 @@ bool RedirectGuard::ask(DeviceId device, std::string_view host, Instant now) {
   auto found = devices_.find(device);
   if (found == devices_.end()) {
     if (devices_.size() >= devices_max) {
+      // At most once a second: the whole table is walked.
+      if (now - swept_at_ < std::chrono::seconds{1}) return true;
+      swept_at_ = now;
       std::erase_if(devices_, [&](const auto& entry) { return now - entry.second.since > window; });
       // All of them were redirected within half a minute: then none is in a circle that we could tell from the crowd.
       if (devices_.size() >= devices_max) return true;

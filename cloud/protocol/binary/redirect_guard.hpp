@@ -34,6 +34,7 @@ class RedirectGuard {
   };
   mutable std::mutex mutex_;
   std::unordered_map<DeviceId, Past> devices_;
+  Instant swept_at_{};
   std::unordered_map<std::string, Instant> hosts_;  ///< Until when not to go there.
 };
 
