@@ -75,7 +75,7 @@ enum class DecodeStatus : std::uint8_t {
 
 struct Decoded {
   DecodeStatus status = DecodeStatus::need_more;
-  Frame frame;                     ///< Valid when status is ok; for id_zero and body_over_limit its command and id are set.
+  Frame frame;  ///< Valid when status is ok; for id_zero and body_over_limit its command and id are set.
   std::size_t consumed_bytes = 0;  ///< 0 unless status is ok.
 };
 
@@ -83,12 +83,12 @@ struct Decoded {
 /// `body_limit_bytes` is the largest body accepted. The body borrows from `input`.
 [[nodiscard]] Decoded decode_frame(ByteView input, std::size_t body_limit_bytes = frame_body_size_max_bytes) noexcept;
 
-/// Encodes `frame` into `out`; returns the bytes written, or 0 when the frame has id 0, its body is over 65,535 bytes, it
-/// is a RESPONSE with a body, or `out` is too small.
+/// Encodes `frame` into `out`; returns the bytes written, or 0 when the frame has id 0, its body is over 65,535 bytes,
+/// it is a RESPONSE with a body, or `out` is too small.
 [[nodiscard]] std::size_t encode_frame(const Frame& frame, ByteSpan out) noexcept;
 
-/// Walks the NUL-separated fields of a body without copying. Keeps empty fields, and is binary safe: an empty body has no
-/// field, `a NUL` has the fields "a" and "", `a NUL NUL b` has "a", "", "b".
+/// Walks the NUL-separated fields of a body without copying. Keeps empty fields, and is binary safe: an empty body has
+/// no field, `a NUL` has the fields "a" and "", `a NUL NUL b` has "a", "", "b".
 class Fields {
  public:
   explicit Fields(ByteView body) noexcept : rest_{body}, more_{body.size != 0} {}
@@ -136,9 +136,10 @@ struct ResponseFrame {
 /// Parses a decimal pin 0..255 without sign or spaces; returns false for anything else.
 [[nodiscard]] bool parse_pin(std::string_view text, std::uint8_t& pin) noexcept;
 
-/// One old client library (it logs in with command 2) answers a server PING with `00 id 0003 "200"`: the status went into
-/// the body, so three bytes follow that belong to no frame. This skips them, also when they come in pieces; one byte of
-/// state, no buffer. Only for sessions that logged in with Command::login: others may mean status 3 when they say it.
+/// One old client library (it logs in with command 2) answers a server PING with `00 id 0003 "200"`: the status went
+/// into the body, so three bytes follow that belong to no frame. This skips them, also when they come in pieces; one
+/// byte of state, no buffer. Only for sessions that logged in with Command::login: others may mean status 3 when they
+/// say it.
 ///
 ///     input = input.drop(legacy.skip(input));   // before each decode_frame
 ///     legacy.on_frame(decoded.frame);           // after each frame decoded
@@ -148,8 +149,8 @@ class LegacyPingReply {
 
   /// A RESPONSE whose status is 3 (the size of `stray`) arms the skipper; any other frame disarms it.
   void on_frame(const Frame& frame) noexcept;
-  /// How many bytes at the front of `input` are stray. Bytes that differ from `stray` are left alone: a client that does
-  /// send status 3 loses nothing.
+  /// How many bytes at the front of `input` are stray. Bytes that differ from `stray` are left alone: a client that
+  /// does send status 3 loses nothing.
   [[nodiscard]] std::size_t skip(ByteView input) noexcept;
 
  private:

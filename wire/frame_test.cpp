@@ -55,7 +55,8 @@ TEST(DecodeFrame, ReadsTheStatusOfAResponseAndTakesNoBody) {
 TEST(DecodeFrame, AsksForMoreAtEveryCut) {
   const Bytes frame{20, 0x12, 0x34, 0, 6, 'v', 'w', 0, '1', 0, '5'};
   for (std::size_t size = 0; size < frame.size(); ++size) {
-    const Bytes cut{frame.begin(), frame.begin() + static_cast<std::ptrdiff_t>(size)};  // Its own block: ASan sees a read past it.
+    const Bytes cut{frame.begin(),
+                    frame.begin() + static_cast<std::ptrdiff_t>(size)};  // Its own block: ASan sees a read past it.
     const Decoded decoded = decode_frame(view(cut));
     EXPECT_EQ(decoded.status, DecodeStatus::need_more) << size;
     EXPECT_EQ(decoded.consumed_bytes, 0U);
@@ -140,9 +141,7 @@ TEST(DecodeFrame, FindsAllFramesOfAStreamThatComesByteByByte) {
   EXPECT_TRUE(pending.empty());
 }
 
-TEST(DecodeFrame, AcceptsAnEmptyInput) {
-  EXPECT_EQ(decode_frame(ByteView{}).status, DecodeStatus::need_more);
-}
+TEST(DecodeFrame, AcceptsAnEmptyInput) { EXPECT_EQ(decode_frame(ByteView{}).status, DecodeStatus::need_more); }
 
 TEST(EncodeFrame, RefusesWhatIsNoFrame) {
   std::uint8_t room[16];
@@ -172,8 +171,12 @@ TEST(Fields, SplitsAtEachNulAndKeepsEmptyFields) {
   EXPECT_EQ(split("a\0"sv), (Split{"a", ""}));
   EXPECT_EQ(split("a\0\0b"sv), (Split{"a", "", "b"}));
   EXPECT_EQ(split("\0"sv), (Split{"", ""}));
-  EXPECT_EQ(split("vw\0" "5\0"sv), (Split{"vw", "5", ""}));
-  EXPECT_EQ(split("vw\0" "5\0\xff\xfe"sv), (Split{"vw", "5", "\xff\xfe"}));
+  EXPECT_EQ(split("vw\0"
+                  "5\0"sv),
+            (Split{"vw", "5", ""}));
+  EXPECT_EQ(split("vw\0"
+                  "5\0\xff\xfe"sv),
+            (Split{"vw", "5", "\xff\xfe"}));
 }
 
 TEST(Fields, SurvivesNulSoup) {
@@ -189,7 +192,9 @@ TEST(Fields, SurvivesNulSoup) {
 }
 
 TEST(Fields, GivesTheRestUnsplit) {
-  Fields fields{ByteView{"vw\0" "7\0bin\0ary"sv}};
+  Fields fields{
+      ByteView{"vw\0"
+               "7\0bin\0ary"sv}};
   fields.next();
   fields.next();
   EXPECT_EQ(fields.rest().text(), "bin\0ary"sv);
@@ -207,8 +212,10 @@ TEST(FrameWriter, WritesWhatTheDecoderReads) {
 TEST(FrameWriter, WritesTheWholeRangeOfNumbers) {
   std::uint8_t room[64];
   FrameWriter writer{{room, sizeof room}, Command::internal, 1};
-  const std::size_t size = writer.field(std::numeric_limits<std::int64_t>::min()).field(std::int64_t{0})
-                               .field(std::numeric_limits<std::int64_t>::max()).finish();
+  const std::size_t size = writer.field(std::numeric_limits<std::int64_t>::min())
+                               .field(std::int64_t{0})
+                               .field(std::numeric_limits<std::int64_t>::max())
+                               .finish();
   ASSERT_NE(size, 0U);
   EXPECT_EQ(split(decode_frame({room, size}).frame.body.text()),
             (Split{"-9223372036854775808", "0", "9223372036854775807"}));
@@ -237,7 +244,8 @@ TEST(FrameWriter, RefusesIdZeroResponsesAndBodiesPastTheLengthField) {
   EXPECT_EQ((FrameWriter{{room, sizeof room}, Command::ping, 0}.finish()), 0U);
   EXPECT_EQ((FrameWriter{{room, sizeof room}, Command::response, 1}.finish()), 0U);
   Bytes large(70000);
-  EXPECT_EQ((FrameWriter{{large.data(), large.size()}, Command::ping, 1}.raw(std::string(65535, 'x')).finish()), 65540U);
+  EXPECT_EQ((FrameWriter{{large.data(), large.size()}, Command::ping, 1}.raw(std::string(65535, 'x')).finish()),
+            65540U);
   EXPECT_EQ((FrameWriter{{large.data(), large.size()}, Command::ping, 1}.raw(std::string(65536, 'x')).finish()), 0U);
 }
 
@@ -255,8 +263,8 @@ TEST(ParsePin, TakesDecimal0To255AndNothingElse) {
   }
   EXPECT_TRUE(parse_pin("007", pin));
   EXPECT_EQ(pin, 7);
-  for (const std::string_view bad : {""sv, "256"sv, "257"sv, "999"sv, "1000"sv, "0007"sv, "-1"sv, "+1"sv, " 1"sv, "1 "sv,
-                                     "a"sv, "0x1"sv, "1.0"sv, "1\0"sv, "\xd9\xa1"sv}) {
+  for (const std::string_view bad : {""sv, "256"sv, "257"sv, "999"sv, "1000"sv, "0007"sv, "-1"sv, "+1"sv, " 1"sv,
+                                     "1 "sv, "a"sv, "0x1"sv, "1.0"sv, "1\0"sv, "\xd9\xa1"sv}) {
     pin = 77;
     EXPECT_FALSE(parse_pin(bad, pin)) << bad;
     EXPECT_EQ(pin, 77);
@@ -291,12 +299,13 @@ std::vector<std::uint16_t> ids_of_legacy_session(const Bytes& stream, std::size_
 }
 
 TEST(LegacyPingReply, CostsNoFrameHoweverTheBytesArrive) {
-  const Bytes stream{0, 0x30, 0x39, 0, 3, '2', '0', '0',             // the broken ping reply
-                     20, 0, 8, 0, 6, 'v', 'w', 0, '1', 0, '5',       // must still be seen
-                     0, 0x30, 0x3a, 0, 3, '2', '0', '0',             // twice in a row
-                     0, 0x30, 0x3b, 0, 3, '2', '0', '0', 6, 0, 9, 0, 0};
+  const Bytes stream{0,  0x30, 0x39, 0, 3, '2', '0', '0',               // the broken ping reply
+                     20, 0,    8,    0, 6, 'v', 'w', 0,   '1', 0, '5',  // must still be seen
+                     0,  0x30, 0x3a, 0, 3, '2', '0', '0',               // twice in a row
+                     0,  0x30, 0x3b, 0, 3, '2', '0', '0', 6,   0, 9,   0, 0};
   for (std::size_t piece = 1; piece <= stream.size(); ++piece) {
-    EXPECT_EQ(ids_of_legacy_session(stream, piece), (std::vector<std::uint16_t>{0x3039, 8, 0x303a, 0x303b, 9})) << piece;
+    EXPECT_EQ(ids_of_legacy_session(stream, piece), (std::vector<std::uint16_t>{0x3039, 8, 0x303a, 0x303b, 9}))
+        << piece;
   }
 }
 

@@ -24,14 +24,12 @@ struct Recorded {
   Bytes bytes;
   std::uint8_t command = 0;
   std::uint16_t id = 0;
-  std::uint16_t status = 0;          ///< Only of a RESPONSE.
-  std::vector<std::string> fields;   ///< As recorded; only when has_fields.
+  std::uint16_t status = 0;         ///< Only of a RESPONSE.
+  std::vector<std::string> fields;  ///< As recorded; only when has_fields.
   bool has_fields = false;
 };
 
-std::uint8_t hex_digit(char digit) {
-  return static_cast<std::uint8_t>(digit <= '9' ? digit - '0' : digit - 'a' + 10);
-}
+std::uint8_t hex_digit(char digit) { return static_cast<std::uint8_t>(digit <= '9' ? digit - '0' : digit - 'a' + 10); }
 
 Bytes from_hex(std::string_view hex) {
   Bytes bytes;

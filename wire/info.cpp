@@ -7,8 +7,8 @@ namespace muster::wire {
 
 namespace {
 
-constexpr std::string_view info_keys[] = {"mcu",    "ncp",     "ver", "fw",  "fw-type", "build", "blynk", "h-beat",
-                                          "buff-in", "dev",    "cpu", "con", "conn",    "tmpl",  "agent"};
+constexpr std::string_view info_keys[] = {"mcu",     "ncp", "ver", "fw",  "fw-type", "build", "blynk", "h-beat",
+                                          "buff-in", "dev", "cpu", "con", "conn",    "tmpl",  "agent"};
 
 bool is_info_key(std::string_view key) noexcept {
   for (const std::string_view known : info_keys) {
@@ -103,10 +103,17 @@ bool encode_info(const DeviceInfo& info, FrameWriter& writer) noexcept {
     std::string_view value;
     std::uint16_t number;
   } entries[] = {
-      {"mcu", info.firmware_version, 0},  {"fw-type", info.firmware_type, 0}, {"build", info.build, 0},
-      {"blynk", info.library_version, 0}, {"h-beat", {}, info.heartbeat_s},   {"buff-in", {}, info.buffer_in_bytes},
-      {"dev", info.board, 0},             {"cpu", info.cpu, 0},               {"con", info.connection, 0},
-      {"agent", info.agent, 0},           {"tmpl", info.template_id, 0},
+      {"mcu", info.firmware_version, 0},
+      {"fw-type", info.firmware_type, 0},
+      {"build", info.build, 0},
+      {"blynk", info.library_version, 0},
+      {"h-beat", {}, info.heartbeat_s},
+      {"buff-in", {}, info.buffer_in_bytes},
+      {"dev", info.board, 0},
+      {"cpu", info.cpu, 0},
+      {"con", info.connection, 0},
+      {"agent", info.agent, 0},
+      {"tmpl", info.template_id, 0},
   };
   bool any = false;
   for (const auto& entry : entries) {

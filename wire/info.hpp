@@ -28,13 +28,13 @@ struct DeviceInfo {
 /// True when the body of an INTERNAL frame is an info block: its first field is an info key and not a command word.
 [[nodiscard]] bool is_info(ByteView body) noexcept;
 
-/// Reads the key-value fields of an info block in any order; unknown keys and a trailing empty field are ignored, and of a
-/// key given twice the last counts. Returns false, and leaves `info` alone, when `body` is no info block.
+/// Reads the key-value fields of an info block in any order; unknown keys and a trailing empty field are ignored, and
+/// of a key given twice the last counts. Returns false, and leaves `info` alone, when `body` is no info block.
 [[nodiscard]] bool decode_info(ByteView body, DeviceInfo& info) noexcept;
 
-/// Writes the info block into a frame (Command::internal); what is empty or 0 is left out. decode_info gives back what was
-/// written. Returns false, and writes nothing, when a text holds a NUL or nothing was given; whether it fitted is told by
-/// writer.finish().
+/// Writes the info block into a frame (Command::internal); what is empty or 0 is left out. decode_info gives back what
+/// was written. Returns false, and writes nothing, when a text holds a NUL or nothing was given; whether it fitted is
+/// told by writer.finish().
 [[nodiscard]] bool encode_info(const DeviceInfo& info, FrameWriter& writer) noexcept;
 
 }  // namespace muster::wire

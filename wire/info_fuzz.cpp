@@ -26,7 +26,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (!is || size > 4096) {
     return 0;
   }
-  // What was read can be written, and reads the same again. (A value can be used twice: as version and library version.)
+  // What was read can be written, and reads the same again. (A value can be used twice: as version and library
+  // version.)
   std::vector<std::uint8_t> room(2 * size + 256);
   FrameWriter writer{{room.data(), room.size()}, Command::internal, 1};
   if (!encode_info(info, writer)) {

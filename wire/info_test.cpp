@@ -18,19 +18,25 @@ DeviceInfo decoded(std::string_view body) {
 }
 
 TEST(IsInfo, TellsInfoKeysFromCommandWords) {
-  for (const auto key : {"mcu"sv, "ncp"sv, "ver"sv, "fw"sv, "fw-type"sv, "build"sv, "blynk"sv, "h-beat"sv, "buff-in"sv, "dev"sv,
-                         "cpu"sv, "con"sv, "conn"sv, "tmpl"sv, "agent"sv}) {
+  for (const auto key : {"mcu"sv, "ncp"sv, "ver"sv, "fw"sv, "fw-type"sv, "build"sv, "blynk"sv, "h-beat"sv, "buff-in"sv,
+                         "dev"sv, "cpu"sv, "con"sv, "conn"sv, "tmpl"sv, "agent"sv}) {
     EXPECT_TRUE(is_info(ByteView{std::string{key} + '\0' + "1"})) << key;
   }
   for (const auto word : {"meta\0get\0Device Name"sv, "rtc\0sync"sv, "utc\0time"sv, "ota\0u"sv, "dbg\0x"sv, "vfs\0"sv,
-                          "acon\0"sv, "adis\0"sv, "loc\0"sv, ""sv, "\0mcu"sv, "m"sv, "mc"sv, "mcux\0"sv, "MCU\0" "1"sv}) {
+                          "acon\0"sv, "adis\0"sv, "loc\0"sv, ""sv, "\0mcu"sv, "m"sv, "mc"sv, "mcux\0"sv,
+                          "MCU\0"
+                          "1"sv}) {
     EXPECT_FALSE(is_info(ByteView{word})) << word;
   }
 }
 
 TEST(DecodeInfo, ReadsTheBlockOfAnArduinoClient) {
   const DeviceInfo info = decoded(
-      "mcu\0" "0.1.0\0fw-type\0TMPLtest0001\0build\0Nov 24 2026 03:16:37\0blynk\0" "1.4.0\0h-beat\0" "40\0buff-in\0" "4096\0"
+      "mcu\0"
+      "0.1.0\0fw-type\0TMPLtest0001\0build\0Nov 24 2026 03:16:37\0blynk\0"
+      "1.4.0\0h-beat\0"
+      "40\0buff-in\0"
+      "4096\0"
       "dev\0Linux\0cpu\0x86\0con\0WiFi\0tmpl\0TMPLtest0001"sv);
   EXPECT_EQ(info.firmware_version, "0.1.0");
   EXPECT_EQ(info.firmware_type, "TMPLtest0001");
@@ -46,7 +52,11 @@ TEST(DecodeInfo, ReadsTheBlockOfAnArduinoClient) {
 }
 
 TEST(DecodeInfo, TakesAnyOrderUnknownKeysAndATrailingNul) {
-  const DeviceInfo info = decoded("ver\0" "1.4.0\0nonsense\0x\0tmpl\0T\0h-beat\0" "10\0fw\0" "9\0"sv);
+  const DeviceInfo info = decoded(
+      "ver\0"
+      "1.4.0\0nonsense\0x\0tmpl\0T\0h-beat\0"
+      "10\0fw\0"
+      "9\0"sv);
   EXPECT_EQ(info.firmware_version, "9");
   EXPECT_EQ(info.library_version, "1.4.0");
   EXPECT_EQ(info.template_id, "T");
@@ -54,24 +64,63 @@ TEST(DecodeInfo, TakesAnyOrderUnknownKeysAndATrailingNul) {
 }
 
 TEST(DecodeInfo, PrefersMcuThenNcpThenFwThenVer) {
-  EXPECT_EQ(decoded("ver\0" "1\0fw\0" "2\0ncp\0" "3\0mcu\0" "4"sv).firmware_version, "4");
-  EXPECT_EQ(decoded("ver\0" "1\0fw\0" "2\0ncp\0" "3"sv).firmware_version, "3");
-  EXPECT_EQ(decoded("ver\0" "1\0fw\0" "2"sv).firmware_version, "2");
-  EXPECT_EQ(decoded("ver\0" "1"sv).firmware_version, "1");
-  EXPECT_EQ(decoded("ver\0" "1\0blynk\0" "5"sv).library_version, "5");
-  EXPECT_EQ(decoded("mcu\0\0fw\0" "2"sv).firmware_version, "2");  // An empty one does not count.
+  EXPECT_EQ(decoded("ver\0"
+                    "1\0fw\0"
+                    "2\0ncp\0"
+                    "3\0mcu\0"
+                    "4"sv)
+                .firmware_version,
+            "4");
+  EXPECT_EQ(decoded("ver\0"
+                    "1\0fw\0"
+                    "2\0ncp\0"
+                    "3"sv)
+                .firmware_version,
+            "3");
+  EXPECT_EQ(decoded("ver\0"
+                    "1\0fw\0"
+                    "2"sv)
+                .firmware_version,
+            "2");
+  EXPECT_EQ(decoded("ver\0"
+                    "1"sv)
+                .firmware_version,
+            "1");
+  EXPECT_EQ(decoded("ver\0"
+                    "1\0blynk\0"
+                    "5"sv)
+                .library_version,
+            "5");
+  EXPECT_EQ(decoded("mcu\0\0fw\0"
+                    "2"sv)
+                .firmware_version,
+            "2");  // An empty one does not count.
 }
 
 TEST(DecodeInfo, TakesNumbersOf1To65535Only) {
-  EXPECT_EQ(decoded("h-beat\0" "1"sv).heartbeat_s, 1);
-  EXPECT_EQ(decoded("h-beat\0" "65535"sv).heartbeat_s, 65535);
+  EXPECT_EQ(decoded("h-beat\0"
+                    "1"sv)
+                .heartbeat_s,
+            1);
+  EXPECT_EQ(decoded("h-beat\0"
+                    "65535"sv)
+                .heartbeat_s,
+            65535);
   for (const auto bad : {"0"sv, "65536"sv, "99999"sv, "123456"sv, "-1"sv, ""sv, "4x"sv, " 4"sv, "4.5"sv}) {
     EXPECT_EQ(decoded(std::string{"buff-in\0"sv} + std::string{bad}).buffer_in_bytes, 0) << bad;
   }
 }
 
 TEST(DecodeInfo, KeepsTheLastOfAKeyGivenTwice) {
-  EXPECT_EQ(decoded("mcu\0" "1\0mcu\0" "2"sv).firmware_version, "2");
+  EXPECT_EQ(decoded("mcu\0"
+                    "1\0mcu\0"
+                    "2"sv)
+                .firmware_version,
+            "2");
+  EXPECT_EQ(decoded("mcu\0"
+                    "1\0mcu"sv)
+                .firmware_version,
+            "1");  // A key without a value says nothing.
 }
 
 TEST(DecodeInfo, LeavesItsOutputAloneWhenTheBodyIsNoInfo) {
@@ -84,7 +133,10 @@ TEST(DecodeInfo, LeavesItsOutputAloneWhenTheBodyIsNoInfo) {
 }
 
 TEST(DecodeInfo, AcceptsTheBlockCutAtEachByte) {
-  const std::string_view whole = "mcu\0" "0.1.0\0h-beat\0" "40\0tmpl\0TMPLtest0001"sv;
+  const std::string_view whole =
+      "mcu\0"
+      "0.1.0\0h-beat\0"
+      "40\0tmpl\0TMPLtest0001"sv;
   for (std::size_t size = 0; size <= whole.size(); ++size) {
     const std::string cut{whole.substr(0, size)};
     DeviceInfo info;

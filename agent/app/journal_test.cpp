@@ -30,7 +30,8 @@ TEST(JsonString, EscapesWhatJsonAndTerminalsCannotTake) {
   EXPECT_EQ(json_string("\n\x1b\x7f\0"sv), R"("\u000a\u001b\u007f\u0000")");
   EXPECT_EQ(json_string("Wärme €  \xf0\x9f\x8c\xa1"), "\"Wärme €  \xf0\x9f\x8c\xa1\"");
   EXPECT_EQ(json_string("a\xff\xc3z"), "\"a\xef\xbf\xbd\xef\xbf\xbdz\"");
-  for (const auto bad : {"\xc0\x80"sv, "\xed\xa0\x80"sv, "\xf4\x90\x80\x80"sv, "\xe0\x80\x80"sv, "\xf0\x80\x80\x80"sv, "\x80"sv}) {
+  for (const auto bad :
+       {"\xc0\x80"sv, "\xed\xa0\x80"sv, "\xf4\x90\x80\x80"sv, "\xe0\x80\x80"sv, "\xf0\x80\x80\x80"sv, "\x80"sv}) {
     std::string expected = "\"";
     for (std::size_t i = 0; i < bad.size(); ++i) {
       expected += "\xef\xbf\xbd";
@@ -43,46 +44,54 @@ TEST(JsonString, EscapesWhatJsonAndTerminalsCannotTake) {
 TEST(Printable, KeepsTheTerminalSafeAndTheLineShort) {
   EXPECT_EQ(printable("ok ä"), "ok ä");
   EXPECT_EQ(printable("\x1b[31mred\x07"), "?[31mred?");
-  EXPECT_EQ(printable("\xc2\x9b" "31m"), "?31m");  // C1: CSI in one character.
+  EXPECT_EQ(printable("\xc2\x9b"
+                      "31m"),
+            "?31m");  // C1: CSI in one character.
   EXPECT_EQ(printable("\xff"), "?");
   EXPECT_EQ(printable(std::string(201, 'x')), std::string(200, 'x') + "...");
 }
 
 TEST(Journal, WritesOneJsonObjectALine) {
-  EXPECT_EQ(written(true, [](Journal& j) {
-              Event event;
-              event.kind = EventKind::connecting;
-              event.host = "c.example";
-              event.port = 443;
-              event.tls = true;
-              j.event(event, {}, 1'003);
-            }),
+  EXPECT_EQ(written(true,
+                    [](Journal& j) {
+                      Event event;
+                      event.kind = EventKind::connecting;
+                      event.host = "c.example";
+                      event.port = 443;
+                      event.tls = true;
+                      j.event(event, {}, 1'003);
+                    }),
             "{\"event\":\"connecting\",\"host\":\"c.example\",\"port\":443,\"tls\":true,\"t_ms\":3}\n");
-  EXPECT_EQ(written(true, [](Journal& j) {
-              Event event;
-              event.kind = EventKind::disconnected;
-              event.reason = CloseReason::login_refused;
-              event.status = 19;
-              j.event(event, {}, 1'500);
-            }),
+  EXPECT_EQ(written(true,
+                    [](Journal& j) {
+                      Event event;
+                      event.kind = EventKind::disconnected;
+                      event.reason = CloseReason::login_refused;
+                      event.status = 19;
+                      j.event(event, {}, 1'500);
+                    }),
             "{\"event\":\"disconnected\",\"reason\":\"login_refused\",\"status\":19,\"t_ms\":500}\n");
-  EXPECT_EQ(written(true, [](Journal& j) { j.write(10, {"on"}, 1'000); }), "{\"event\":\"write\",\"pin\":10,\"value\":\"on\",\"t_ms\":0}\n");
-  EXPECT_EQ(written(true, [](Journal& j) { j.write(10, {}, 1'000); }), "{\"event\":\"write\",\"pin\":10,\"value\":\"\",\"t_ms\":0}\n");
+  EXPECT_EQ(written(true, [](Journal& j) { j.write(10, {"on"}, 1'000); }),
+            "{\"event\":\"write\",\"pin\":10,\"value\":\"on\",\"t_ms\":0}\n");
+  EXPECT_EQ(written(true, [](Journal& j) { j.write(10, {}, 1'000); }),
+            "{\"event\":\"write\",\"pin\":10,\"value\":\"\",\"t_ms\":0}\n");
   EXPECT_EQ(written(true, [](Journal& j) { j.write(3, {"30.5", "50.4"}, 1'000); }),
             "{\"event\":\"write\",\"pin\":3,\"value\":\"30.5\",\"values\":[\"30.5\",\"50.4\"],\"t_ms\":0}\n");
 }
 
 TEST(Journal, SaysItToPeopleInOneLine) {
-  EXPECT_EQ(written(false, [](Journal& j) {
-              Event event;
-              event.kind = EventKind::connect_failed;
-              event.host = "c.example";
-              event.port = 9443;
-              event.tls = true;
-              event.reason = CloseReason::tls_untrusted;
-              j.event(event, "hostname mismatch", 1'012);
-            }),
-            "      12 ms  no connection to c.example:9443 (TLS): its certificate is not trusted; give the cloud's CA with --ca [hostname "
+  EXPECT_EQ(written(false,
+                    [](Journal& j) {
+                      Event event;
+                      event.kind = EventKind::connect_failed;
+                      event.host = "c.example";
+                      event.port = 9443;
+                      event.tls = true;
+                      event.reason = CloseReason::tls_untrusted;
+                      j.event(event, "hostname mismatch", 1'012);
+                    }),
+            "      12 ms  no connection to c.example:9443 (TLS): its certificate is not trusted; give the cloud's CA "
+            "with --ca [hostname "
             "mismatch]\n");
   EXPECT_EQ(written(false, [](Journal& j) { j.write(10, {"a\nb", "c"}, 1'000); }), "       0 ms  V10 = a?b c\n");
 }

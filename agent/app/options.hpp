@@ -25,8 +25,9 @@ struct Options {
   bool version = false;
 };
 
-/// Parses the arguments, without the program's name. Returns an empty text, or a sentence that says what is wrong. The text of a token
-/// given as an argument is overwritten in place, so that it does not stay visible in the list of processes.
+/// Parses the arguments, without the program's name. Returns an empty text, or a sentence that says what is wrong. The
+/// text of a token given as an argument is overwritten in place, so that it does not stay visible in the list of
+/// processes.
 [[nodiscard]] std::string parse_options(int count, char** arguments, Options& options);
 
 /// Puts what was given over what was stored. Returns an empty text, or a sentence that says what is missing or wrong;

@@ -32,8 +32,8 @@ Parsed parse(std::vector<std::string> arguments) {
 }
 
 TEST(ParseOptions, TakesEverything) {
-  const Parsed p = parse({"--store", "/d", "--template", "TMPL2abcdefgh", "--template-name", "Lamp", "--token", token, "--host=c.example",
-                          "--port=8443", "--ca", "/ca.pem", "--report-interval-s", "60", "--json"});
+  const Parsed p = parse({"--store", "/d", "--template", "TMPL2abcdefgh", "--template-name", "Lamp", "--token", token,
+                          "--host=c.example", "--port=8443", "--ca", "/ca.pem", "--report-interval-s", "60", "--json"});
   EXPECT_EQ(p.problem, "");
   EXPECT_EQ(p.options.store, "/d");
   EXPECT_EQ(p.options.template_id, "TMPL2abcdefgh");
@@ -51,8 +51,9 @@ TEST(ParseOptions, BlanksTheTokenWhereverItStands) {
   const std::string stars(32, '*');
   EXPECT_EQ(parse({"--store", "/d", "--token", token}).arguments[3], stars);
   EXPECT_EQ(parse({"--store", "/d", std::string{"--token="} + token}).arguments[2], "--token=" + stars);
-  EXPECT_EQ(parse({"--bad", "--store", "/d", "--token", token}).arguments[4], stars);   // Also when we are going to complain.
-  EXPECT_EQ(parse({"--token", "not a token"}).arguments[1], "***********");             // It may be one with a typing error.
+  EXPECT_EQ(parse({"--bad", "--store", "/d", "--token", token}).arguments[4],
+            stars);                                                          // Also when we are going to complain.
+  EXPECT_EQ(parse({"--token", "not a token"}).arguments[1], "***********");  // It may be one with a typing error.
   EXPECT_EQ(parse({"--token", "-"}).arguments[1], "-");
 }
 

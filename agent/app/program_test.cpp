@@ -143,7 +143,9 @@ Server::Script session(std::vector<std::string>& frames) {
     peer.write(response(1, 200));
     frames.push_back(peer.read_frame());
     peer.write(response(2, 200));
-    peer.write(frame(Command::hardware, 9, "vw\0" "10\0dim"sv));
+    peer.write(frame(Command::hardware, 9,
+                     "vw\0"
+                     "10\0dim"sv));
     for (std::string next = peer.read_frame(); !next.empty(); next = peer.read_frame()) {
       frames.push_back(next);
     }
@@ -157,8 +159,8 @@ TEST_F(ProgramTest, BecomesActiveOverTlsRemembersItAndEndsOnSigterm) {
   std::vector<std::string> first;
   {
     Server server{session(first), &identity};
-    Program program{{"--store", store_, "--template", "TMPL2abcdefgh", "--token", std::string{test::token}, "--host", "localhost", "--port",
-                     std::to_string(server.port()), "--ca", pem, "--json"}};
+    Program program{{"--store", store_, "--template", "TMPL2abcdefgh", "--token", std::string{test::token}, "--host",
+                     "localhost", "--port", std::to_string(server.port()), "--ca", pem, "--json"}};
     ASSERT_TRUE(program.wait_for("\"event\":\"write\"")) << program.output();
     EXPECT_THAT(program.command_line(), Not(HasSubstr(std::string{test::token})));
     EXPECT_THAT(program.command_line(), HasSubstr("********"));
@@ -166,8 +168,8 @@ TEST_F(ProgramTest, BecomesActiveOverTlsRemembersItAndEndsOnSigterm) {
     EXPECT_EQ(program.wait_exit(), 0);
     const std::string& output = program.output();
     std::size_t at = 0;
-    for (const char* event : {"connecting", "connected", "login_ok", "info_sent", "info_accepted", "online", "first_value_sent", "write",
-                              "disconnected", "stopped"}) {
+    for (const char* event : {"connecting", "connected", "login_ok", "info_sent", "info_accepted", "online",
+                              "first_value_sent", "write", "disconnected", "stopped"}) {
       at = output.find("{\"event\":\"" + std::string{event} + '"', at);
       ASSERT_NE(at, std::string::npos) << event << " in:\n" << output;
     }
@@ -184,7 +186,7 @@ TEST_F(ProgramTest, BecomesActiveOverTlsRemembersItAndEndsOnSigterm) {
   EXPECT_THAT(first, ::testing::Contains(HasSubstr(":vw|2|")));
   EXPECT_THAT(first, ::testing::Contains(HasSubstr(":vw|11|dim")));
 
-  struct stat info {};
+  struct stat info{};
   ASSERT_EQ(stat(store_.c_str(), &info), 0);
   EXPECT_EQ(info.st_mode & 0777U, 0700U);
   for (const char* name : {"config", "ca.pem"}) {
@@ -226,14 +228,15 @@ TEST_F(ProgramTest, ReportsAgainAfterItsInterval) {
   std::vector<std::string> frames;
   {
     Server server{session(frames)};
-    Program program{{"--store", store_, "--template", "TMPL2abcdefgh", "--token", std::string{test::token}, "--host", "127.0.0.1", "--port",
-                     std::to_string(server.port()), "--plain", "--report-interval-s", "1"}};
+    Program program{{"--store", store_, "--template", "TMPL2abcdefgh", "--token", std::string{test::token}, "--host",
+                     "127.0.0.1", "--port", std::to_string(server.port()), "--plain", "--report-interval-s", "1"}};
     ASSERT_TRUE(program.wait_for("online"));
     std::this_thread::sleep_for(2500ms);
     program.send_signal(SIGTERM);
     EXPECT_EQ(program.wait_exit(), 0);
   }
-  const auto reports = std::count_if(frames.begin(), frames.end(), [](const std::string& f) { return f.find(":vw|0|") != std::string::npos; });
+  const auto reports = std::count_if(frames.begin(), frames.end(),
+                                     [](const std::string& f) { return f.find(":vw|0|") != std::string::npos; });
   EXPECT_GE(reports, 3);
   EXPECT_LE(reports, 4);
 }
@@ -252,7 +255,8 @@ TEST_F(ProgramTest, SaysWhatIsWrongAndExitsWith2) {
   expect({"--store", store_, "--template", "T"}, "give --token TOKEN");
   expect({"--store", store_, "--template", "T", "--token", std::string{test::token}}, "give --host HOST");
   expect({"--store", store_, "--template", "T", "--token", "-", "--host", "h"}, "32 characters");  // stdin is empty.
-  expect({"--store", store_, "--template", "T", "--token", std::string{test::token}, "--host", "h", "--ca", "/nonexistent"},
+  expect({"--store", store_, "--template", "T", "--token", std::string{test::token}, "--host", "h", "--ca",
+          "/nonexistent"},
          "Cannot read a CA certificate (PEM) from /nonexistent");
   EXPECT_FALSE(fs::exists(store_ + "/config"));  // Nothing of all that was remembered.
   expect({"--store", "/nonexistent/store"}, "Cannot make the store /nonexistent/store", 1);

@@ -46,45 +46,78 @@ bool has_nul(std::string_view text) noexcept { return text.find('\0') != std::st
 
 std::string_view to_text(CloseReason reason) noexcept {
   switch (reason) {
-    case CloseReason::host_unknown: return "host_unknown";
-    case CloseReason::refused: return "refused";
-    case CloseReason::unreachable: return "unreachable";
-    case CloseReason::connect_timeout: return "connect_timeout";
-    case CloseReason::tls_untrusted: return "tls_untrusted";
-    case CloseReason::tls_failed: return "tls_failed";
-    case CloseReason::peer_closed: return "peer_closed";
-    case CloseReason::network_lost: return "network_lost";
-    case CloseReason::login_timeout: return "login_timeout";
-    case CloseReason::login_refused: return "login_refused";
-    case CloseReason::invalid_token: return "invalid_token";
-    case CloseReason::not_authenticated: return "not_authenticated";
-    case CloseReason::silent: return "silent";
-    case CloseReason::protocol_error: return "protocol_error";
-    case CloseReason::redirected: return "redirected";
-    case CloseReason::redirect_loop: return "redirect_loop";
-    case CloseReason::send_failed: return "send_failed";
-    case CloseReason::stopped: return "stopped";
+    case CloseReason::host_unknown:
+      return "host_unknown";
+    case CloseReason::refused:
+      return "refused";
+    case CloseReason::unreachable:
+      return "unreachable";
+    case CloseReason::connect_timeout:
+      return "connect_timeout";
+    case CloseReason::tls_untrusted:
+      return "tls_untrusted";
+    case CloseReason::tls_failed:
+      return "tls_failed";
+    case CloseReason::peer_closed:
+      return "peer_closed";
+    case CloseReason::network_lost:
+      return "network_lost";
+    case CloseReason::login_timeout:
+      return "login_timeout";
+    case CloseReason::login_refused:
+      return "login_refused";
+    case CloseReason::invalid_token:
+      return "invalid_token";
+    case CloseReason::not_authenticated:
+      return "not_authenticated";
+    case CloseReason::silent:
+      return "silent";
+    case CloseReason::protocol_error:
+      return "protocol_error";
+    case CloseReason::redirected:
+      return "redirected";
+    case CloseReason::redirect_loop:
+      return "redirect_loop";
+    case CloseReason::send_failed:
+      return "send_failed";
+    case CloseReason::stopped:
+      return "stopped";
   }
   return "unknown";
 }
 
 std::string_view to_text(EventKind kind) noexcept {
   switch (kind) {
-    case EventKind::connecting: return "connecting";
-    case EventKind::connect_failed: return "connect_failed";
-    case EventKind::connected: return "connected";
-    case EventKind::login_ok: return "login_ok";
-    case EventKind::info_sent: return "info_sent";
-    case EventKind::info_accepted: return "info_accepted";
-    case EventKind::info_refused: return "info_refused";
-    case EventKind::online: return "online";
-    case EventKind::first_value_sent: return "first_value_sent";
-    case EventKind::redirected: return "redirected";
-    case EventKind::invalid_token: return "invalid_token";
-    case EventKind::quota: return "quota";
-    case EventKind::disconnected: return "disconnected";
-    case EventKind::retry_in: return "retry_in";
-    case EventKind::stopped: return "stopped";
+    case EventKind::connecting:
+      return "connecting";
+    case EventKind::connect_failed:
+      return "connect_failed";
+    case EventKind::connected:
+      return "connected";
+    case EventKind::login_ok:
+      return "login_ok";
+    case EventKind::info_sent:
+      return "info_sent";
+    case EventKind::info_accepted:
+      return "info_accepted";
+    case EventKind::info_refused:
+      return "info_refused";
+    case EventKind::online:
+      return "online";
+    case EventKind::first_value_sent:
+      return "first_value_sent";
+    case EventKind::redirected:
+      return "redirected";
+    case EventKind::invalid_token:
+      return "invalid_token";
+    case EventKind::quota:
+      return "quota";
+    case EventKind::disconnected:
+      return "disconnected";
+    case EventKind::retry_in:
+      return "retry_in";
+    case EventKind::stopped:
+      return "stopped";
   }
   return "unknown";
 }
@@ -104,7 +137,8 @@ Agent::Agent(Transport& transport, Handler& handler, RandomSource& random, wire:
   }
 }
 
-// ---- time -------------------------------------------------------------------------------------------------------------
+// ---- time
+// -------------------------------------------------------------------------------------------------------------
 
 void Agent::advance(Millis now) noexcept {
   now_ = later(now_, now);  // A clock that goes back must not stretch a wait or wrap a subtraction.
@@ -132,12 +166,22 @@ void Agent::on_timer(Millis now) {
   }
   if (now_ >= due_) {
     switch (state_) {
-      case State::waiting: connect(); return;
-      case State::connecting: fail(CloseReason::connect_timeout); return;
-      case State::logging_in: fail(CloseReason::login_timeout); return;
-      case State::announcing: go_online(); break;
+      case State::waiting:
+        connect();
+        return;
+      case State::connecting:
+        fail(CloseReason::connect_timeout);
+        return;
+      case State::logging_in:
+        fail(CloseReason::login_timeout);
+        return;
+      case State::announcing:
+        go_online();
+        break;
       case State::online:
-      case State::stopped: due_ = never; break;
+      case State::stopped:
+        due_ = never;
+        break;
     }
   }
   if (!logged_in()) {
@@ -159,7 +203,8 @@ void Agent::on_timer(Millis now) {
   }
 }
 
-// ---- connecting -------------------------------------------------------------------------------------------------------
+// ---- connecting
+// -------------------------------------------------------------------------------------------------------
 
 bool Agent::start(const DeviceConfig& config, Millis now) {
   stop(now);
@@ -349,7 +394,8 @@ void Agent::closed(CloseReason reason, std::uint16_t status, const Endpoint* nex
   }
 }
 
-// ---- receiving --------------------------------------------------------------------------------------------------------
+// ---- receiving
+// --------------------------------------------------------------------------------------------------------
 
 void Agent::on_bytes(wire::ByteView bytes, Millis now) {
   advance(now);
@@ -403,9 +449,15 @@ void Agent::on_bytes(wire::ByteView bytes, Millis now) {
 
 void Agent::handle(const Frame& frame) {
   switch (frame.command) {
-    case Command::response: handle_response(frame); return;
-    case Command::ping: respond(frame.id, Status::success); return;
-    case Command::redirect: handle_redirect(frame); return;
+    case Command::response:
+      handle_response(frame);
+      return;
+    case Command::ping:
+      respond(frame.id, Status::success);
+      return;
+    case Command::redirect:
+      handle_redirect(frame);
+      return;
     case Command::debug_print:
       if (logged_in()) {
         handler_.on_print(frame.body.text());
@@ -422,7 +474,9 @@ void Agent::handle(const Frame& frame) {
         handle_internal(frame);
       }
       return;
-    default: respond(frame.id, Status::illegal_command); return;
+    default:
+      respond(frame.id, Status::illegal_command);
+      return;
   }
 }
 
@@ -571,7 +625,8 @@ void Agent::handle_redirect(const Frame& frame) {
   }
 }
 
-// ---- sending ----------------------------------------------------------------------------------------------------------
+// ---- sending
+// ----------------------------------------------------------------------------------------------------------
 
 std::uint16_t Agent::next_id() noexcept {
   last_id_ = last_id_ == 65535 ? std::uint16_t{1} : static_cast<std::uint16_t>(last_id_ + 1);
@@ -603,7 +658,8 @@ SendResult Agent::may_send(Millis now) noexcept {
     return SendResult::not_online;
   }
   const std::uint64_t capacity = std::uint64_t{limits_.send_burst} * 1000;
-  const Millis elapsed_ms = earlier(now_ - bucket_at_, 1'000'000);  // Long enough to fill any bucket; keeps the product small.
+  const Millis elapsed_ms =
+      earlier(now_ - bucket_at_, 1'000'000);  // Long enough to fill any bucket; keeps the product small.
   const std::uint64_t refilled = bucket_thousandths_ + elapsed_ms * limits_.sends_per_s;
   bucket_thousandths_ = static_cast<std::uint32_t>(earlier(refilled, capacity));
   bucket_at_ = now_;

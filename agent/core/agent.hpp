@@ -13,14 +13,15 @@
 #include "wire/bytes.hpp"
 #include "wire/frame.hpp"
 
-/// The device's side of the binary protocol as a state machine: events and time go in, calls on a Transport and a Handler
-/// come out. No I/O, no clock, no heap, no exceptions, C++17. Facts: docs/protocol/device-protocol.md sections 3-7, 11, 14.
+/// The device's side of the binary protocol as a state machine: events and time go in, calls on a Transport and a
+/// Handler come out. No I/O, no clock, no heap, no exceptions, C++17. Facts: docs/protocol/device-protocol.md sections
+/// 3-7, 11, 14.
 namespace muster::agent {
 
 /// What the agent says of itself after login. The text must outlive the agent. Empty: left out.
 struct Identity {
   std::string_view firmware_version;
-  std::string_view build;            ///< `Mmm dd yyyy hh:mm:ss`
+  std::string_view build;  ///< `Mmm dd yyyy hh:mm:ss`
   std::string_view library_version;
   std::string_view board;
   std::string_view cpu;
@@ -32,12 +33,15 @@ struct Limits {
   std::uint32_t connect_timeout_ms = 20'000;  ///< Name look-up, TCP and TLS together.
   std::uint32_t login_timeout_ms = 6'000;
   std::uint32_t info_wait_ms = 6'000;  ///< A server that has not answered the info block by then is taken to accept it.
-  std::uint16_t heartbeat_s = 40;      ///< H: ping after so long without traffic either way. 10..3600; announced as `h-beat`.
+  std::uint16_t heartbeat_s =
+      40;  ///< H: ping after so long without traffic either way. 10..3600; announced as `h-beat`.
   std::uint32_t heartbeat_grace_ms = 18'000;  ///< Close when nothing was received for H and this.
   std::uint32_t ping_spacing_ms = 6'000;
-  std::uint32_t retry_first_ms = 2'000;  ///< Reconnecting: full jitter over this, doubled with each failure, up to the cap.
+  std::uint32_t retry_first_ms =
+      2'000;  ///< Reconnecting: full jitter over this, doubled with each failure, up to the cap.
   std::uint32_t retry_cap_ms = 60'000;
-  std::uint32_t refused_first_ms = 300'000;  ///< After status 9: equal jitter over this, doubled each time, up to the cap.
+  std::uint32_t refused_first_ms =
+      300'000;  ///< After status 9: equal jitter over this, doubled each time, up to the cap.
   std::uint32_t refused_cap_ms = 3'600'000;
   std::uint32_t stable_after_ms = 30'000;  ///< A session so old ends the counting of failures and of redirects.
   std::uint8_t redirect_hops_max = 3;      ///< Redirects followed in a row.
@@ -49,7 +53,7 @@ struct Limits {
 
 enum class State : std::uint8_t {
   stopped,
-  waiting,     ///< For the time to connect (again).
+  waiting,  ///< For the time to connect (again).
   connecting,
   logging_in,  ///< The login was sent.
   announcing,  ///< Logged in; the info block was sent.
@@ -57,9 +61,9 @@ enum class State : std::uint8_t {
 };
 
 enum class EventKind : std::uint8_t {
-  connecting,        ///< host, port, tls
-  connect_failed,    ///< host, port, reason
-  connected,         ///< The transport is up, TLS included.
+  connecting,      ///< host, port, tls
+  connect_failed,  ///< host, port, reason
+  connected,       ///< The transport is up, TLS included.
   login_ok,
   info_sent,
   info_accepted,
@@ -85,8 +89,9 @@ struct Event {
   std::uint32_t delay_ms = 0;
 };
 
-/// What the program does about what happens. All text is valid during the call only, comes from the network, and may hold any
-/// bytes. The calls come from inside on_...() and start() of the agent; sending, stop() and retry_now() may be called from them.
+/// What the program does about what happens. All text is valid during the call only, comes from the network, and may
+/// hold any bytes. The calls come from inside on_...() and start() of the agent; sending, stop() and retry_now() may be
+/// called from them.
 class Handler {
  public:
   virtual void on_event(const Event& event, Millis now) {
@@ -132,15 +137,16 @@ enum class SendResult : std::uint8_t {
 /// One device's connection to its cloud, over all reconnects. Not thread-safe: all calls come from one thread.
 class Agent {
  public:
-  /// The borrowed objects and rooms must outlive the agent. `receive_room` bounds the largest frame that is accepted (announced as
-  /// `buff-in`, header apart; at least 256 + 5 bytes), `send_room` the largest that is sent (at least 256 + 5).
-  Agent(Transport& transport, Handler& handler, RandomSource& random, wire::ByteSpan receive_room, wire::ByteSpan send_room,
-        const Identity& identity, const Limits& limits = {}) noexcept;
+  /// The borrowed objects and rooms must outlive the agent. `receive_room` bounds the largest frame that is accepted
+  /// (announced as `buff-in`, header apart; at least 256 + 5 bytes), `send_room` the largest that is sent (at least 256
+  /// + 5).
+  Agent(Transport& transport, Handler& handler, RandomSource& random, wire::ByteSpan receive_room,
+        wire::ByteSpan send_room, const Identity& identity, const Limits& limits = {}) noexcept;
   Agent(const Agent&) = delete;
   Agent& operator=(const Agent&) = delete;
 
-  /// Starts with this configuration, at once; a running agent is stopped first and forgets all failures. False, and the agent
-  /// stays stopped, when token or host is missing or malformed.
+  /// Starts with this configuration, at once; a running agent is stopped first and forgets all failures. False, and the
+  /// agent stays stopped, when token or host is missing or malformed.
   bool start(const DeviceConfig& config, Millis now);
   /// Closes, and stays closed until start().
   void stop(Millis now);
@@ -160,7 +166,8 @@ class Agent {
   [[nodiscard]] bool online() const noexcept { return state_ == State::online; }
   [[nodiscard]] const DeviceConfig& config() const noexcept { return config_; }
 
-  // What the program sends. Text is passed as it is; only a value may hold NUL (it then is several values to the receiver).
+  // What the program sends. Text is passed as it is; only a value may hold NUL (it then is several values to the
+  // receiver).
   SendResult write(std::uint8_t pin, std::string_view value, Millis now);
   SendResult write(std::uint8_t pin, std::int64_t value, Millis now);
   /// Several values for one pin, such as longitude and latitude.
@@ -222,8 +229,8 @@ class Agent {
   std::uint16_t redirect_port_ = 0;
 
   Millis now_ = 0;
-  Millis due_ = never;            ///< End of the wait, or of the time for connecting, login or info, by state.
-  Millis online_since_ = never;   ///< Login of this connection, until it counts as stable.
+  Millis due_ = never;           ///< End of the wait, or of the time for connecting, login or info, by state.
+  Millis online_since_ = never;  ///< Login of this connection, until it counts as stable.
   Millis last_sent_ = 0;
   Millis last_received_ = 0;
   Millis last_ping_ = 0;

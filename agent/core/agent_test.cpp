@@ -21,7 +21,8 @@ using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 using wire::Command;
 
-// ---- becoming active --------------------------------------------------------------------------------------------------
+// ---- becoming active
+// --------------------------------------------------------------------------------------------------
 
 TEST(Agent, LogsInAnnouncesItselfAndGoesOnline) {
   Rig rig;
@@ -32,10 +33,11 @@ TEST(Agent, LogsInAnnouncesItselfAndGoesOnline) {
   EXPECT_EQ(rig.agent.state(), State::logging_in);
   rig.accept_login();
   EXPECT_EQ(rig.agent.state(), State::announcing);
-  EXPECT_THAT(rig.transport.sent,
-              ElementsAre("29:1:0123456789abcdefghijklmnopqrstuv",
-                          "17:2:mcu|1.2.3|fw-type|TMPL2abcdefgh|build|Nov 24 2026 03:16:37|blynk|0.1.0|h-beat|40|buff-in|"
-                          "512|dev|Linux|agent|muster|tmpl|TMPL2abcdefgh"));
+  EXPECT_THAT(
+      rig.transport.sent,
+      ElementsAre("29:1:0123456789abcdefghijklmnopqrstuv",
+                  "17:2:mcu|1.2.3|fw-type|TMPL2abcdefgh|build|Nov 24 2026 03:16:37|blynk|0.1.0|h-beat|40|buff-in|"
+                  "512|dev|Linux|agent|muster|tmpl|TMPL2abcdefgh"));
   EXPECT_FALSE(rig.agent.online());
   rig.feed(response(2, 200));
   EXPECT_TRUE(rig.agent.online());
@@ -83,8 +85,14 @@ TEST(Agent, DoesNotStartWithoutAUsableTokenAndHost) {
 
 TEST(Agent, UnderstandsAnyCutOfTheStreamFromTheServer) {
   Bytes stream = response(1, 200);
-  for (const Bytes& next : {response(2, 200), frame(Command::ping, 77), frame(Command::hardware, 9, "vw\0" "5\0one\0two"sv),
-                            frame(Command::internal, 10, "meta\0Device Name\0Lamp"sv), frame(Command::hardware, 11, "vw\0" "6\0"sv)}) {
+  for (const Bytes& next : {response(2, 200), frame(Command::ping, 77),
+                            frame(Command::hardware, 9,
+                                  "vw\0"
+                                  "5\0one\0two"sv),
+                            frame(Command::internal, 10, "meta\0Device Name\0Lamp"sv),
+                            frame(Command::hardware, 11,
+                                  "vw\0"
+                                  "6\0"sv)}) {
     stream.insert(stream.end(), next.begin(), next.end());
   }
   for (std::size_t piece = 1; piece <= stream.size(); ++piece) {
@@ -93,17 +101,19 @@ TEST(Agent, UnderstandsAnyCutOfTheStreamFromTheServer) {
     rig.connect();
     for (std::size_t at = 0; at < stream.size(); at += piece) {
       const auto end = std::min(stream.size(), at + piece);
-      rig.feed(Bytes{stream.begin() + static_cast<std::ptrdiff_t>(at), stream.begin() + static_cast<std::ptrdiff_t>(end)});
+      rig.feed(
+          Bytes{stream.begin() + static_cast<std::ptrdiff_t>(at), stream.begin() + static_cast<std::ptrdiff_t>(end)});
     }
-    EXPECT_THAT(rig.handler.log, ElementsAre("login_ok", "info_accepted", "online", "write 5 one two", "meta Device Name=Lamp",
-                                             "write 6 "))
+    EXPECT_THAT(rig.handler.log, ElementsAre("login_ok", "info_accepted", "online", "write 5 one two",
+                                             "meta Device Name=Lamp", "write 6 "))
         << piece;
     ASSERT_EQ(rig.transport.sent.size(), 3U);
     EXPECT_EQ(rig.transport.sent[2], "0:77:200");
   }
 }
 
-// ---- not becoming active ----------------------------------------------------------------------------------------------
+// ---- not becoming active
+// ----------------------------------------------------------------------------------------------
 
 TEST(Agent, GivesUpALoginThatIsNotAnsweredWithin6Seconds) {
   Rig rig;
@@ -223,8 +233,9 @@ TEST(Agent, TriesTheTwoUsualPortsByTurnsWhenNoneIsConfigured) {
     rig.agent.on_closed(CloseReason::refused, rig.now);
     rig.wait_out();
   }
-  EXPECT_THAT(rig.transport.connects, ElementsAre("c.example:443+", "c.example:9443+", "c.example:443+", "c.example:9443+",
-                                                  "c.example:443+", "c.example:9443+", "c.example:443+"));
+  EXPECT_THAT(rig.transport.connects,
+              ElementsAre("c.example:443+", "c.example:9443+", "c.example:443+", "c.example:9443+", "c.example:443+",
+                          "c.example:9443+", "c.example:443+"));
   EXPECT_THAT(rig.handler.delays_ms, ElementsAre(2'000, 4'000, 8'000));  // No wait between the two.
 
   Rig plain;
@@ -276,13 +287,16 @@ TEST(Agent, AShortSessionDoesNotEndTheBackoffALongOneDoes) {
   EXPECT_EQ(rig.handler.delays_ms.back(), 2'000U);
 }
 
-// ---- redirects --------------------------------------------------------------------------------------------------------
+// ---- redirects
+// --------------------------------------------------------------------------------------------------------
 
 TEST(Agent, FollowsARedirectThatAnswersItsLoginAtOnce) {
   Rig rig;
   rig.start();
   rig.connect();
-  rig.feed(frame(Command::redirect, 1, "eu.example\0" "8443"sv));
+  rig.feed(frame(Command::redirect, 1,
+                 "eu.example\0"
+                 "8443"sv));
   EXPECT_EQ(rig.transport.closes, 1);
   rig.pass_ms(0);
   EXPECT_THAT(rig.transport.connects, ElementsAre("cloud.example:9443+", "eu.example:8443+"));
@@ -296,7 +310,9 @@ TEST(Agent, RemembersARedirectWhileItWorksAndNoLonger) {
   Rig rig;
   rig.start();
   rig.connect();
-  rig.feed(frame(Command::redirect, 1, "eu.example\0" "8443"sv));
+  rig.feed(frame(Command::redirect, 1,
+                 "eu.example\0"
+                 "8443"sv));
   rig.pass_ms(0);
   rig.connect();
   rig.accept_login();
@@ -322,9 +338,18 @@ TEST(Agent, KeepsThePortOfARedirectThatNamesNone) {
 }
 
 TEST(Agent, RefusesARedirectToNowhere) {
-  for (const auto body : {""sv, "\0" "443"sv, "a b\0" "443"sv, "eu.example\0" "0"sv, "eu.example\0" "65536"sv, "eu.example\0-1"sv,
-                          "eu.example\0port"sv, "https://eu.example"sv,
-                          "this-name-is-one-character-longer-than-the-sixty-three-allowed-x\0" "443"sv}) {
+  for (const auto body : {""sv,
+                          "\0"
+                          "443"sv,
+                          "a b\0"
+                          "443"sv,
+                          "eu.example\0"
+                          "0"sv,
+                          "eu.example\0"
+                          "65536"sv,
+                          "eu.example\0-1"sv, "eu.example\0port"sv, "https://eu.example"sv,
+                          "this-name-is-one-character-longer-than-the-sixty-three-allowed-x\0"
+                          "443"sv}) {
     Rig rig;
     rig.start();
     rig.connect();
@@ -340,7 +365,11 @@ TEST(Agent, LeavesARedirectLoopAfterThreeHopsWithAPauseThatGrows) {
   for (int round = 0; round < 3; ++round) {
     for (int hop = 0; hop < 4; ++hop) {
       rig.connect();
-      rig.feed(frame(Command::redirect, 1, hop % 2 == 0 ? "b.example\0" "443"sv : "cloud.example\0" "9443"sv));
+      rig.feed(frame(Command::redirect, 1,
+                     hop % 2 == 0 ? "b.example\0"
+                                    "443"sv
+                                  : "cloud.example\0"
+                                    "9443"sv));
       if (hop < 3) {
         rig.pass_ms(0);
       }
@@ -359,7 +388,9 @@ TEST(Agent, FollowsARedirectWhenOnlineButNotForEver) {
     rig.connect();
     rig.accept_login();
     rig.feed(response(2, 200));
-    rig.feed(frame(Command::redirect, 50, "b.example\0" "443"sv));
+    rig.feed(frame(Command::redirect, 50,
+                   "b.example\0"
+                   "443"sv));
     if (hop < 3) {
       rig.pass_ms(0);
       EXPECT_EQ(rig.transport.connects.back(), "b.example:443+");
@@ -373,7 +404,9 @@ TEST(Agent, AnInvalidTokenAtARedirectedHostLeadsBackHome) {
   rig.random.value = 0;
   rig.start();
   rig.connect();
-  rig.feed(frame(Command::redirect, 1, "eu.example\0" "443"sv));
+  rig.feed(frame(Command::redirect, 1,
+                 "eu.example\0"
+                 "443"sv));
   rig.pass_ms(0);
   rig.connect();
   rig.feed(response(1, 9));
@@ -382,7 +415,8 @@ TEST(Agent, AnInvalidTokenAtARedirectedHostLeadsBackHome) {
   EXPECT_EQ(rig.transport.connects.back(), "cloud.example:9443+");
 }
 
-// ---- heartbeat --------------------------------------------------------------------------------------------------------
+// ---- heartbeat
+// --------------------------------------------------------------------------------------------------------
 
 TEST(Agent, PingsAfterHOfSilenceAtMostEvery6SecondsAndClosesAtHAnd18) {
   Rig rig;
@@ -393,7 +427,8 @@ TEST(Agent, PingsAfterHOfSilenceAtMostEvery6SecondsAndClosesAtHAnd18) {
   rig.pass_ms(1);
   EXPECT_THAT(rig.transport.sent, ElementsAre("6:3:"));
   rig.feed(response(3, 200));
-  // The recorded client did this with H = 10: unanswered pings 10, 16 and 22 s after the last reception, closed at 28 s.
+  // The recorded client did this with H = 10: unanswered pings 10, 16 and 22 s after the last reception, closed at 28
+  // s.
   rig.pass_ms(40'000 + 17'999);
   EXPECT_THAT(rig.transport.sent, ElementsAre("6:3:", "6:4:", "6:5:", "6:6:"));
   EXPECT_EQ(rig.transport.closes, 0);
@@ -416,7 +451,10 @@ TEST(Agent, PingsWhenItOnlySendsOrOnlyReceives) {
   receiver.go_online();
   for (int i = 0; i < 5; ++i) {
     receiver.pass_ms(9'000);
-    receiver.feed(frame(Command::hardware, 9, "vw\0" "1\0" "1"sv));
+    receiver.feed(frame(Command::hardware, 9,
+                        "vw\0"
+                        "1\0"
+                        "1"sv));
   }
   EXPECT_THAT(receiver.transport.sent, ElementsAre("6:3:"));
 }
@@ -424,7 +462,9 @@ TEST(Agent, PingsWhenItOnlySendsOrOnlyReceives) {
 TEST(Agent, HalfAFrameIsNoSignOfLife) {
   Rig rig;
   rig.go_online();
-  const Bytes push = frame(Command::hardware, 9, "vw\0" "1\0a long enough value to come in drops for more than a minute"sv);
+  const Bytes push = frame(Command::hardware, 9,
+                           "vw\0"
+                           "1\0a long enough value to come in drops for more than a minute"sv);
   for (std::size_t i = 0; i < push.size() && rig.transport.closes == 0; ++i) {
     rig.feed({push[i]});
     rig.pass_ms(1'000);
@@ -443,7 +483,8 @@ TEST(Agent, AClockThatGoesBackChangesNothing) {
   EXPECT_EQ(rig.agent.next_deadline(), rig.now + 20'000);  // Stable after 30 s, as before.
 }
 
-// ---- what the server sends --------------------------------------------------------------------------------------------
+// ---- what the server sends
+// --------------------------------------------------------------------------------------------
 
 TEST(Agent, AnswersPingsWithTheirIdAlsoBeforeLogin) {
   Rig rig;
@@ -458,7 +499,9 @@ TEST(Agent, DropsCommandsBeforeLogin) {
   Rig rig;
   rig.start();
   rig.connect();
-  rig.feed(frame(Command::hardware, 5, "vw\0" "1\0x"sv));
+  rig.feed(frame(Command::hardware, 5,
+                 "vw\0"
+                 "1\0x"sv));
   rig.feed(frame(Command::internal, 6, "dbg\0reboot"sv));
   rig.feed(frame(Command::debug_print, 7, "hello"sv));
   EXPECT_THAT(rig.handler.log, IsEmpty());
@@ -468,24 +511,41 @@ TEST(Agent, DropsCommandsBeforeLogin) {
 TEST(Agent, HandsWritesMetadataTimeConsoleTextAndOffersToTheProgram) {
   Rig rig;
   rig.go_online();
-  rig.feed(frame(Command::hardware, 1, "vw\0" "255\0" "30.5\0" "50.4"sv));
-  rig.feed(frame(Command::hardware, 2, "vw\0" "7"sv));  // No value at all.
-  rig.feed(frame(Command::bridge, 3, "vw\0" "8\0b"sv));
+  rig.feed(frame(Command::hardware, 1,
+                 "vw\0"
+                 "255\0"
+                 "30.5\0"
+                 "50.4"sv));
+  rig.feed(frame(Command::hardware, 2,
+                 "vw\0"
+                 "7"sv));  // No value at all.
+  rig.feed(frame(Command::bridge, 3,
+                 "vw\0"
+                 "8\0b"sv));
   rig.feed(frame(Command::internal, 4, "meta\0Location\0Kyiv"sv));
-  rig.feed(frame(Command::internal, 5, "utc\0time\0" "1601968576000"sv));
+  rig.feed(frame(Command::internal, 5,
+                 "utc\0time\0"
+                 "1601968576000"sv));
   rig.feed(frame(Command::internal, 6, "dbg\0reboot"sv));
   rig.feed(frame(Command::internal, 7, "ota\0http://x/y"sv));
   rig.feed(frame(Command::debug_print, 8, "hi"sv));
-  EXPECT_THAT(rig.handler.log, ElementsAre("write 255 30.5 50.4", "write 7", "write 8 b", "meta Location=Kyiv", "utc 1601968576000",
-                                           "console reboot", "update http://x/y", "print hi"));
+  EXPECT_THAT(rig.handler.log, ElementsAre("write 255 30.5 50.4", "write 7", "write 8 b", "meta Location=Kyiv",
+                                           "utc 1601968576000", "console reboot", "update http://x/y", "print hi"));
   EXPECT_THAT(rig.transport.sent, IsEmpty());
 }
 
 TEST(Agent, IgnoresInternalWordsThatItDoesNotKnowAndBrokenOnes) {
   Rig rig;
   rig.go_online();
-  for (const auto body : {""sv, "\0"sv, "acon\0"sv, "adis"sv, "vfs\0x"sv, "rtc\0" "1"sv, "new\0word"sv, "utc\0time\0abc"sv, "utc\0time"sv,
-                          "utc\0time\0" "99999999999999999999"sv, "utc\0tz\0" "120\0" "60"sv}) {
+  for (const auto body : {""sv, "\0"sv, "acon\0"sv, "adis"sv, "vfs\0x"sv,
+                          "rtc\0"
+                          "1"sv,
+                          "new\0word"sv, "utc\0time\0abc"sv, "utc\0time"sv,
+                          "utc\0time\0"
+                          "99999999999999999999"sv,
+                          "utc\0tz\0"
+                          "120\0"
+                          "60"sv}) {
     rig.feed(frame(Command::internal, 4, body));
   }
   EXPECT_THAT(rig.handler.log, IsEmpty());
@@ -496,14 +556,32 @@ TEST(Agent, IgnoresInternalWordsThatItDoesNotKnowAndBrokenOnes) {
 TEST(Agent, AnswersIllegalCommandToHardwareWordsThatItCannotServe) {
   Rig rig;
   rig.go_online();
-  for (const auto body : {"vr\0" "1"sv, "dr\0" "1"sv, "ar\0" "1"sv, "xx\0" "1"sv, ""sv, "vw"sv, "vw\0"sv, "vw\0" "256\0" "1"sv, "vw\0-1\0" "1"sv}) {
+  for (const auto body : {"vr\0"
+                          "1"sv,
+                          "dr\0"
+                          "1"sv,
+                          "ar\0"
+                          "1"sv,
+                          "xx\0"
+                          "1"sv,
+                          ""sv, "vw"sv, "vw\0"sv,
+                          "vw\0"
+                          "256\0"
+                          "1"sv,
+                          "vw\0-1\0"
+                          "1"sv}) {
     rig.transport.sent.clear();
     rig.feed(frame(Command::hardware, 321, body));
     EXPECT_THAT(rig.transport.sent, ElementsAre("0:321:2")) << test::escaped(body);
   }
   rig.transport.sent.clear();
-  rig.feed(frame(Command::hardware, 1, "pm\0" "1\0out"sv));  // Old servers send it after each login.
-  rig.feed(frame(Command::hardware, 1, "dw\0" "1\0" "1"sv));
+  rig.feed(frame(Command::hardware, 1,
+                 "pm\0"
+                 "1\0out"sv));  // Old servers send it after each login.
+  rig.feed(frame(Command::hardware, 1,
+                 "dw\0"
+                 "1\0"
+                 "1"sv));
   EXPECT_THAT(rig.transport.sent, IsEmpty());
   EXPECT_THAT(rig.handler.log, IsEmpty());
 }
@@ -552,7 +630,8 @@ TEST(Agent, IgnoresOtherStatuses) {
   EXPECT_EQ(rig.handler.log[0], "response 7 0");
 }
 
-// ---- what the program sends -------------------------------------------------------------------------------------------
+// ---- what the program sends
+// -------------------------------------------------------------------------------------------
 
 TEST(Agent, SendsValuesSyncsMetadataPropertiesAndEvents) {
   Rig rig;
@@ -572,9 +651,9 @@ TEST(Agent, SendsValuesSyncsMetadataPropertiesAndEvents) {
   EXPECT_EQ(rig.agent.set_metadata("Room", "Attic", rig.now), SendResult::sent);
   EXPECT_EQ(rig.agent.request_utc(rig.now), SendResult::sent);
   EXPECT_THAT(rig.transport.sent,
-              ElementsAre("20:3:vw|0|on", "20:4:vw|255|-12", "20:5:vw|3|30.5|50.4", "20:6:vw|3|", "16:7:", "16:8:vr|1|20",
-                          "19:9:4|color|#fff", "64:10:hot", "64:11:hot|very", "17:12:meta|get|Device Name",
-                          "17:13:meta|set|Room|Attic", "17:14:utc|time"));
+              ElementsAre("20:3:vw|0|on", "20:4:vw|255|-12", "20:5:vw|3|30.5|50.4", "20:6:vw|3|",
+                          "16:7:", "16:8:vr|1|20", "19:9:4|color|#fff", "64:10:hot", "64:11:hot|very",
+                          "17:12:meta|get|Device Name", "17:13:meta|set|Room|Attic", "17:14:utc|time"));
   EXPECT_THAT(rig.handler.log, ElementsAre("first_value_sent"));
 }
 
@@ -663,7 +742,8 @@ TEST(Agent, TellsWhenTheTransportHasNoRoom) {
   EXPECT_THAT(rig.handler.log, ElementsAre("disconnected send_failed"));
 }
 
-// ---- the program in charge --------------------------------------------------------------------------------------------
+// ---- the program in charge
+// --------------------------------------------------------------------------------------------
 
 TEST(Agent, StopsInEveryStateAndStaysStopped) {
   for (int stage = 0; stage < 6; ++stage) {
@@ -721,8 +801,8 @@ TEST(Agent, CanBeStoppedFromInsideEachOfItsCallbacks) {
       check();
     }
   };
-  for (const char* at : {"connecting", "connected", "login_ok", "info_sent", "info_accepted", "online", "redirected", "disconnected",
-                         "retry_in", "write 5 v", "invalid_token"}) {
+  for (const char* at : {"connecting", "connected", "login_ok", "info_sent", "info_accepted", "online", "redirected",
+                         "disconnected", "retry_in", "write 5 v", "invalid_token"}) {
     test::FakeTransport transport;
     Stopper handler;
     test::FakeRandom random;
@@ -738,7 +818,13 @@ TEST(Agent, CanBeStoppedFromInsideEachOfItsCallbacks) {
       feed(response(1, 9));
     }
     Bytes stream = response(1, 200);
-    for (const Bytes& next : {response(2, 200), frame(Command::hardware, 5, "vw\0" "5\0v"sv), frame(Command::hardware, 6, "vw\0" "6\0v"sv),
+    for (const Bytes& next : {response(2, 200),
+                              frame(Command::hardware, 5,
+                                    "vw\0"
+                                    "5\0v"sv),
+                              frame(Command::hardware, 6,
+                                    "vw\0"
+                                    "6\0v"sv),
                               frame(Command::redirect, 7, "b.example"sv)}) {
       stream.insert(stream.end(), next.begin(), next.end());
     }
@@ -751,7 +837,8 @@ TEST(Agent, CanBeStoppedFromInsideEachOfItsCallbacks) {
     EXPECT_EQ(agent.next_deadline(), never) << at;
     EXPECT_TRUE(handler.at.empty()) << at;
     if (std::string_view{at} == "write 5 v") {
-      EXPECT_THAT(handler.log, ::testing::Not(::testing::Contains("write 6 v")));  // Later frames of the same bytes are not handled.
+      EXPECT_THAT(handler.log,
+                  ::testing::Not(::testing::Contains("write 6 v")));  // Later frames of the same bytes are not handled.
     }
   }
 }
@@ -772,7 +859,10 @@ TEST(Agent, MayAnswerFromInsideAWrite) {
   handler.agent = &agent;
   agent.start(make_config(), 1);
   agent.on_connected(1);
-  for (const Bytes& bytes : {response(1, 200), response(2, 200), frame(Command::hardware, 7777, "vw\0" "7\0same"sv)}) {
+  for (const Bytes& bytes : {response(1, 200), response(2, 200),
+                             frame(Command::hardware, 7777,
+                                   "vw\0"
+                                   "7\0same"sv)}) {
     agent.on_bytes({bytes.data(), bytes.size()}, 1);
   }
   EXPECT_EQ(transport.sent.back(), "20:3:vw|8|same");  // With an id of its own.

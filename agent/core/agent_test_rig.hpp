@@ -65,8 +65,11 @@ struct RecordingHandler : Handler {
     switch (event.kind) {
       case EventKind::connecting:
       case EventKind::connected:
-      case EventKind::info_sent: return;
-      case EventKind::retry_in: delays_ms.push_back(event.delay_ms); return;
+      case EventKind::info_sent:
+        return;
+      case EventKind::retry_in:
+        delays_ms.push_back(event.delay_ms);
+        return;
       case EventKind::disconnected:
       case EventKind::connect_failed:
         log.push_back(std::string{to_text(event.kind)} + ' ' + std::string{to_text(event.reason)});
@@ -74,7 +77,8 @@ struct RecordingHandler : Handler {
       case EventKind::redirected:
         log.push_back("redirected " + std::string{event.host} + ':' + std::to_string(event.port));
         return;
-      default: log.emplace_back(to_text(event.kind));
+      default:
+        log.emplace_back(to_text(event.kind));
     }
   }
   void on_write(std::uint8_t pin, wire::Fields values, Millis now) override {
@@ -131,8 +135,13 @@ struct Rig {
   Agent agent;
 
   explicit Rig(const Limits& limits = {})
-      : agent{transport, handler, random, {receive_room, sizeof receive_room}, {send_room, sizeof send_room},
-              Identity{"1.2.3", "Nov 24 2026 03:16:37", "0.1.0", "Linux", {}, {}}, limits} {}
+      : agent{transport,
+              handler,
+              random,
+              {receive_room, sizeof receive_room},
+              {send_room, sizeof send_room},
+              Identity{"1.2.3", "Nov 24 2026 03:16:37", "0.1.0", "Linux", {}, {}},
+              limits} {}
 
   void feed(const Bytes& bytes) {
     const Bytes exact{bytes};  // A block of its own size: a read past it is seen by ASan.

@@ -80,8 +80,10 @@ class Writer {
 bool read_entry(std::uint8_t key, wire::ByteView value, DeviceConfig& config) noexcept {
   const std::string_view text = value.text();
   switch (static_cast<Key>(key)) {
-    case Key::token: return is_valid_token(text) && config.token.assign(text);
-    case Key::host: return is_valid_host(text) && config.host.assign(text);
+    case Key::token:
+      return is_valid_token(text) && config.token.assign(text);
+    case Key::host:
+      return is_valid_host(text) && config.host.assign(text);
     case Key::port:
       if (value.size != 2) {
         return false;
@@ -94,8 +96,10 @@ bool read_entry(std::uint8_t key, wire::ByteView value, DeviceConfig& config) no
       }
       config.security = static_cast<Security>(value[0]);
       return true;
-    case Key::template_id: return is_valid_template_id(text) && config.template_id.assign(text);
-    case Key::template_name: return text.find('\0') == std::string_view::npos && config.template_name.assign(text);
+    case Key::template_id:
+      return is_valid_template_id(text) && config.template_id.assign(text);
+    case Key::template_name:
+      return text.find('\0') == std::string_view::npos && config.template_name.assign(text);
   }
   return true;  // A key of a newer agent.
 }
@@ -135,7 +139,8 @@ std::size_t encode_config(const DeviceConfig& config, wire::ByteSpan out) noexce
   writer.u8(0);
   writer.text(Key::token, config.token.view());
   writer.text(Key::host, config.host.view());
-  const std::uint8_t port[2] = {static_cast<std::uint8_t>(config.port >> 8), static_cast<std::uint8_t>(config.port & 0xff)};
+  const std::uint8_t port[2] = {static_cast<std::uint8_t>(config.port >> 8),
+                                static_cast<std::uint8_t>(config.port & 0xff)};
   writer.entry(Key::port, port, sizeof port);
   const auto security = static_cast<std::uint8_t>(config.security);
   writer.entry(Key::security, &security, 1);
@@ -167,7 +172,8 @@ ConfigStatus decode_config(wire::ByteView record, DeviceConfig& config) noexcept
   if (record.size < total) {
     return ConfigStatus::truncated;
   }
-  if (record.size > total || read_u32(record.data + total - checksum_size_bytes) != crc32(record.data, total - checksum_size_bytes)) {
+  if (record.size > total ||
+      read_u32(record.data + total - checksum_size_bytes) != crc32(record.data, total - checksum_size_bytes)) {
     return ConfigStatus::corrupt;
   }
   if (version != format_version) {

@@ -19,8 +19,8 @@ enum class Security : std::uint8_t {
 };
 
 struct DeviceConfig {
-  FixedText<32> token;  ///< The auth token; see is_valid_token. Empty: none yet.
-  FixedText<63> host;   ///< Name or address literal; see is_valid_host. Empty: none yet.
+  FixedText<32> token;     ///< The auth token; see is_valid_token. Empty: none yet.
+  FixedText<63> host;      ///< Name or address literal; see is_valid_host. Empty: none yet.
   std::uint16_t port = 0;  ///< 0: the usual ones, 443 then 9443 with TLS, 80 then 8080 without.
   Security security = Security::tls;
   FixedText<32> template_id;    ///< Sent as `tmpl`.
@@ -44,12 +44,13 @@ enum class ConfigStatus : std::uint8_t {
 /// The largest record that encode_config writes, in bytes.
 inline constexpr std::size_t config_record_size_max_bytes = 256;
 
-/// Layout: "MCFG", version u8, payload size u16, payload, CRC-32 u32 of all before it; big-endian. Payload: entries of key u8,
-/// size u8, value. Returns the bytes written, or 0 when `out` is too small or a field holds what decode_config would refuse.
+/// Layout: "MCFG", version u8, payload size u16, payload, CRC-32 u32 of all before it; big-endian. Payload: entries of
+/// key u8, size u8, value. Returns the bytes written, or 0 when `out` is too small or a field holds what decode_config
+/// would refuse.
 [[nodiscard]] std::size_t encode_config(const DeviceConfig& config, wire::ByteSpan out) noexcept;
 
-/// Accepts any bytes; `config` changes only when ok. Entries with unknown keys are skipped, so that an older agent reads a
-/// newer record of the same version; content that is no valid token, host or template id is corrupt.
+/// Accepts any bytes; `config` changes only when ok. Entries with unknown keys are skipped, so that an older agent
+/// reads a newer record of the same version; content that is no valid token, host or template id is corrupt.
 [[nodiscard]] ConfigStatus decode_config(wire::ByteView record, DeviceConfig& config) noexcept;
 
 }  // namespace muster::agent

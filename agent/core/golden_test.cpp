@@ -20,8 +20,8 @@ struct Recorded {
   Bytes bytes;
 };
 
-/// The text of a string member on one line of frames.json. The file has one object a line, and the members asked for here
-/// hold no quotes, so the agent's tests need no JSON library.
+/// The text of a string member on one line of frames.json. The file has one object a line, and the members asked for
+/// here hold no quotes, so the agent's tests need no JSON library.
 std::string member(const std::string& line, const std::string& key) {
   const std::string before = '"' + key + "\": \"";
   const std::size_t at = line.find(before);
@@ -72,7 +72,9 @@ void expect_reaction(Rig& rig, const wire::Decoded& decoded) {
         stays_silent();
       }
       return;
-    case wire::Command::ping: EXPECT_THAT(rig.transport.sent, ::testing::ElementsAre("0:" + id + ":200")); return;
+    case wire::Command::ping:
+      EXPECT_THAT(rig.transport.sent, ::testing::ElementsAre("0:" + id + ":200"));
+      return;
     case wire::Command::redirect:
       if (word.empty()) {
         EXPECT_THAT(rig.handler.log, ::testing::ElementsAre("disconnected protocol_error"));
@@ -83,7 +85,9 @@ void expect_reaction(Rig& rig, const wire::Decoded& decoded) {
         EXPECT_EQ(rig.transport.connects.size(), 1U);
       }
       return;
-    case wire::Command::internal: stays_silent(); return;
+    case wire::Command::internal:
+      stays_silent();
+      return;
     case wire::Command::debug_print:
       stays_silent();
       EXPECT_EQ(rig.handler.log.size(), 1U);

@@ -5,7 +5,8 @@
 
 namespace muster::agent {
 
-/// A point in time: milliseconds of a clock that never goes back (not the time of day). Its zero is the platform's choice.
+/// A point in time: milliseconds of a clock that never goes back (not the time of day). Its zero is the platform's
+/// choice.
 using Millis = std::uint64_t;
 
 /// No point in time: nothing is due.

@@ -26,8 +26,8 @@ class Store {
  public:
   /// Reads a record whole into `room`; `size_bytes` is set when ok.
   [[nodiscard]] virtual StoreStatus load(Slot slot, wire::ByteSpan room, std::size_t& size_bytes) = 0;
-  /// Replaces a record. Atomic: after a power cut at any point the slot holds the old record or the new one, whole; when
-  /// this has returned ok, the new one.
+  /// Replaces a record. Atomic: after a power cut at any point the slot holds the old record or the new one, whole;
+  /// when this has returned ok, the new one.
   [[nodiscard]] virtual StoreStatus save(Slot slot, wire::ByteView record) = 0;
   /// Erases a record; ok also when there was none.
   [[nodiscard]] virtual StoreStatus erase(Slot slot) = 0;

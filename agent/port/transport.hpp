@@ -42,16 +42,16 @@ enum class CloseReason : std::uint8_t {
 /// The name of a reason, as written above; for logs and events.
 [[nodiscard]] std::string_view to_text(CloseReason reason) noexcept;
 
-/// One byte stream at a time to the cloud, provided by the platform. What it has to tell goes to the Agent that drives it:
-/// after connect() exactly one of on_connected and on_closed; then on_bytes any number of times; then on_closed at most
-/// once. After close() nothing more comes of that connection. A transport never calls the agent from inside connect(),
-/// send() or close(); it must stand send() and close() being called from inside an event that it delivers.
+/// One byte stream at a time to the cloud, provided by the platform. What it has to tell goes to the Agent that drives
+/// it: after connect() exactly one of on_connected and on_closed; then on_bytes any number of times; then on_closed at
+/// most once. After close() nothing more comes of that connection. A transport never calls the agent from inside
+/// connect(), send() or close(); it must stand send() and close() being called from inside an event that it delivers.
 class Transport {
  public:
   /// Begins to connect. Called only when there is no connection.
   virtual void connect(const Endpoint& endpoint) = 0;
-  /// Takes one whole frame, or nothing: false when there is no room now. Keeps frames in order, and passes a frame on in one write
-  /// where it can, because some receivers count on that.
+  /// Takes one whole frame, or nothing: false when there is no room now. Keeps frames in order, and passes a frame on
+  /// in one write where it can, because some receivers count on that.
   [[nodiscard]] virtual bool send(wire::ByteView frame) = 0;
   /// Ends the connection, or the attempt; bytes not sent yet may be lost. Without a connection: nothing.
   virtual void close() = 0;

@@ -8,9 +8,9 @@
 
 namespace muster::agent::linux_port {
 
-/// Records as files of one directory (made with mode 0700 when it is not there; files have mode 0600). A file is replaced by
-/// writing beside it, fsync, rename and fsync of the directory. Holds a lock while open, so that two agents do not
-/// share one identity.
+/// Records as files of one directory (made with mode 0700 when it is not there; files have mode 0600). A file is
+/// replaced by writing beside it, fsync, rename and fsync of the directory. Holds a lock while open, so that two agents
+/// do not share one identity.
 class FileStore final : public Store {
  public:
   static constexpr std::size_t file_size_max_bytes = std::size_t{1} << 20;

@@ -29,10 +29,11 @@ class FileStoreTest : public ::testing::Test {
     std::uint8_t room[100];
     std::size_t size = 0;
     const StoreStatus status = store.load(slot, {room, sizeof room}, size);
-    return status == StoreStatus::ok ? std::string{room, room + size} : "status " + std::to_string(static_cast<int>(status));
+    return status == StoreStatus::ok ? std::string{room, room + size}
+                                     : "status " + std::to_string(static_cast<int>(status));
   }
   static unsigned mode_of(const std::string& path) {
-    struct stat info {};
+    struct stat info{};
     EXPECT_EQ(stat(path.c_str(), &info), 0);
     return info.st_mode & 0777U;
   }
@@ -92,8 +93,8 @@ TEST_F(FileStoreTest, KeepsTheOldRecordWhenTheNewOneCannotBeWritten) {
   getrlimit(RLIMIT_FSIZE, &before);
   rlimit tight = before;
   tight.rlim_cur = 10;
-  struct sigaction ignore {};
-  struct sigaction was {};
+  struct sigaction ignore{};
+  struct sigaction was{};
   ignore.sa_handler = SIG_IGN;
   sigaction(SIGXFSZ, &ignore, &was);
   setrlimit(RLIMIT_FSIZE, &tight);
@@ -112,7 +113,8 @@ TEST_F(FileStoreTest, TellsARecordThatIsLargerThanTheRoom) {
   EXPECT_EQ(loaded(store, Slot::proved).size(), 100U);
   ASSERT_EQ(store.save(Slot::proved, bytes(std::string(101, 'x'))), StoreStatus::ok);
   EXPECT_EQ(loaded(store, Slot::proved), "status 2");  // too_big
-  EXPECT_EQ(store.save(Slot::proved, bytes(std::string(FileStore::file_size_max_bytes + 1, 'x'))), StoreStatus::too_big);
+  EXPECT_EQ(store.save(Slot::proved, bytes(std::string(FileStore::file_size_max_bytes + 1, 'x'))),
+            StoreStatus::too_big);
 }
 
 TEST_F(FileStoreTest, DoesNotFollowLinks) {
@@ -120,7 +122,7 @@ TEST_F(FileStoreTest, DoesNotFollowLinks) {
   ASSERT_EQ(store.open(directory_), "");
   std::ofstream{(root_ / "outside").string()} << "outside";
   fs::create_symlink(root_ / "outside", store.path_of("config"));
-  EXPECT_EQ(loaded(store, Slot::proved), "status 3");  // io_failed
+  EXPECT_EQ(loaded(store, Slot::proved), "status 3");                  // io_failed
   EXPECT_EQ(store.save(Slot::proved, bytes("new")), StoreStatus::ok);  // Replaces the link, not what it points to.
   std::ifstream in{(root_ / "outside").string()};
   EXPECT_EQ((std::string{std::istreambuf_iterator<char>{in}, {}}), "outside");
@@ -139,7 +141,8 @@ TEST_F(FileStoreTest, SaysWhyItCannotOpen) {
             "Cannot make the store " + (root_ / "no" / "store").string() + ": No such file or directory.");
   std::ofstream{(root_ / "file").string()} << "x";
   FileStore file;
-  EXPECT_EQ(file.open((root_ / "file").string()), "Cannot open the store " + (root_ / "file").string() + ": Not a directory.");
+  EXPECT_EQ(file.open((root_ / "file").string()),
+            "Cannot open the store " + (root_ / "file").string() + ": Not a directory.");
 }
 
 }  // namespace

@@ -16,8 +16,8 @@ struct SocketAddress {
   socklen_t size = 0;
 };
 
-/// Looks up one host name at a time without blocking: getaddrinfo runs on a thread of its own, which may outlive this object
-/// when the look-up is given up. Address literals need no thread. Call from one thread.
+/// Looks up one host name at a time without blocking: getaddrinfo runs on a thread of its own, which may outlive this
+/// object when the look-up is given up. Address literals need no thread. Call from one thread.
 class Resolver {
  public:
   static constexpr std::size_t addresses_max = 8;

@@ -12,12 +12,13 @@
 
 namespace muster::agent::linux_port {
 
-/// TCP, plain or with TLS 1.2/1.3, never blocking. Certificates are checked against the trusted CAs and against the host's name or
-/// address. SIGPIPE must be ignored by the program (OpenSSL writes without MSG_NOSIGNAL). Call from one thread.
+/// TCP, plain or with TLS 1.2/1.3, never blocking. Certificates are checked against the trusted CAs and against the
+/// host's name or address. SIGPIPE must be ignored by the program (OpenSSL writes without MSG_NOSIGNAL). Call from one
+/// thread.
 class SocketTransport final : public Transport {
  public:
   static constexpr std::size_t queue_size_max_bytes = 16 * 1024;  ///< Bytes that the kernel has not taken yet.
-  static constexpr Millis address_timeout_ms = 5'000;  ///< For each of a host's addresses but the last.
+  static constexpr Millis address_timeout_ms = 5'000;             ///< For each of a host's addresses but the last.
 
   explicit SocketTransport(Clock& clock);
   ~SocketTransport();

@@ -6,7 +6,8 @@
 
 namespace muster::agent::sim {
 
-// ---- random -----------------------------------------------------------------------------------------------------------
+// ---- random
+// -----------------------------------------------------------------------------------------------------------
 
 std::uint64_t Random::next64() {
   state_ += 0x9e3779b97f4a7c15U;
@@ -23,7 +24,8 @@ std::uint64_t Random::between(std::uint64_t low, std::uint64_t high) {
   return low + next64() % (high - low + 1);  // The bias is far below what any test here could see.
 }
 
-// ---- links ------------------------------------------------------------------------------------------------------------
+// ---- links
+// ------------------------------------------------------------------------------------------------------------
 
 Link::Link(Network& network) : network_{network}, client_{++network.last_client_} { network_.links_[client_] = this; }
 
@@ -113,7 +115,8 @@ void Link::close() {
   net.schedule(at, [&net, id] { net.end_for_server(id); });
 }
 
-// ---- the network ------------------------------------------------------------------------------------------------------
+// ---- the network
+// ------------------------------------------------------------------------------------------------------
 
 Network::Network(std::uint64_t seed) : random_{seed} {}
 
@@ -269,7 +272,8 @@ void Network::forget_if_over(ConnectionId id) {
   }
 }
 
-// ---- time -------------------------------------------------------------------------------------------------------------
+// ---- time
+// -------------------------------------------------------------------------------------------------------------
 
 void Network::schedule(Millis when, std::function<void()> action) {
   events_.push_back({std::max(when, now_), ++order_, std::move(action)});
@@ -339,13 +343,15 @@ void Network::trace_event(char kind, std::uint64_t who, wire::ByteView bytes) {
 
 void Network::note(std::string_view text) { trace_event('n', 0, wire::ByteView{text}); }
 
-// ---- agents -----------------------------------------------------------------------------------------------------------
+// ---- agents
+// -----------------------------------------------------------------------------------------------------------
 
 SimAgent::SimAgent(Network& network, Handler& handler, const Identity& identity, const Limits& limits)
     : network_{network},
       link_{network},
       random_{network.random().next64()},
-      agent_{link_, handler, random_, {receive_room_, sizeof receive_room_}, {send_room_, sizeof send_room_}, identity, limits} {
+      agent_{link_,    handler, random_, {receive_room_, sizeof receive_room_}, {send_room_, sizeof send_room_},
+             identity, limits} {
   link_.attach(agent_);
 }
 
@@ -362,7 +368,8 @@ void SimAgent::retry_now() {
   link_.poke();
 }
 
-// ---- store ------------------------------------------------------------------------------------------------------------
+// ---- store
+// ------------------------------------------------------------------------------------------------------------
 
 StoreStatus MemoryStore::load(Slot slot, wire::ByteSpan room, std::size_t& size_bytes) {
   const auto found = records_.find(slot);

@@ -15,8 +15,8 @@
 #include "agent/port/store.hpp"
 #include "agent/port/transport.hpp"
 
-/// Virtual time and a network with faults, for hundreds of agents in one process. Everything follows from one seed: the same
-/// seed and the same calls give the same trace. Single-threaded. Not for production.
+/// Virtual time and a network with faults, for hundreds of agents in one process. Everything follows from one seed: the
+/// same seed and the same calls give the same trace. Single-threaded. Not for production.
 namespace muster::agent::sim {
 
 /// SplitMix64: small, and the same everywhere (the standard library's distributions are not).
@@ -74,7 +74,8 @@ class Link final : public Transport {
   [[nodiscard]] bool send(wire::ByteView frame) override;
   void close() override;
 
-  /// Tells the network that the agent was called from outside (start, stop, retry_now), so that its deadline may be earlier.
+  /// Tells the network that the agent was called from outside (start, stop, retry_now), so that its deadline may be
+  /// earlier.
   void poke();
   [[nodiscard]] std::uint32_t client() const noexcept { return client_; }
 
@@ -203,7 +204,8 @@ class SimAgent {
   Agent agent_;
 };
 
-/// Records in memory, with power cuts: a cut forgets what was not saved, never half of it; and saving can be made to fail.
+/// Records in memory, with power cuts: a cut forgets what was not saved, never half of it; and saving can be made to
+/// fail.
 class MemoryStore final : public Store {
  public:
   [[nodiscard]] StoreStatus load(Slot slot, wire::ByteSpan room, std::size_t& size_bytes) override;

@@ -60,7 +60,8 @@ struct Cloud : ServerSide {
         session.logged_in = true;
         net.server_send(id, view(response(f.id, 200)));
       }
-      session.pending.erase(session.pending.begin(), session.pending.begin() + static_cast<std::ptrdiff_t>(decoded.consumed_bytes));
+      session.pending.erase(session.pending.begin(),
+                            session.pending.begin() + static_cast<std::ptrdiff_t>(decoded.consumed_bytes));
     }
   }
   void on_closed(ConnectionId id, Millis now) override {
@@ -113,7 +114,8 @@ struct World {
     }
   }
   [[nodiscard]] std::size_t online() const {
-    return static_cast<std::size_t>(std::count_if(devices.begin(), devices.end(), [](const auto& d) { return d->sim.agent().online(); }));
+    return static_cast<std::size_t>(
+        std::count_if(devices.begin(), devices.end(), [](const auto& d) { return d->sim.agent().online(); }));
   }
   Network net;
   Cloud cloud;
@@ -160,7 +162,8 @@ TEST(Network, HundredsOfAgentsComeBackWhenTheFaultsEnd) {
     EXPECT_GT(world.cloud.accepted, 600U);  // Faults did happen.
     EXPECT_GT(world.cloud.values, 15'000U);
     world.net.set_faults(Faults{});
-    // The longest way back: silence noticed after 58 s, then a connect that is given up after 20 s, then 60 s of waiting.
+    // The longest way back: silence noticed after 58 s, then a connect that is given up after 20 s, then 60 s of
+    // waiting.
     world.net.run_until(200'000 + 58'000 + 20'000 + 60'000 + 1'000);
     EXPECT_EQ(world.online(), 300U) << "seed " << seed;
   }
@@ -211,9 +214,13 @@ TEST(Network, AServersCloseArrivesBehindItsLastBytes) {
   World world{1, 1};
   world.net.run_until(5'000);
   const ConnectionId id = world.cloud.sessions.begin()->first;
-  world.net.server_send(id, view(frame(Command::hardware, 9, "vw\0" "5\0last"sv)));
+  world.net.server_send(id, view(frame(Command::hardware, 9,
+                                       "vw\0"
+                                       "5\0last"sv)));
   world.net.server_close(id);
-  world.net.server_send(id, view(frame(Command::hardware, 9, "vw\0" "5\0too late"sv)));
+  world.net.server_send(id, view(frame(Command::hardware, 9,
+                                       "vw\0"
+                                       "5\0too late"sv)));
   world.net.run_until(5'100);
   const auto& log = world.devices[0]->log;
   ASSERT_GE(log.size(), 2U);
@@ -225,7 +232,9 @@ TEST(Network, RedirectsLeadToAnotherCloud) {
   World world{3, 50};
   Cloud home{world.net};
   world.net.listen("home.example", 443, home);
-  world.cloud.redirect_to = "home.example\0" "443"s;
+  world.cloud.redirect_to =
+      "home.example\0"
+      "443"s;
   world.net.run_until(20'000);
   EXPECT_EQ(world.online(), 50U);
   EXPECT_EQ(home.sessions.size(), 50U);
@@ -235,8 +244,12 @@ TEST(Network, TwoCloudsThatRedirectToEachOtherAreNotHammered) {
   World world{3, 20};
   Cloud other{world.net};
   world.net.listen("other.example", 443, other);
-  world.cloud.redirect_to = "other.example\0" "443"s;
-  other.redirect_to = "cloud.example\0" "9443"s;
+  world.cloud.redirect_to =
+      "other.example\0"
+      "443"s;
+  other.redirect_to =
+      "cloud.example\0"
+      "9443"s;
   world.net.run_until(600'000);
   // Rounds of 4 logins; the waits grow to 30 s in the mean: about 25 rounds in 10 minutes.
   EXPECT_LT(world.cloud.accepted + other.accepted, 20U * 4U * 45U);
