@@ -4,15 +4,17 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <fstream>
 #include <functional>
-#include <sstream>
 #include <toml++/toml.h>
+
+#include "cloud/base/secure_file.hpp"
 
 namespace muster::main {
 namespace {
 
 using std::chrono::milliseconds;
+
+constexpr std::size_t config_size_max_bytes = 1u << 20;
 
 /// One key of the file: where its value goes, what it may be. The table below is the whole schema.
 struct Key {
@@ -159,10 +161,9 @@ std::variant<Config, ConfigError> parse_config(std::string_view text, const std:
 }
 
 std::variant<Config, ConfigError> read_config(const std::string& file) {
-  std::ifstream in{file, std::ios::binary};
-  std::ostringstream text;
-  if (!in || !(text << in.rdbuf())) return ConfigError{fmt::format("{}: cannot be read; check the path after --config and its permissions", file)};
-  return parse_config(text.str(), file);
+  const auto text = read_file(file, config_size_max_bytes);
+  if (!text) return ConfigError{fmt::format("{}: cannot be read ({}); check the path after --config and its permissions", file, text.error().message())};
+  return parse_config(*text, file);
 }
 
 std::string describe_config() {

@@ -3,6 +3,11 @@
 
 #include <gtest/gtest.h>
 
+#include <sstream>
+
+#include "cloud/base/secure_file.hpp"
+#include "cloud/base/temporary_folder.hpp"
+
 namespace muster::main {
 namespace {
 
@@ -52,6 +57,13 @@ TEST(Config, RefusesWrongTypesAndNumbersOutOfRange) {
   EXPECT_NE(complaint("[network\n").find("muster.toml:1"), std::string::npos);
   EXPECT_NE(complaint("[tls]\nkey_file = \"k\"\n").find("go together"), std::string::npos);
   EXPECT_NE(complaint("[log]\nlevel = \"loud\"\n").find("log.level"), std::string::npos);
+}
+
+TEST(Config, AnEmptyFileOnDiskIsFine) {
+  const TemporaryFolder folder;
+  const auto file = folder / "muster.toml";
+  ASSERT_TRUE(write_file_atomically(file, "", 0600));
+  EXPECT_TRUE(std::holds_alternative<Config>(read_config(file.string())));
 }
 
 TEST(Config, AMissingFileSaysWhatToCheck) {

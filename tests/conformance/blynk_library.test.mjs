@@ -39,9 +39,18 @@ function client(token, transport, target = server) {
 
 /** Ends a client for good: the library reconnects by itself otherwise. */
 function close(blynk) {
+  blynk.connect = () => {};
   clearInterval(blynk.timerConn);
   blynk.timerConn = null;
   blynk.disconnect(false);
+}
+
+/** A new server on the same data. */
+async function restart(directory) {
+  const { template } = server;
+  server = await Muster.start({ directory });
+  server.template = template;
+  await server.signIn();
 }
 
 before(async () => {
@@ -148,8 +157,7 @@ test("values and sessions survive a restart", async () => {
   const directory = server.directory;
   const { code } = await server.stop({ keep: true });
   assert.equal(code, 0);
-  server = await Muster.start({ directory });
-  await server.signIn();
+  await restart(directory);
   assert.equal(server.ready.setup_code, undefined);
   assert.equal((await server.external(`get?token=${device.token}&v9`)).text, "kept");
   const again = client(device.token, "tcp");
@@ -164,12 +172,11 @@ test("a device whose home is elsewhere is redirected there, by the port of its t
   await server.stop({ keep: true });
   const copy = mkdtempSync(join(tmpdir(), "muster-conformance-"));
   cpSync(directory, copy, { recursive: true });
-  server = await Muster.start({ directory });
-  await server.signIn();
+  await restart(directory);
   const home = await Muster.start({ directory: copy, host: "127.0.0.2" });
   try {
     await server.api("PUT", "/api/v1/organization/device/home",
-      { deviceId: device.id, home: { host: "127.0.0.2", portPlain: Number(home.http.port), portTls: Number(home.https.port) } });
+      { deviceId: device.id, host: "127.0.0.2", portPlain: Number(home.http.port), portTls: Number(home.https.port) });
     for (const transport of ["tcp", "tls"]) {
       const blynk = client(device.token, transport);
       await next(blynk, "connect", 15_000);  // The library follows at its next tick, 10 s later.

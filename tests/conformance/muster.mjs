@@ -15,7 +15,7 @@ export class Muster {
     const server = new Muster();
     server.directory = directory ?? mkdtempSync(join(tmpdir(), "muster-conformance-"));
     const configFile = join(server.directory, "muster.toml");
-    writeFileSync(configFile, config);
+    writeFileSync(configFile, config || "# defaults\n");
     server.child = spawn(bin, ["serve", "--data", server.directory, "--listen", `${host}:0`, "--listen-tls", `${host}:0`, "--config", configFile],
       { stdio: ["ignore", "pipe", "pipe"] });
     server.log = "";
@@ -63,7 +63,7 @@ export class Muster {
   }
 
   async newDevice(name = "Lamp") {
-    this.template ??= await this.api("POST", "/api/v1/organization/template/create", { name: "Lamps" });
+    this.template ??= await this.api("POST", "/api/v1/template/create", { name: "Lamps" });
     return this.api("POST", "/api/v1/organization/device/create", { templateId: this.template.templateId, name });
   }
 

@@ -109,7 +109,7 @@ class Muster:
         self.access_token = answer["accessToken"]
 
     def new_template(self, name="Lamps"):
-        return self.api("POST", "organization/template/create", {"name": name})["templateId"]
+        return self.api("POST", "template/create", {"name": name})["templateId"]
 
     def new_device(self, template, name="Lamp"):
         return self.api("POST", "organization/device/create", {"templateId": template, "name": name})
