@@ -3,6 +3,7 @@
 
 #include "cloud/base/temporary_folder.hpp"
 #include "cloud/store/faulty/faulty_store.hpp"
+#include "cloud/store/shared_clock.hpp"
 #include "cloud/store/sqlite/sqlite_store.hpp"
 
 namespace muster::domain {
@@ -23,7 +24,7 @@ class SqliteUnderTest final : public StoreUnderTest {
     return store::SqliteStore::open(folder_ / "muster.db", options);
   }
   TemporaryFolder folder_;
-  SharedClock clock_;
+  store::SharedClock clock_;
   std::unique_ptr<store::SqliteStore> store_ = open();
 };
 

@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cloud/store/sqlite/database.hpp"
 
+#include <fcntl.h>
 #include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
 
 #include <string>
 
@@ -89,6 +93,10 @@ Result<void> Database::try_open() {
       // A log without its database is what is left when somebody moved the database: SQLite would throw the log away.
       struct stat status {};
       if (::stat((path_.native() + "-wal").c_str(), &status) == 0 && status.st_size > 0) return StoreError::unavailable;
+      // Made here, so that nobody else may read it; the files beside it take over its mode. (No lock to lose yet: it is new.)
+      const int fd = ::open(path_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+      if (fd < 0) return errno == EROFS ? StoreError::read_only : errno == ENOSPC ? StoreError::disk_full : StoreError::unavailable;
+      ::close(fd);
     }
   }
   auto opened = Connection::open(connection_options(writer_cache_kib), create ? Connection::Use::write_create : Connection::Use::write);

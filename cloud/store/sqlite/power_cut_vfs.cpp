@@ -136,7 +136,9 @@ struct PowerCutMethods {
     std::lock_guard lock{h.disk->mutex_};
     if (const int error = changing(*h.disk); error != 0) return error == SQLITE_IOERR_WRITE ? SQLITE_IOERR_FSYNC : error;
     File& f = file(h);
-    f.durable = f.data;
+    for (const File::Change& change : f.unsynced) {
+      change.truncate ? f.durable.resize(change.offset) : put(f.durable, change.offset, change.bytes);
+    }
     f.unsynced.clear();
     f.durable_name = true;  // SQLite's own VFS syncs the folder together with a file that it made.
     return SQLITE_OK;
