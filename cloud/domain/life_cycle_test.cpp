@@ -91,8 +91,8 @@ TEST(TokenLifeCycle, NothingBringsARevokedTokenBack) {
   for (std::size_t event = 0; event < token_event_count; ++event) EXPECT_FALSE(next(TokenKind::revoked, static_cast<TokenEvent>(event)).allowed);
 }
 
-/// docs/life-cycles.md is made from the tables. Run with MUSTER_UPDATE_GOLDEN=1 to write it anew.
-TEST(LifeCycles, TheDocumentIsCurrent) {
+/// docs/life-cycles.md is made from the tables: `./dev golden --update` writes it anew.
+TEST(LifeCycles, TheGoldenDocumentIsCurrent) {
   const std::string path = std::string{MUSTER_SOURCE_DIR} + "/docs/life-cycles.md";
   const std::string wanted =
       "# Life cycles\n\n"
@@ -101,11 +101,12 @@ TEST(LifeCycles, TheDocumentIsCurrent) {
       "## Device\n\n" +
       device_life_cycle_markdown() + "\n## AuthToken\n\nThe kinds of docs/protocol/cloud-model.md section 3. A refused login is answered \"invalid token\".\n\n" +
       token_life_cycle_markdown();
-  if (std::getenv("MUSTER_UPDATE_GOLDEN") != nullptr) std::ofstream{path} << wanted;
+  const char* const update = std::getenv("MUSTER_GOLDEN_UPDATE");
+  if (update != nullptr && std::string_view{update} == "1") std::ofstream{path} << wanted;
   std::ifstream file{path};
   std::stringstream present;
   present << file.rdbuf();
-  EXPECT_EQ(present.str(), wanted) << "docs/life-cycles.md is not what the tables say; write it anew with MUSTER_UPDATE_GOLDEN=1.";
+  EXPECT_EQ(present.str(), wanted) << "docs/life-cycles.md is not what the tables say; write it anew with ./dev golden --update.";
 }
 
 }  // namespace

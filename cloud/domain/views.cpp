@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cloud/domain/views.hpp"
 
+#include <algorithm>
 #include <set>
 #include <utility>
 #include <vector>
@@ -53,7 +54,12 @@ class Views::Follower {
 
     CredentialIndex credentials;
     credentials.reserve(directory.device_count());
-    MUSTER_TRY_VOID(store_.for_each_live_token([&](const TokenRecord& record) { credentials.apply(record); }));
+    Result<void> keys_known;
+    MUSTER_TRY_VOID(store_.for_each_live_token([&](const TokenRecord& record) {
+      if (keys_known) keys_known = meet_key(record.digest.key_id);
+      credentials.apply(record);
+    }));
+    MUSTER_TRY_VOID(keys_known);
     if (views_.seen_ip_) MUSTER_TRY_VOID(store_.for_each_seen_ip(views_.seen_ip_));
 
     const bool again = views_.ready();
@@ -158,8 +164,17 @@ class Views::Follower {
     present.id = id;
     present.kind = TokenKind::revoked;  // Also when no row is left.
     if (record) present = *record;
+    if (present.kind != TokenKind::revoked) MUSTER_TRY_VOID(meet_key(present.digest.key_id));
     views_.credentials.apply(present);
     if (before && (present.kind == TokenKind::revoked || present.device_id != before->device_id)) news_.token_gone.push_back(before->device_id);
+    return {};
+  }
+
+  Result<void> meet_key(std::uint16_t key_id) {
+    auto& met = views_.keys_met_;
+    if (!views_.key_check_ || std::find(met.begin(), met.end(), key_id) != met.end()) return {};
+    MUSTER_TRY_VOID(views_.key_check_(key_id));
+    met.push_back(key_id);
     return {};
   }
 

@@ -6,6 +6,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <vector>
 
 #include "cloud/base/result.hpp"
 #include "cloud/domain/credential_index.hpp"
@@ -50,6 +51,9 @@ class Views {
   void set_listener(Listener* listener) noexcept { listener_ = listener; }
   /// Distinct addresses of past logins, read by rebuild, handed to the breaker.
   void set_seen_ip_sink(std::function<void(std::string_view)> sink) { seen_ip_ = std::move(sink); }
+  /// Asked before a token under a key id that was not met yet enters the index: must make the key ring know that key, else logins with
+  /// this token would miss. On its error nothing is applied, and the next rebuild or catch_up asks again. Called under the views' own lock.
+  void set_key_check(std::function<Result<void>(std::uint16_t key_id)> check) { key_check_ = std::move(check); }
 
  private:
   class Follower;
@@ -61,6 +65,8 @@ class Views {
   std::atomic<std::int64_t> applied_{0};
   Listener* listener_ = nullptr;
   std::function<void(std::string_view)> seen_ip_;
+  std::function<Result<void>(std::uint16_t)> key_check_;
+  std::vector<std::uint16_t> keys_met_;  ///< At most KeyRing::keys_max, as long as the ring is whole.
 };
 
 }  // namespace muster::domain

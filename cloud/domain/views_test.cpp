@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <string>
 #include <thread>
 #include <vector>
@@ -194,6 +195,34 @@ TEST_F(ViewsTest, KeyRotationAloneClosesNobody) {
   ASSERT_TRUE(views.catch_up());
   EXPECT_TRUE(views.credentials.find(digests("one")));
   EXPECT_TRUE(recorder.tokens.empty());
+}
+
+TEST_F(ViewsTest, AKeyIsMadeKnownBeforeAnyTokenUnderItCounts) {
+  // The ring of this process; another one adds key 2 and takes the token over to it.
+  std::vector<std::uint16_t> ring_knows{1};
+  bool readable = false;
+  int asked = 0;
+  views.set_key_check([&](std::uint16_t id) -> Result<void> {
+    ++asked;
+    if (std::find(ring_knows.begin(), ring_knows.end(), id) != ring_knows.end()) return {};
+    if (!readable) return make_error_code(StoreError::unavailable);
+    ring_knows.push_back(id);
+    return {};
+  });
+  ASSERT_TRUE(views.rebuild());
+  const auto before = digests("one");
+  ASSERT_TRUE(ring->add_key(random));
+  store.put(token(1, 1, "one"));
+  EXPECT_FALSE(views.catch_up());
+  EXPECT_TRUE(views.credentials.find(before));  // Index and ring still agree.
+  EXPECT_FALSE(views.rebuild());
+  EXPECT_TRUE(views.credentials.find(before));
+  readable = true;
+  ASSERT_TRUE(views.catch_up());
+  EXPECT_FALSE(views.credentials.find(before));
+  EXPECT_TRUE(views.credentials.find(digests("one")));
+  ASSERT_TRUE(views.rebuild());
+  EXPECT_EQ(asked, 4);  // Each key once, and those that failed again.
 }
 
 TEST_F(ViewsTest, SettingsAreReadAgain) {

@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <iosfwd>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "cli/api_client.hpp"
+#include "cli/outcome.hpp"
+#include "cli/terminal.hpp"
+
+/// What each command does. They write their answer to `out`; what concerns the way there goes to `err`.
+namespace muster::cli {
+
+/// Options that every command takes.
+struct Globals {
+  std::string url;  ///< Empty: MUSTER_URL, else the saved login's.
+  std::string ca;   ///< Empty: MUSTER_CA, else the saved login's.
+  std::optional<std::int64_t> organization;
+  bool json = false;
+  bool yes = false;
+};
+
+struct Context {
+  Globals globals;
+  Input& input;
+  std::ostream& out;
+  std::ostream& err;
+
+  /// Signed in as the environment or the saved login says. Errors: exit_usage when no server is known, exit_refused when not signed in.
+  [[nodiscard]] Outcome<ApiClient> connect() const;
+  /// Not signed in. `url` and `ca` as above.
+  [[nodiscard]] Outcome<ApiClient> connect_anonymously() const;
+};
+
+// --- setup and session ---------------------------------------------------------------------------------------------------------
+struct SetupOptions {
+  std::string code;  ///< "-": the first line of stdin.
+  std::string email;
+  std::string organization_name;
+};
+[[nodiscard]] Outcome<void> set_up(Context& context, const SetupOptions& options);
+[[nodiscard]] Outcome<void> log_in(Context& context, const std::string& email);
+[[nodiscard]] Outcome<void> log_out(Context& context);
+
+// --- templates -------------------------------------------------------------------------------------------------------------------
+struct TemplateOptions {
+  std::string name, board_type, connection_type, manufacturer, description, hotspot_prefix, firmware_type;
+  bool allow_public_plain_text = false;
+};
+struct ListOptions {
+  std::string query;
+  Paging paging;
+};
+struct DatastreamOptions {
+  std::string template_id, pin, name, alias, type, units, default_value;
+  std::optional<double> min, max;
+  std::optional<int> decimals;
+  bool sync_on_connect = false;
+  std::vector<std::string> enum_values;
+};
+[[nodiscard]] Outcome<void> create_template(Context& context, const TemplateOptions& options);
+[[nodiscard]] Outcome<void> list_templates(Context& context, const ListOptions& options);
+[[nodiscard]] Outcome<void> show_template(Context& context, const std::string& id);
+[[nodiscard]] Outcome<void> delete_template(Context& context, const std::string& id, bool with_devices);
+[[nodiscard]] Outcome<void> add_datastream(Context& context, const DatastreamOptions& options);
+[[nodiscard]] Outcome<void> list_datastreams(Context& context, const std::string& template_id);
+[[nodiscard]] Outcome<void> delete_datastream(Context& context, const std::string& template_id, const std::string& pin, std::optional<std::int64_t> id);
+
+// --- devices ---------------------------------------------------------------------------------------------------------------------
+struct DeviceCreateOptions {
+  std::string template_id, name;
+  std::optional<std::int64_t> owner;
+};
+struct DeviceListOptions {
+  ListOptions list;
+  std::string template_id;
+  std::optional<std::int64_t> owner;
+  bool with_sub_organizations = false;
+};
+struct WatchOptions {
+  std::vector<std::int64_t> devices;  ///< Empty: all of the organization.
+  bool with_sub_organizations = false;
+  std::int64_t count = 0;  ///< Ends after so many events; 0: never.
+};
+[[nodiscard]] Outcome<void> create_device(Context& context, const DeviceCreateOptions& options);
+[[nodiscard]] Outcome<void> list_devices(Context& context, const DeviceListOptions& options);
+[[nodiscard]] Outcome<void> show_device(Context& context, std::int64_t id);
+[[nodiscard]] Outcome<void> show_device_token(Context& context, std::int64_t id, bool regenerate);
+[[nodiscard]] Outcome<void> rename_device(Context& context, std::int64_t id, const std::string& name);
+[[nodiscard]] Outcome<void> delete_device(Context& context, std::int64_t id);
+[[nodiscard]] Outcome<void> watch_devices(Context& context, const WatchOptions& options);
+
+// --- organizations, users, audit -------------------------------------------------------------------------------------------------
+struct OrganizationOptions {
+  std::string name, description, type, time_zone;
+};
+struct UserOptions {
+  std::string email, name, role;
+};
+struct AuditOptions {
+  std::string action, from, to;
+  bool with_sub_organizations = false;
+  Paging paging;
+};
+[[nodiscard]] Outcome<void> create_organization(Context& context, const OrganizationOptions& options);
+[[nodiscard]] Outcome<void> list_organizations(Context& context, const ListOptions& options);
+[[nodiscard]] Outcome<void> create_user(Context& context, const UserOptions& options);
+[[nodiscard]] Outcome<void> list_users(Context& context, const ListOptions& options);
+[[nodiscard]] Outcome<void> set_user_enabled(Context& context, const std::string& id_or_email, bool enabled);
+[[nodiscard]] Outcome<void> set_user_password(Context& context, const std::string& id_or_email);  ///< Empty: one's own.
+[[nodiscard]] Outcome<void> list_audit(Context& context, const AuditOptions& options);
+/// "2026-01-31", "2026-01-31 09:30[:00]" (local time) or Unix milliseconds.
+[[nodiscard]] Outcome<std::int64_t> parse_time(const std::string& text);
+
+// --- on a data directory, without the API ------------------------------------------------------------------------------------------
+struct BackupOptions {
+  std::string data, out;
+  std::vector<std::string> recipients;  ///< age1...; none: a passphrase is asked for.
+};
+struct RestoreOptions {
+  std::string data, in;
+  std::string identity;  ///< File with an age secret key; empty: a passphrase is asked for.
+  bool complete = false;
+};
+[[nodiscard]] Outcome<void> back_up(Context& context, const BackupOptions& options);
+[[nodiscard]] Outcome<void> restore(Context& context, const RestoreOptions& options);
+[[nodiscard]] Outcome<void> complete_restore(Context& context, const std::string& data);
+[[nodiscard]] Outcome<void> rotate_keys(Context& context, const std::string& data);
+[[nodiscard]] Outcome<void> recover_administrator(Context& context, const std::string& data, const std::string& email);
+
+}  // namespace muster::cli

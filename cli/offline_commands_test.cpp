@@ -1,0 +1,246 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <gtest/gtest.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <fstream>
+#include <sstream>
+
+#include "cli/commands.hpp"
+#include "cli/fake_input.hpp"
+#include "cloud/base/age.hpp"
+#include "cloud/base/auth_token.hpp"
+#include "cloud/base/password.hpp"
+#include "cloud/base/temporary_folder.hpp"
+#include "cloud/store/sqlite/sqlite_store.hpp"
+
+namespace muster::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+class OfflineCommands : public testing::Test {
+ protected:
+  TemporaryFolder folder;
+  fs::path data = folder.path() / "data";
+  SecureRandom random;
+  std::unique_ptr<KeyRing> keys;
+  std::unique_ptr<store::SqliteStore> store;
+  TemplateId template_id;
+  OrganizationId root;
+  std::string out, err;
+
+  static std::unique_ptr<store::SqliteStore> open(const fs::path& directory) { return store::SqliteStore::open(directory / "muster.db", {.create = false}); }
+
+  void SetUp() override {
+    fs::create_directories(data / "tls");
+    std::ofstream{data / "tls" / "ca.crt"} << "a certificate";
+    keys = KeyRing::open(data / "keys", random).value();
+    store = store::SqliteStore::open(data / "muster.db");
+    root = store->set_up("Root", "admin@example.com", make_password_verifier(password_prehash("first password", "admin@example.com")), {}).value().organization_id;
+    domain::Template product;
+    product.organization_id = root;
+    product.name = "Lamp";
+    product.tmpl_ids = {"TMPLabcdefghi"};
+    template_id = store->create_template(product, {}).value().id;
+  }
+  /// A device as the API makes one.
+  std::pair<DeviceId, AuthToken> make_device(const std::string& name) {
+    const auto token = AuthToken::generate(random);
+    const auto digests = keys->digest("auth-token", token.reveal());
+    domain::Device device;
+    device.organization_id = root;
+    device.template_id = template_id;
+    device.name = name;
+    const auto made = store->create_device(device, {digests.newest(), digests.all(), keys->seal("auth-token", token.reveal(), random)}, {});
+    return {made.value().id, token};
+  }
+  template <class Command>
+  Outcome<void> run(Command command, std::vector<std::string> lines = {}, bool json = false, bool yes = false) {
+    FakeInput input{std::move(lines)};
+    std::ostringstream to_out, to_err;
+    Globals globals;
+    globals.json = json;
+    globals.yes = yes;
+    Context context{globals, input, to_out, to_err};
+    auto result = command(context);
+    out = to_out.str();
+    err = to_err.str();
+    return result;
+  }
+  /// Whether `token` logs in to the data of `directory`.
+  static bool logs_in(const fs::path& directory, const AuthToken& token, DeviceId device) {
+    SecureRandom source;
+    const auto ring = KeyRing::open(directory / "keys", source).value();
+    const auto found = open(directory)->find_token(ring->digest("auth-token", token.reveal()).all()).value();
+    return found && found->record.kind == domain::TokenKind::device && found->record.device_id == device;
+  }
+};
+
+TEST_F(OfflineCommands, ABackupRestoresOnAnEmptyMachineAndHoldsUnknownTokens) {
+  const auto [device, token] = make_device("Lamp");
+  const BackupOptions backup{data.string(), (folder.path() / "b.muster").string(), {}};
+  ASSERT_TRUE(run([&](Context& c) { return back_up(c, backup); }, {"correct horse"})) << err;
+  const auto [later_device, later_token] = make_device("Later");  // While the server runs on.
+  struct stat facts{};
+  ASSERT_EQ(::stat(backup.out.c_str(), &facts), 0);
+  EXPECT_EQ(facts.st_mode & 0777u, 0600u);
+  {
+    std::ifstream file{backup.out, std::ios::binary};
+    std::stringstream bytes;
+    bytes << file.rdbuf();
+    EXPECT_EQ(bytes.str().find("admin@example.com"), std::string::npos);  // All of it is encrypted.
+  }
+  EXPECT_EQ(std::count_if(fs::directory_iterator{data}, {}, [](const auto& entry) { return entry.path().filename().string().starts_with(".backup"); }), 0);
+
+  const auto fresh = folder.path() / "fresh";
+  const RestoreOptions options{fresh.string(), backup.out, "", false};
+  const auto wrong = run([&](Context& c) { return restore(c, options); }, {"wrong horse!"});
+  ASSERT_FALSE(wrong);
+  EXPECT_NE(wrong.error().message.find("passphrase"), std::string::npos);
+  EXPECT_FALSE(fs::exists(fresh));
+  ASSERT_TRUE(run([&](Context& c) { return restore(c, options); }, {"correct horse"})) << err;
+  EXPECT_NE(out.find("--complete"), std::string::npos);
+  EXPECT_TRUE(logs_in(fresh, token, device));
+  EXPECT_FALSE(logs_in(fresh, later_token, later_device));
+  EXPECT_EQ(open(fresh)->unknown_tokens().value(), domain::UnknownTokens::hold);
+  std::stringstream certificate;
+  certificate << std::ifstream{fresh / "tls" / "ca.crt"}.rdbuf();
+  EXPECT_EQ(certificate.str(), "a certificate");
+  ASSERT_EQ(::stat(fresh.c_str(), &facts), 0);
+  EXPECT_EQ(facts.st_mode & 0777u, 0700u);
+  for (const auto& entry : fs::directory_iterator{folder.path()}) EXPECT_FALSE(entry.path().filename().string().starts_with(".muster-restore"));
+
+  EXPECT_EQ(run([&](Context& c) { return restore(c, options); }, {"correct horse"}).error().exit_code, exit_usage);  // Never over something.
+  EXPECT_EQ(run([&](Context& c) { return complete_restore(c, fresh.string()); }).error().exit_code, exit_usage);     // Asks first.
+  ASSERT_TRUE(run([&](Context& c) { return complete_restore(c, fresh.string()); }, {}, true, true));
+  EXPECT_EQ(open(fresh)->unknown_tokens().value(), domain::UnknownTokens::refuse);
+  ASSERT_TRUE(run([&](Context& c) { return complete_restore(c, fresh.string()); }));
+  EXPECT_NE(out.find("Nothing to do"), std::string::npos);
+}
+
+TEST_F(OfflineCommands, ABackupCanBeMadeToAnAgeKey) {
+  const auto [device, token] = make_device("Lamp");
+  const auto identity = age::Identity::generate(random), other = age::Identity::generate(random);
+  const auto key_file = (folder.path() / "key.txt").string(), other_file = (folder.path() / "other.txt").string();
+  std::ofstream{key_file} << "# a key\n" << identity.reveal() << "\n";
+  std::ofstream{other_file} << other.reveal() << "\n";
+  const BackupOptions backup{data.string(), (folder.path() / "b.muster").string(), {identity.recipient().text()}};
+  ASSERT_TRUE(run([&](Context& c) { return back_up(c, backup); }, {}, true)) << err;
+  EXPECT_TRUE(out.starts_with("{\"file\":")) << out;
+  const auto fresh = folder.path() / "fresh";
+  EXPECT_EQ(run([&](Context& c) { return restore(c, {fresh.string(), backup.out, "", false}); }).error().exit_code, exit_usage);
+  EXPECT_FALSE(run([&](Context& c) { return restore(c, {fresh.string(), backup.out, other_file, false}); }));
+  EXPECT_FALSE(fs::exists(fresh));
+  ASSERT_TRUE(run([&](Context& c) { return restore(c, {fresh.string(), backup.out, key_file, false}); })) << err;
+  EXPECT_TRUE(logs_in(fresh, token, device));
+}
+
+TEST_F(OfflineCommands, ADamagedOrCutBackupRestoresNothing) {
+  const auto identity = age::Identity::generate(random);
+  const auto key_file = (folder.path() / "key.txt").string();
+  std::ofstream{key_file} << identity.reveal() << "\n";
+  const BackupOptions backup{data.string(), (folder.path() / "b.muster").string(), {identity.recipient().text()}};
+  ASSERT_TRUE(run([&](Context& c) { return back_up(c, backup); }));
+  std::string bytes;
+  {
+    std::stringstream all;
+    all << std::ifstream{backup.out, std::ios::binary}.rdbuf();
+    bytes = all.str();
+  }
+  const auto attempt = [&](const std::string& changed) {
+    const auto file = (folder.path() / "changed").string();
+    std::ofstream{file, std::ios::binary | std::ios::trunc} << changed;
+    return run([&](Context& c) { return restore(c, {(folder.path() / "fresh").string(), file, key_file, false}); });
+  };
+  EXPECT_FALSE(attempt(""));
+  EXPECT_FALSE(attempt("not a backup"));
+  EXPECT_FALSE(attempt(bytes.substr(0, bytes.size() / 2)));
+  EXPECT_FALSE(attempt(bytes.substr(0, bytes.size() - 1)));
+  auto flipped = bytes;
+  flipped[bytes.size() / 2] = static_cast<char>(flipped[bytes.size() / 2] ^ 1);
+  EXPECT_FALSE(attempt(flipped));
+  EXPECT_FALSE(fs::exists(folder.path() / "fresh"));
+  EXPECT_TRUE(attempt(bytes));
+}
+
+TEST_F(OfflineCommands, BackupSaysWhatIsWrongWithItsArguments) {
+  const auto out_file = (folder.path() / "b").string();
+  EXPECT_EQ(run([&](Context& c) { return back_up(c, {(folder.path() / "none").string(), out_file, {}}); }).error().exit_code, exit_usage);
+  EXPECT_EQ(run([&](Context& c) { return back_up(c, {folder.path().string(), out_file, {}}); }).error().exit_code, exit_usage);
+  EXPECT_EQ(run([&](Context& c) { return back_up(c, {data.string(), out_file, {"age1nonsense"}}); }).error().exit_code, exit_usage);
+  EXPECT_EQ(run([&](Context& c) { return back_up(c, {data.string(), out_file, {}}); }, {"short"}).error().exit_code, exit_usage);
+  EXPECT_FALSE(fs::exists(out_file));
+  std::ofstream{out_file} << "something of mine";
+  EXPECT_EQ(run([&](Context& c) { return back_up(c, {data.string(), out_file, {}}); }, {"long enough"}).error().exit_code, exit_usage);
+  fs::remove(out_file);
+  EXPECT_FALSE(run([&](Context& c) { return back_up(c, {data.string(), (folder.path() / "no" / "b").string(), {}}); }, {"long enough"}));
+}
+
+TEST_F(OfflineCommands, KeyRotationTakesEveryLiveTokenOver) {
+  std::vector<std::pair<DeviceId, AuthToken>> devices;
+  for (int i = 0; i < 30; ++i) devices.push_back(make_device("Lamp " + std::to_string(i)));
+  const auto deleted = devices.back();
+  devices.pop_back();
+  ASSERT_TRUE(store->delete_device(deleted.first, {}));
+  ASSERT_TRUE(run([&](Context& c) { return rotate_keys(c, data.string()); }, {}, true)) << err;
+  // The tombstone keeps key 1.
+  EXPECT_EQ(out, "{\"newestKey\":2,\"rotated\":29,\"removedKeys\":[]}\n");
+  for (const auto& [device, token] : devices) EXPECT_TRUE(logs_in(data, token, device));
+  EXPECT_TRUE(store->tokens_to_rotate(2, 10).value().empty());
+  ASSERT_TRUE(keys->reload().value());
+  EXPECT_EQ(store->find_token(keys->digest("auth-token", deleted.second.reveal()).all()).value()->record.kind, domain::TokenKind::revoked);
+  const auto sealed = store->reveal_token(devices[0].first, {}).value();
+  EXPECT_EQ(keys->open_sealed("auth-token", sealed).value(), devices[0].second.reveal());
+}
+
+TEST_F(OfflineCommands, KeysThatNothingCarriesGo) {
+  const auto [device, token] = make_device("Lamp");
+  ASSERT_TRUE(run([&](Context& c) { return rotate_keys(c, data.string()); }, {}, true)) << err;
+  EXPECT_EQ(out, "{\"newestKey\":2,\"rotated\":1,\"removedKeys\":[1]}\n");
+  EXPECT_TRUE(logs_in(data, token, device));
+  for (int i = 0; i < 10; ++i) ASSERT_TRUE(run([&](Context& c) { return rotate_keys(c, data.string()); })) << err;  // Never full.
+  EXPECT_TRUE(logs_in(data, token, device));
+}
+
+TEST_F(OfflineCommands, ARotationThatWasCutOffGoesOnWithItsKey) {
+  const auto [device, token] = make_device("Lamp");
+  const auto [other_device, other_token] = make_device("Other");
+  ASSERT_EQ(keys->add_key(random).value(), 2);
+  const auto digest = keys->digest("auth-token", token.reveal()).newest();
+  const std::vector<domain::RotatedToken> half{{store->tokens_of_device(device).value()[0].id, digest, keys->seal("auth-token", token.reveal(), random)}};
+  ASSERT_TRUE(store->rotate_tokens(half));
+  ASSERT_TRUE(run([&](Context& c) { return rotate_keys(c, data.string()); }, {}, true)) << err;
+  EXPECT_EQ(out, "{\"newestKey\":2,\"rotated\":1,\"removedKeys\":[1]}\n");
+  EXPECT_TRUE(logs_in(data, token, device));
+  EXPECT_TRUE(logs_in(data, other_token, other_device));
+}
+
+TEST_F(OfflineCommands, BesideARunningServerNoKeyIsTakenAway) {
+  const auto [device, token] = make_device("Lamp");
+  const int lock = ::open((data / "lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+  ASSERT_EQ(::flock(lock, LOCK_EX | LOCK_NB), 0);
+  ASSERT_TRUE(run([&](Context& c) { return rotate_keys(c, data.string()); }, {}, false)) << err;
+  EXPECT_NE(err.find("A server runs"), std::string::npos);
+  ::close(lock);
+  ASSERT_TRUE(keys->reload().value());
+  EXPECT_EQ(keys->key_ids(), (std::vector<std::uint16_t>{2, 1}));
+  EXPECT_TRUE(logs_in(data, token, device));
+}
+
+TEST_F(OfflineCommands, ALockedOutAdministratorGetsIn) {
+  ASSERT_TRUE(run([&](Context& c) { return recover_administrator(c, data.string(), " Admin@Example.com "); }, {"second password"}, true)) << err;
+  const auto credentials = store->find_credentials("admin@example.com").value();
+  ASSERT_TRUE(credentials);
+  EXPECT_TRUE(verify_password(credentials->verifier, password_prehash("second password", "admin@example.com")));
+  ASSERT_TRUE(run([&](Context& c) { return recover_administrator(c, data.string(), "new@example.com"); }, {"third password"}));
+  EXPECT_TRUE(store->find_credentials("new@example.com").value());
+  EXPECT_EQ(run([&](Context& c) { return recover_administrator(c, data.string(), "nonsense"); }, {"third password"}).error().exit_code, exit_usage);
+  EXPECT_EQ(run([&](Context& c) { return recover_administrator(c, data.string(), "a@b.c"); }, {"short"}).error().exit_code, exit_usage);
+}
+
+}  // namespace
+}  // namespace muster::cli

@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <cstdlib>
+#include <filesystem>
+
+#include "cli/commands.hpp"
+#include "cli/json_text.hpp"
+#include "cli/saved_login.hpp"
+#include "cloud/base/ip_address.hpp"
+
+namespace muster::cli {
+
+namespace {
+
+std::string environment(const char* name) {
+  const char* const value = std::getenv(name);
+  return value == nullptr ? std::string{} : std::string{value};
+}
+
+/// The saved logins; a damaged file is only a failure for those who need it.
+Outcome<SavedLogins> saved_logins() {
+  const auto directory = SavedLogins::directory();
+  return directory ? SavedLogins::load(*directory) : Outcome<SavedLogins>{SavedLogins{}};
+}
+
+struct Target {
+  std::string url, ca, access_token;
+};
+
+Outcome<Target> find_target(const Globals& globals) {
+  Target target;
+  target.access_token = environment("MUSTER_TOKEN");
+  auto saved = saved_logins();
+  std::string url = globals.url.empty() ? environment("MUSTER_URL") : globals.url;
+  if (url.empty()) {
+    if (!saved) return saved.error();
+    const auto current = saved->current_url();
+    if (!current) return usage("No server is known yet. Sign in first: muster login --url URL --email EMAIL");
+    url = *current;
+  }
+  auto normal = normalize_url(url);
+  if (!normal) return normal.error();
+  target.url = *normal;
+  const Login* const login = saved ? saved->find(target.url) : nullptr;
+  target.ca = !globals.ca.empty() ? globals.ca : environment("MUSTER_CA");
+  if (target.ca.empty() && login != nullptr) target.ca = login->ca;
+  if (target.access_token.empty()) {
+    if (!saved) return saved.error();
+    if (login != nullptr) target.access_token = login->access_token;
+  }
+  return target;
+}
+
+void warn_plain_text(const Context& context, const std::string& url) {
+  const auto parts = parse_url(url);
+  if (parts.tls || parts.host == "localhost") return;
+  const auto address = IpAddress::parse(parts.host);
+  if (address && (address->is_loopback() || address->is_private())) return;
+  context.err << "Warning: " << url << " is not encrypted: whoever is on the way can read your password. Use https:// where you can.\n";
+}
+
+std::string absolute(const std::string& path) {
+  if (path.empty()) return path;
+  std::error_code error;
+  const auto full = std::filesystem::absolute(path, error);
+  return error ? path : full.string();
+}
+
+Outcome<void> remember(const std::string& url, Login login) {
+  const auto directory = SavedLogins::directory();
+  if (!directory) return directory.error();
+  auto saved = SavedLogins::load(*directory);
+  if (!saved) return saved.error();
+  saved->put(url, std::move(login));
+  return saved->save(*directory);
+}
+
+void print_signed_in(const Context& context, const std::string& url, const std::string& email, const json::value& answer) {
+  if (context.globals.json) {
+    print_json(context.out, json::object{{"url", url}, {"email", email}, {"userId", number_of(answer, "userId")}, {"organizationId", number_of(answer, "organizationId")},
+                                         {"expiresAt", number_of(answer, "expiresAt")}});
+  } else {
+    context.out << "Signed in at " << url << " as " << printable(email) << ".\n";
+  }
+}
+
+}  // namespace
+
+Outcome<ApiClient> Context::connect() const {
+  auto target = find_target(globals);
+  if (!target) return target.error();
+  if (target->access_token.empty()) return refused("You are not signed in at " + target->url + ". Sign in first: muster login --url " + target->url + " --email EMAIL");
+  return ApiClient{HttpClient{target->url, target->ca}, target->access_token};
+}
+
+Outcome<ApiClient> Context::connect_anonymously() const {
+  auto target = find_target(globals);
+  if (!target) return target.error();
+  return ApiClient{HttpClient{target->url, target->ca}, {}};
+}
+
+Outcome<void> set_up(Context& context, const SetupOptions& options) {
+  auto client = context.connect_anonymously();
+  if (!client) return client.error();
+  std::string code = options.code;
+  if (code == "-") {
+    auto line = context.input.line("Setup code: ", false);
+    if (!line) return line.error();
+    code = *line;
+  }
+  auto password = ask_new_password(context.input, "Password for " + printable(options.email) + ": ");
+  if (!password) return password.error();
+  warn_plain_text(context, client->url());
+  json::object body{{"code", code}, {"email", options.email}, {"password", *password}};
+  put_given(body, "organizationName", options.organization_name);
+  const auto answer = client->call("POST", "/api/v1/setup", {}, &body);
+  if (!answer) return answer.error();
+  if (auto done = remember(client->url(), {options.email, text_of(*answer, "accessToken"), absolute(client->ca_file())}); !done) return done;
+  print_signed_in(context, client->url(), options.email, *answer);
+  if (!context.globals.json) context.out << "Next: muster template create --name \"My product\"\n";
+  return {};
+}
+
+Outcome<void> log_in(Context& context, const std::string& email) {
+  auto client = context.connect_anonymously();
+  if (!client) return client.error();
+  auto password = ask_password(context.input, "Password for " + printable(email) + ": ");
+  if (!password) return password.error();
+  warn_plain_text(context, client->url());
+  json::object body{{"email", email}, {"password", *password}};
+  auto answer = client->call("POST", "/api/v1/session", {}, &body);
+  if (!answer && answer.error().code == "totp_required") {
+    const auto totp = context.input.line("Code of your authenticator app: ", false);
+    if (!totp) return totp.error();
+    body["totp"] = *totp;
+    answer = client->call("POST", "/api/v1/session", {}, &body);
+  }
+  if (!answer) return answer.error();
+  if (auto done = remember(client->url(), {email, text_of(*answer, "accessToken"), absolute(client->ca_file())}); !done) return done;
+  print_signed_in(context, client->url(), email, *answer);
+  return {};
+}
+
+Outcome<void> log_out(Context& context) {
+  auto client = context.connect();
+  if (!client) return client.error();
+  const auto answer = client->call("DELETE", "/api/v1/session", {});
+  // Whatever the server says, this machine forgets.
+  if (const auto directory = SavedLogins::directory()) {
+    auto saved = SavedLogins::load(*directory);
+    if (!saved) return saved.error();
+    if (saved->remove(client->url())) {
+      if (auto done = saved->save(*directory); !done) return done;
+    }
+  }
+  if (!answer) {
+    if (answer.error().code == "access_token_invalid" || answer.error().code == "not_signed_in") {
+      if (!context.globals.json) context.out << "The sign-in at " << client->url() << " had ended already.\n";
+      return {};
+    }
+    auto failure = answer.error();
+    failure.message += "\nThis machine has forgotten the sign-in, but the server could not be told: it ends by itself after 30 days without use.";
+    return failure;
+  }
+  if (context.globals.json) {
+    print_json(context.out, json::object{{"url", client->url()}});
+  } else {
+    context.out << "Signed out at " << client->url() << ".\n";
+  }
+  return {};
+}
+
+}  // namespace muster::cli

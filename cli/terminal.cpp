@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/terminal.hpp"
+
+#include <fcntl.h>
+#include <termios.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdio>
+#include <ctime>
+
+#include "cloud/domain/rules.hpp"
+
+namespace muster::cli {
+
+namespace {
+
+constexpr std::size_t line_max_bytes = 64 * 1024;
+
+/// Turns echo off while it lives.
+class Silence {
+ public:
+  Silence() noexcept {
+    if (::tcgetattr(STDIN_FILENO, &before_) != 0) return;
+    termios silent = before_;
+    silent.c_lflag &= ~static_cast<tcflag_t>(ECHO);
+    silent.c_lflag |= ECHONL;
+    on_ = ::tcsetattr(STDIN_FILENO, TCSAFLUSH, &silent) == 0;
+  }
+  ~Silence() {
+    if (on_) ::tcsetattr(STDIN_FILENO, TCSAFLUSH, &before_);
+  }
+  Silence(const Silence&) = delete;
+  Silence& operator=(const Silence&) = delete;
+
+ private:
+  termios before_{};
+  bool on_ = false;
+};
+
+/// Byte by byte, so that nothing behind the line is taken from whoever reads stdin next.
+Outcome<std::string> read_line() {
+  std::string line;
+  for (;;) {
+    char next = 0;
+    const auto got = ::read(STDIN_FILENO, &next, 1);
+    if (got < 0 && errno == EINTR) continue;
+    if (got <= 0 && line.empty()) return usage("Nothing to read on stdin; give the answer there, or run this in a terminal.");
+    if (got <= 0 || next == '\n') break;
+    if (line.size() == line_max_bytes) return usage("The line on stdin is too long.");
+    line += next;
+  }
+  if (!line.empty() && line.back() == '\r') line.pop_back();
+  return line;
+}
+
+/// Characters, for padding: bytes that begin one.
+std::size_t width(std::string_view text) noexcept {
+  return static_cast<std::size_t>(std::count_if(text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xC0u) != 0x80u; }));
+}
+
+}  // namespace
+
+bool StandardInput::is_terminal() const { return ::isatty(STDIN_FILENO) == 1; }
+
+Outcome<std::string> StandardInput::line(std::string_view prompt, bool secret) {
+  if (!is_terminal()) return read_line();
+  std::fprintf(stderr, "%.*s", static_cast<int>(prompt.size()), prompt.data());
+  std::fflush(stderr);
+  if (!secret) return read_line();
+  const Silence silence;
+  return read_line();
+}
+
+Outcome<std::string> ask_password(Input& input, std::string_view prompt) { return input.line(prompt, true); }
+
+namespace {
+
+Outcome<std::string> ask_twice(Input& input, std::string_view prompt) {
+  auto first = input.line(prompt, true);
+  if (!first || !input.is_terminal()) return first;
+  const auto second = input.line("The same again: ", true);
+  if (!second) return second.error();
+  if (*first != *second) return usage("The two are not the same; try again.");
+  return first;
+}
+
+}  // namespace
+
+Outcome<std::string> ask_new_password(Input& input, std::string_view prompt) {
+  auto password = ask_twice(input, prompt);
+  if (!password) return password;
+  if (const auto complaint = domain::check_password(*password)) return usage(*complaint);
+  return password;
+}
+
+Outcome<std::string> ask_new_passphrase(Input& input) {
+  auto passphrase = ask_twice(input, "Recovery passphrase for this backup: ");
+  if (!passphrase) return passphrase;
+  if (passphrase->size() < 8) return usage("The passphrase is shorter than 8 characters; choose a longer one.");
+  return passphrase;
+}
+
+Outcome<void> confirm(Input& input, bool yes, std::string_view question) {
+  if (yes) return {};
+  if (!input.is_terminal()) return usage(std::string{question} + " Add --yes to do it without being asked.");
+  const auto answer = input.line(std::string{question} + " Type yes to go on: ", false);
+  if (!answer) return answer.error();
+  if (*answer != "yes") return failed("Nothing was done.");
+  return {};
+}
+
+std::string printable(std::string_view text) {
+  std::string shown;
+  shown.reserve(text.size());
+  const bool is_utf8 = domain::is_valid_utf8(text);
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const auto byte = static_cast<unsigned char>(text[i]);
+    const auto at = [&](std::size_t offset) { return i + offset < text.size() ? static_cast<unsigned char>(text[i + offset]) : 0u; };
+    if (byte < 0x20 || byte == 0x7F || (byte >= 0x80 && !is_utf8)) {
+      shown += '?';
+    } else if (byte == 0xC2 && at(1) < 0xA0) {  // C1 controls.
+      shown += '?';
+      ++i;
+    } else if (byte == 0xE2 && ((at(1) == 0x80 && at(2) >= 0xA8 && at(2) <= 0xAE) || (at(1) == 0x81 && at(2) >= 0xA6 && at(2) <= 0xA9))) {
+      shown += '?';  // Line separators, and marks that turn the direction of text.
+      i += 2;
+    } else {
+      shown += text[i];
+    }
+  }
+  return shown;
+}
+
+std::string format_table(const std::vector<std::string>& header, const std::vector<std::vector<std::string>>& rows) {
+  std::vector<std::vector<std::string>> cells{header};
+  for (const auto& row : rows) {
+    auto& line = cells.emplace_back();
+    for (const auto& cell : row) line.push_back(printable(cell));
+  }
+  std::vector<std::size_t> widths(header.size(), 0);
+  for (const auto& row : cells) {
+    for (std::size_t i = 0; i < row.size() && i < widths.size(); ++i) widths[i] = std::max(widths[i], width(row[i]));
+  }
+  std::string text;
+  for (const auto& row : cells) {
+    for (std::size_t i = 0; i < row.size(); ++i) {
+      text += row[i];
+      if (i + 1 < row.size()) text.append(widths[i] - width(row[i]) + 2, ' ');
+    }
+    text += '\n';
+  }
+  return text;
+}
+
+std::string format_time(std::int64_t utc_ms) {
+  if (utc_ms == 0) return "never";
+  const std::time_t seconds = static_cast<std::time_t>(utc_ms / 1000);
+  std::tm parts{};
+  ::localtime_r(&seconds, &parts);
+  char text[32];
+  const auto size = std::strftime(text, sizeof text, "%Y-%m-%d %H:%M:%S", &parts);
+  return {text, size};
+}
+
+std::string c_string(std::string_view text) {
+  std::string literal = "\"";
+  for (const char c : text) {
+    if (c == '"' || c == '\\') literal += '\\';
+    literal += c;
+  }
+  return literal + "\"";
+}
+
+}  // namespace muster::cli
