@@ -40,7 +40,7 @@ class Muster:
     def start(self, wait=True):
         config = os.path.join(self.directory, "muster.toml")
         with open(config, "w") as out:
-            out.write(self.config)
+            out.write(self.config or "# defaults\n")
         self.log_path = os.path.join(self.directory, "log")
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(
@@ -52,12 +52,13 @@ class Muster:
             self.wait_ready()
 
     def _follow(self, process):
-        for line in process.stdout:
-            event = json.loads(line)
-            if event.get("event") == "ready":
-                self.ready = event
-                self.port = int(event["http"].rsplit(":", 1)[1])
-                self.ready_event.set()
+        with process.stdout:
+            for line in process.stdout:
+                event = json.loads(line)
+                if event.get("event") == "ready":
+                    self.ready = event
+                    self.port = int(event["http"].rsplit(":", 1)[1])
+                    self.ready_event.set()
 
     def wait_ready(self, seconds=30):
         end = time.monotonic() + seconds

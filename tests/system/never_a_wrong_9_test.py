@@ -22,8 +22,8 @@ class NeverAWrong9(unittest.TestCase):
     def setUpClass(cls):
         cls.server = muster.Muster(config=CONFIG)
         cls.server.set_up()
-        template = cls.server.new_template()
-        cls.devices = [cls.server.new_device(template, f"Lamp {i}") for i in range(DEVICES)]
+        cls.template = cls.server.new_template()
+        cls.devices = [cls.server.new_device(cls.template, f"Lamp {i}") for i in range(DEVICES)]
         cls.tokens = [device["token"] for device in cls.devices]
         cls.database = os.path.join(cls.server.directory, "muster.db")
         cls.spare = cls.server.directory + "-spare"
@@ -60,18 +60,23 @@ class NeverAWrong9(unittest.TestCase):
             holder.execute("BEGIN EXCLUSIVE")
             answers = self.hammer(LOGINS // 5)
             self.assertEqual(answers[muster.SUCCESS], LOGINS // 5)  # The index answers, whatever the store does.
-            self.assertIsNone(self.server.login("u" * 32))        # A stranger's token proves nothing now ...
+            with self.assertRaises(muster.Refused) as refused:     # What cannot be written is not acknowledged.
+                self.server.new_device(self.template)
+            self.assertEqual(refused.exception.status, 503)
             holder.execute("ROLLBACK")
-        self.assertEqual(self.server.login("u" * 32), muster.INVALID_TOKEN)  # ... and does again.
+        self.server.new_device(self.template)
+        self.assertEqual(self.server.login("u" * 32), muster.INVALID_TOKEN)
 
     def test_2_overwritten_while_running(self):
+        self.stop()
         shutil.copytree(self.server.directory, self.spare)
-        with open(self.database, "r+b") as database:
-            size = os.path.getsize(self.database)
-            database.write(os.urandom(min(size, 1 << 20)))
+        self.server.start()
+        for suffix in ("", "-wal"):
+            with open(self.database + suffix, "r+b") as file:
+                size = os.path.getsize(self.database + suffix)
+                file.write(os.urandom(size))
         answers = self.hammer(LOGINS // 5)
         self.assertEqual(answers[muster.SUCCESS], LOGINS // 5)
-        self.assertIsNone(self.server.login("u" * 32))
         self.server.kill()
 
     def test_3_corrupt_at_the_start(self):
@@ -79,7 +84,7 @@ class NeverAWrong9(unittest.TestCase):
         time.sleep(1)
         answers = self.hammer(LOGINS // 5)
         self.assertEqual(answers[None], LOGINS // 5)
-        self.assertIn("corrupt", self.server.log().lower())
+        self.assertIn("damaged", self.server.log())
         self.server.kill()
         shutil.rmtree(self.server.directory)
         shutil.copytree(self.spare, self.server.directory)
