@@ -171,6 +171,7 @@ SSL_CTX* make_tls() {
   SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION);
   SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE);
   SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);  // Tickets only: nothing is kept per client.
+  SSL_CTX_set_num_tickets(context, 1);                          // As the server under test: a device keeps one.
   if (SSL_CTX_use_certificate(context, certificate) != 1 || SSL_CTX_use_PrivateKey(context, key) != 1) fail("SSL_CTX");
   X509_free(certificate);
   EVP_PKEY_free(key);
