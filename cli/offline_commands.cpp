@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fcntl.h>
 #include <sys/file.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <cstring>
@@ -12,15 +12,14 @@
 #include <thread>
 #include <vector>
 
-#include "cli/archive.hpp"
 #include "cli/commands.hpp"
-#include "cli/database_copy.hpp"
 #include "cloud/base/age.hpp"
 #include "cloud/base/error.hpp"
 #include "cloud/base/key_ring.hpp"
 #include "cloud/base/password.hpp"
 #include "cloud/base/secure_file.hpp"
 #include "cloud/domain/rules.hpp"
+#include "cloud/store/backup/backup_archive.hpp"
 #include "cloud/store/sqlite/sqlite_store.hpp"
 
 namespace muster::cli {
@@ -31,7 +30,6 @@ namespace fs = std::filesystem;
 
 constexpr std::size_t rotate_batch = 1000;
 constexpr auto server_takes_key_within = std::chrono::seconds{5};  ///< It looks at keys/ several times a second.
-constexpr std::string_view manifest_text = "muster backup 1\n";
 constexpr std::string_view auth_token_context = "auth-token";
 
 std::string quoted_json(std::string_view text) {
@@ -43,7 +41,11 @@ std::string quoted_json(std::string_view text) {
   return quoted + "\"";
 }
 
-Failure failure_of(const std::string& what, const Error& error) { return failed(what + ": " + error.message() + "."); }
+Failure failure_of(const std::string& what, const Error& error) {
+  auto why = error.message();
+  if (!why.empty() && why.back() != '.') why += '.';
+  return failed(what + ": " + why);
+}
 
 domain::Actor operator_here() {
   domain::Actor actor;
@@ -97,74 +99,9 @@ class DataLock {
   bool held_ = false, server_runs_ = false;
 };
 
-/// Removed with everything in it, unless kept.
-class TemporaryDirectory {
- public:
-  static Outcome<std::unique_ptr<TemporaryDirectory>> make(const fs::path& beside, std::string_view name) {
-    std::string pattern = (beside / (std::string{name} + "-XXXXXX")).string();
-    if (::mkdtemp(pattern.data()) == nullptr) return failed(beside.string() + " cannot be written: " + std::strerror(errno) + ".");
-    return std::unique_ptr<TemporaryDirectory>{new TemporaryDirectory{pattern}};
-  }
-  ~TemporaryDirectory() {
-    std::error_code ignored;
-    if (!path_.empty()) fs::remove_all(path_, ignored);
-  }
-  TemporaryDirectory(const TemporaryDirectory&) = delete;
-  TemporaryDirectory& operator=(const TemporaryDirectory&) = delete;
-  [[nodiscard]] const fs::path& path() const noexcept { return path_; }
-
- private:
-  explicit TemporaryDirectory(fs::path path) : path_{std::move(path)} {}
-  fs::path path_;
-};
-
-/// A file that appears under its name only when it is whole.
-class OutputFile {
- public:
-  static Outcome<std::unique_ptr<OutputFile>> make(const fs::path& path) {
-    std::error_code ignored;
-    if (fs::exists(path, ignored)) return usage(path.string() + " exists already; name another file, or remove it first.");
-    auto file = std::unique_ptr<OutputFile>{new OutputFile{path}};
-    file->stream_.open(file->partial_, std::ios::binary | std::ios::trunc);
-    if (!file->stream_) return failed(path.string() + " cannot be written: " + std::strerror(errno) + ".");
-    ::chmod(file->partial_.c_str(), 0600);
-    return file;
-  }
-  ~OutputFile() {
-    std::error_code ignored;
-    if (!done_) fs::remove(partial_, ignored);
-  }
-  OutputFile(const OutputFile&) = delete;
-  OutputFile& operator=(const OutputFile&) = delete;
-  [[nodiscard]] std::ofstream& stream() noexcept { return stream_; }
-  Outcome<void> finish() {
-    stream_.close();
-    const int handle = stream_.fail() ? -1 : ::open(partial_.c_str(), O_RDONLY | O_CLOEXEC);
-    const bool synced = handle >= 0 && ::fsync(handle) == 0;
-    if (handle >= 0) ::close(handle);
-    if (!synced || ::rename(partial_.c_str(), path_.c_str()) != 0) return failed(path_.string() + " cannot be written: " + std::strerror(errno) + ".");
-    done_ = true;
-    const auto parent = path_.has_parent_path() ? path_.parent_path() : fs::path{"."};
-    if (const auto result = sync_directory(parent); !result) return failure_of(parent.string(), result.error());
-    return {};
-  }
-
- private:
-  explicit OutputFile(const fs::path& path) : path_{path}, partial_{path.string() + ".partial"} {}
-  fs::path path_, partial_;
-  std::ofstream stream_;
-  bool done_ = false;
-};
-
-/// What the backup carries besides the database and the keys: certificates, because agents may pin the CA, and uploaded files.
-Outcome<void> add_tree(ArchiveWriter& archive, const fs::path& root, std::string_view name) {
-  std::error_code error;
-  if (!fs::is_directory(root / name, error)) return {};
-  for (const auto& entry : fs::recursive_directory_iterator{root / name, error}) {
-    if (!entry.is_regular_file(error) || entry.is_symlink(error)) continue;
-    if (auto done = archive.add_file(fs::relative(entry.path(), root, error).generic_string(), entry.path()); !done) return done;
-  }
-  return error ? Outcome<void>{failed((root / name).string() + ": " + error.message() + ".")} : Outcome<void>{};
+/// Long work says that it goes on, to people only.
+void say(Context& context, std::string_view what) {
+  if (!context.globals.json && ::isatty(STDERR_FILENO) == 1) context.err << what << std::flush;
 }
 
 }  // namespace
@@ -172,145 +109,71 @@ Outcome<void> add_tree(ArchiveWriter& archive, const fs::path& root, std::string
 Outcome<void> back_up(Context& context, const BackupOptions& options) {
   const auto data = existing_data(options.data);
   if (!data) return data.error();
-  std::vector<age::Recipient> recipients;
+  store::BackupRecipients to;
   for (const auto& text : options.recipients) {
     auto recipient = age::Recipient::parse(text);
     if (!recipient) return usage("\"" + printable(text) + "\" is not an age public key; it begins with age1 (see `age-keygen`).");
-    recipients.push_back(*recipient);
+    to.recipients.push_back(*recipient);
   }
-  auto file = OutputFile::make(options.out);
-  if (!file) return file.error();
-  std::string passphrase;
-  if (recipients.empty()) {
+  std::error_code error;
+  if (fs::exists(fs::symlink_status(options.out, error))) return usage(options.out + " exists already; name another file, or remove it first.");
+  if (to.recipients.empty()) {
     auto asked = ask_new_passphrase(context.input);
     if (!asked) return asked.error();
-    passphrase = std::move(*asked);
+    to.passphrase = std::move(*asked);
   }
-  auto keys = open_keys(*data);
-  if (!keys) return keys.error();
-  auto work = TemporaryDirectory::make(*data, ".backup");
-  if (!work) return work.error();
-
-  const bool show = ::isatty(STDERR_FILENO) == 1 && !context.globals.json;
-  const auto copy = (*work)->path() / "muster.db";
-  if (auto done = copy_database(*data / "muster.db", copy, [&](int percent) {
-        if (show) context.err << "\rCopying the database: " << percent << " %" << std::flush;
-      });
-      !done) {
-    return done;
-  }
-  if (show) context.err << "\n";
-  // After the database: a key that it needs was made before it was used, so it is in here.
-  if (auto reloaded = (*keys)->reload(); !reloaded) return failure_of((*data / "keys").string(), reloaded.error());
-
+  say(context, "Copying and encrypting ...\n");
   SecureRandom random;
-  auto encryptor = recipients.empty() ? age::Encryptor::to_passphrase(passphrase, random, age::write_to((*file)->stream()))
-                                      : age::Encryptor::to_recipients(recipients, random, age::write_to((*file)->stream()));
-  if (!encryptor) return failure_of(options.out, encryptor.error());
-  ArchiveWriter archive{[&](std::span<const std::uint8_t> bytes) -> Outcome<void> {
-    if (const auto written = encryptor->write(bytes); !written) return failure_of(options.out, written.error());
-    return {};
-  }};
-  if (auto done = archive.add("manifest", manifest_text); !done) return done;
-  if (auto done = archive.add("keys.export", (*keys)->export_keys()); !done) return done;
-  if (auto done = add_tree(archive, *data, "tls"); !done) return done;
-  if (auto done = add_tree(archive, *data, "files"); !done) return done;
-  if (auto done = archive.add_file("muster.db", copy); !done) return done;
-  if (auto done = archive.finish(); !done) return done;
-  if (const auto finished = encryptor->finish(); !finished) return failure_of(options.out, finished.error());
-  if (auto done = (*file)->finish(); !done) return done;
-
-  std::error_code ignored;
-  const auto size = fs::file_size(options.out, ignored);
+  const auto summary = store::create_backup(*data, options.out, to, random);
+  if (!summary) return failure_of(options.out, summary.error());
+  const auto size = fs::file_size(options.out, error);
   if (context.globals.json) {
     context.out << R"({"file":)" << quoted_json(options.out) << R"(,"bytes":)" << size << "}\n";
   } else {
-    context.out << "Backup written: " << printable(options.out) << " (" << size << " bytes). Keep the " << (recipients.empty() ? "passphrase" : "age secret key")
+    context.out << "Backup written: " << printable(options.out) << " (" << size << " bytes). Keep the " << (to.recipients.empty() ? "passphrase" : "age secret key")
                 << " elsewhere: without it nobody can restore.\n";
   }
   return {};
 }
 
 Outcome<void> restore(Context& context, const RestoreOptions& options) {
-  const fs::path data{options.data};
   std::error_code error;
-  if (fs::exists(data, error) && (!fs::is_directory(data, error) || !fs::is_empty(data, error))) {
+  if (fs::exists(options.data, error) && (!fs::is_directory(options.data, error) || !fs::is_empty(options.data, error))) {
     return usage(options.data + " exists and is not empty; restore into a new directory, so that nothing is overwritten.");
   }
-  const auto full = fs::absolute(data, error);
-  const auto parent = (full.has_filename() ? full : full.parent_path()).parent_path();
-  if (!fs::is_directory(parent, error)) return usage(parent.string() + " does not exist; make it first, or check --data.");
   std::ifstream in{options.in, std::ios::binary};
   if (!in) return usage(options.in + " cannot be read: " + std::strerror(errno) + ".");
   std::string start(4096, '\0');
   in.read(start.data(), static_cast<std::streamsize>(start.size()));
   start.resize(static_cast<std::size_t>(in.gcount()));
-  in.clear();
-  in.seekg(0);
   const auto kind = age::inspect(start);
   if (!kind) return failed(options.in + " is not a backup of muster.");
 
-  std::vector<age::Identity> identities;
-  std::string passphrase;
+  store::BackupIdentities with;
   if (*kind == age::Kind::recipients) {
     if (options.identity.empty()) return usage("This backup is encrypted to an age key: give the secret key's file with --identity FILE.");
     const auto text = read_file(options.identity, 64 * 1024);
     if (!text) return usage(options.identity + " cannot be read: " + text.error().message() + ".");
     auto parsed = age::Identity::parse_file(*text);
     if (!parsed) return usage(options.identity + " holds no age secret key.");
-    identities = std::move(*parsed);
+    with.identities = std::move(*parsed);
   } else {
     auto asked = ask_password(context.input, "Recovery passphrase of this backup: ");
     if (!asked) return asked.error();
-    passphrase = std::move(*asked);
+    with.passphrase = std::move(*asked);
+    if (with.passphrase.empty()) return usage("The passphrase is empty.");
   }
-
-  auto work = TemporaryDirectory::make(parent, ".muster-restore");
-  if (!work) return work.error();
-  const auto aside = (*work)->path() / "data";
-  fs::create_directory(aside, error);
-  ArchiveReader archive{aside};
-  std::optional<Failure> why;
-  const age::Sink sink = [&](std::span<const std::uint8_t> bytes) -> Result<void> {
-    if (auto done = archive.push(bytes); !done) {
-      why = done.error();
-      return make_error_code(BaseError::file_damaged);
-    }
-    return {};
-  };
-  const auto opened = *kind == age::Kind::recipients ? age::decrypt(age::read_from(in), sink, identities) : age::decrypt_with_passphrase(age::read_from(in), sink, passphrase);
-  if (why) return *why;
-  if (!opened) {
-    if (opened.error() == make_error_code(BaseError::passphrase_wrong)) return failed("The passphrase is wrong.");
-    if (opened.error() == make_error_code(BaseError::identity_mismatch)) return failed("The backup is encrypted to another key than that of " + options.identity + ".");
-    return failed(options.in + " is damaged or cut off: " + opened.error().message() + ".");
+  say(context, "Decrypting and checking ...\n");
+  if (const auto done = store::restore_backup(options.in, with, options.data); !done) {
+    if (done.error() == make_error_code(BaseError::passphrase_wrong)) return failed("The passphrase is wrong.");
+    if (done.error() == make_error_code(BaseError::identity_mismatch)) return failed("The backup is encrypted to another key than that of " + options.identity + ".");
+    if (done.error() == make_error_code(BaseError::file_damaged)) return failed(options.in + " is damaged or cut off; nothing was restored.");
+    return failure_of(options.data, done.error());
   }
-  if (auto done = archive.finish(); !done) return done;
-
-  const auto manifest = read_file(aside / "manifest", 4096);
-  if (!manifest || *manifest != manifest_text) return failed(options.in + " is not a backup that this version of muster knows.");
-  const auto exported = read_file(aside / "keys.export", 1u << 20);
-  if (!exported) return failure_of(options.in, exported.error());
-  if (const auto imported = KeyRing::import_keys(aside / "keys", *exported); !imported) return failure_of(options.in, imported.error());
-  fs::remove(aside / "keys.export", error);
-  fs::remove(aside / "manifest", error);
-  if (auto done = check_database(aside / "muster.db"); !done) return done;
-  {
-    // Devices that got their AuthToken after the backup are unknown to it: nobody may call them invalid until a person says so.
-    auto store = open_store(aside);
-    if (!store) return store.error();
-    if (const auto held = (*store)->set_unknown_tokens(domain::UnknownTokens::hold, operator_here()); !held) return failure_of("The restored store", held.error());
-  }
-  ::chmod(aside.c_str(), 0700);
-  if (const auto synced = sync_directory(aside); !synced) return failure_of(aside.string(), synced.error());
-  fs::remove(data, error);  // An empty directory makes way.
-  if (::rename(aside.c_str(), full.has_filename() ? full.c_str() : full.parent_path().c_str()) != 0) return failed(options.data + " cannot be put in place: " + std::strerror(errno) + ".");
-  if (const auto synced = sync_directory(parent); !synced) return failure_of(parent.string(), synced.error());
-
   if (context.globals.json) {
     context.out << R"({"data":)" << quoted_json(options.data) << R"(,"unknownTokens":"hold"})" << "\n";
   } else {
-    context.out << "Restored into " << printable(options.data) << ".\n"
+    context.out << "Restored into " << printable(options.data) << ". People sign in anew; AuthTokens that were revoked after the backup live again and have to be revoked again.\n"
                 << "AuthTokens that are not in the backup are held: such devices are closed without an answer, never called invalid (muster_unknown_token_holds_total in /metrics).\n"
                 << "Start the server: muster serve --data " << printable(options.data) << "\n"
                 << "When no device made after the backup is missing: muster restore --complete --data " << printable(options.data) << "\n";
