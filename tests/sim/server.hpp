@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "cloud/base/auth_token.hpp"
+#include "cloud/protocol/binary/device_gateway.hpp"
+#include "cloud/protocol/testing/memory_store.hpp"
+#include "tests/sim/network.hpp"
+
+namespace muster::sim {
+
+/// Mistakes that can be planted, each against one invariant. The simulation must find every one.
+enum class Bug : std::uint8_t {
+  none,
+  reissued_token,         ///< A revoked token string can be issued again.            Invariant 1
+  nine_when_store_fails,  ///< A store error is taken for "never issued".             Invariant 10
+  reveal_without_audit,   ///< A token reveal leaves no entry.                        Invariant 19
+  restart_touches_rows,   ///< Starting rewrites when a device was activated.         Invariant 20
+  restart_is_disconnect,  ///< Stopping the server counts as a disconnect.            Invariant 20
+  oldest_login_stays,     ///< A replaced session is not closed.
+  late_revocation,        ///< A regenerate is acknowledged before the index knows.
+  revoked_session_lives,  ///< Nobody closes the sessions of a revoked token.
+  early_acknowledgement,  ///< A creation is acknowledged before the store has it.
+};
+inline constexpr Bug all_bugs[] = {Bug::reissued_token, Bug::nine_when_store_fails, Bug::reveal_without_audit, Bug::restart_touches_rows, Bug::restart_is_disconnect,
+                                   Bug::oldest_login_stays, Bug::late_revocation, Bug::revoked_session_lives, Bug::early_acknowledgement};
+[[nodiscard]] std::string_view bug_name(Bug bug) noexcept;
+
+/// What the simulation's judge wants to see of the server.
+class Witness {
+ public:
+  virtual ~Witness() = default;
+  virtual void logged_in(std::string_view token, DeviceId device) = 0;
+  virtual void heard_invalid(std::string_view token) = 0;
+};
+
+/// The cloud, as one process on a machine that can die: gateway, views, caches, jobs and the performer of sessions. The store
+/// outlives it. Everything runs on the timeline.
+class Server final : public Listener, public End {
+ public:
+  struct Wiring {
+    Timeline& timeline;
+    Network& network;
+    Dice& dice;
+    Trace& trace;
+    domain::Store& store;
+    protocol::testing::MemoryStore& disk;
+    const KeyRing& keys;
+    Witness& witness;
+    Bug bug = Bug::none;
+  };
+  Server(Wiring wiring, protocol::GatewayLimits limits);
+  ~Server() override;
+
+  void start();
+  /// kill -9: what was only in memory is gone.
+  void kill();
+  /// SIGTERM: sessions are closed spread over `over_ms`, what waits is written, then it is gone.
+  void stop(Millis over_ms);
+  [[nodiscard]] bool running() const noexcept { return life_ != nullptr; }
+  [[nodiscard]] std::uint64_t incarnation() const noexcept { return incarnation_; }
+  /// How long a job waits before it runs (the store's speed).
+  Millis job_delay_max_ms = 20;
+
+  /// Runs `job` as an HTTP handler would: on the api lane. False: refused.
+  bool api(std::function<void()> job);
+  /// After a write: the views know it when this has returned success.
+  Result<void> catch_up();
+  bool push_value(DeviceId device, std::uint8_t pin, std::string_view value);
+  [[nodiscard]] bool online(DeviceId device) const;
+
+  struct Session {
+    std::string token;
+    DeviceId device;
+    Millis logged_in_ms = 0;
+    bool registered = false;  ///< The registry holds this one.
+  };
+  /// Sessions that are logged in.
+  [[nodiscard]] std::vector<Session> sessions() const;
+
+  End* on_accept(ConnectionId id, std::uint32_t address) override;
+  void on_bytes(ConnectionId id, std::string_view bytes) override;
+  void on_end(ConnectionId id, bool clean) override;
+
+ private:
+  struct Connection;
+  struct Life;
+
+  Wiring w_;
+  protocol::GatewayLimits limits_;
+  std::uint64_t incarnation_ = 0;
+  std::uint32_t generations_ = 0;
+  std::unique_ptr<Life> life_;
+};
+
+}  // namespace muster::sim
