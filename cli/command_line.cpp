@@ -8,9 +8,8 @@
 
 #include "cli/commands.hpp"
 #include "cli/completion.hpp"
-#ifdef MUSTER_CLI_WITH_SERVE
+#include "cloud/main/config.hpp"
 #include "cloud/main/serve.hpp"
-#endif
 
 namespace muster::cli {
 
@@ -95,14 +94,15 @@ class CommandLine {
 
   // --- commands -------------------------------------------------------------------------------------------------------------------
   void add_server_commands() {
-    auto* const serve = command(app_, "serve", "Run the cloud", [this](Context&) -> Outcome<void> { return run_server(); });
-    serve->add_option("--data", serve_.data, "Where database, keys and certificates lie; made when it is not there")->required();
+    auto* const serve = command(app_, "serve", "Run the cloud", [this](Context& context) { return run_server(context); });
+    serve->add_option("--data", serve_.data_directory, "Where database, keys and certificates lie; made when it is not there");
     serve->add_option("--listen", serve_.listen, "ADDR:PORT for plain text and TLS, may be repeated (default 0.0.0.0:8080; port 0 picks a free one)")->type_name("ADDR:PORT");
     serve->add_option("--listen-tls", serve_.listen_tls, "ADDR:PORT for TLS only, may be repeated (default 0.0.0.0:9443)")->type_name("ADDR:PORT");
     serve->add_option("--public-url", serve_.public_url, "How devices and people reach this server, like https://muster.example.com");
-    serve->add_option("--config", serve_.config, "Configuration file (TOML)");
-    serve->add_option("--store", serve_.store, "Where the data is kept: sqlite:PATH (default: muster.db in the data directory)")->type_name("URL");
-    serve->add_option("--bus", serve_.bus, "How nodes talk to each other: local:")->type_name("URL");
+    serve->add_option("--config", serve_.config_file, "Configuration file (TOML)");
+    serve->add_flag("--print-config", print_config_, "Print every key of the configuration file with its meaning and default, and end");
+    serve->add_option("--store", serve_.store_url, "Where the data is kept: sqlite:PATH (default: muster.db in the data directory)")->type_name("URL");
+    serve->add_option("--bus", serve_.bus_url, "How nodes talk to each other: local:")->type_name("URL");
     serve->footer("When it is ready it prints one line of JSON on stdout, with the addresses and, until there is an administrator, the setup code.\n"
                   "SIGTERM ends it; SIGHUP reads configuration, certificates and keys again.");
   }
@@ -324,21 +324,13 @@ class CommandLine {
     completion->footer("bash: source <(muster completion bash)    zsh: muster completion zsh > DIR-IN-FPATH/_muster    fish: muster completion fish | source");
   }
 
-  Outcome<void> run_server() {
-#ifdef MUSTER_CLI_WITH_SERVE
-    main::ServeOptions options;
-    options.data_directory = serve_.data;
-    options.listen = serve_.listen;
-    options.listen_tls = serve_.listen_tls;
-    options.public_url = serve_.public_url;
-    options.config_file = serve_.config;
-    options.store_url = serve_.store;
-    options.bus_url = serve_.bus;
-    const int code = main::serve(options);  // It says itself what went wrong.
+  Outcome<void> run_server(Context& context) {
+    if (print_config_) {
+      context.out << main::describe_config();
+      return {};
+    }
+    const int code = main::serve(serve_);  // It says itself what went wrong.
     return code == 0 ? Outcome<void>{} : Outcome<void>{Failure{code, {}, {}}};
-#else
-    return failed("This muster was built without the server.");
-#endif
   }
 
   // --- help and mistakes ------------------------------------------------------------------------------------------------------------
@@ -404,15 +396,11 @@ class CommandLine {
     return made;
   }
 
-  struct ServeWords {
-    std::string data, public_url, config, store, bus = "local:";
-    std::vector<std::string> listen, listen_tls;
-  };
-
   CLI::App app_{"", "muster"};
   Action action_;
   Globals globals_;
-  ServeWords serve_;
+  main::ServeOptions serve_;
+  bool print_config_ = false;
   SetupOptions setup_;
   TemplateOptions template_;
   DatastreamOptions stream_;

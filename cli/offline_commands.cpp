@@ -19,8 +19,8 @@
 #include "cloud/base/password.hpp"
 #include "cloud/base/secure_file.hpp"
 #include "cloud/domain/rules.hpp"
+#include "cloud/main/data_store.hpp"
 #include "cloud/store/backup/backup_archive.hpp"
-#include "cloud/store/sqlite/sqlite_store.hpp"
 
 namespace muster::cli {
 
@@ -71,13 +71,10 @@ Outcome<std::unique_ptr<KeyRing>> open_keys(const fs::path& data) {
   return std::move(*keys);
 }
 
-Outcome<std::unique_ptr<store::SqliteStore>> open_store(const fs::path& data) {
-  store::SqliteOptions options;
-  options.create = false;
-  options.busy_timeout = std::chrono::seconds{10};
-  auto opened = store::SqliteStore::open(data / "muster.db", options);
-  if (const auto works = opened->check(); !works) return failure_of((data / "muster.db").string(), works.error());
-  return opened;
+Outcome<std::unique_ptr<domain::Store>> open_store(const fs::path& data) {
+  auto opened = main::open_data_store(data);
+  if (!opened) return failure_of((data / "muster.db").string(), opened.error());
+  return std::move(*opened);
 }
 
 /// Holds the data directory's lock, or knows that a server does.
