@@ -44,7 +44,7 @@ TEST_F(CommandLineTest, WrongUsageEndsWithTwoAndAHint) {
   const std::vector<std::vector<std::string>> wrong{
       {}, {"nothing"}, {"device"}, {"device", "fly"}, {"--nothing"}, {"device", "show"}, {"device", "show", "x"}, {"device", "show", "-5"}, {"device", "show", "0"}, {"device", "show", "1", "2"},
       {"device", "create", "--name", "x"}, {"device", "list", "--limit", "0"}, {"device", "list", "--limit", "x"}, {"device", "list", "--org", "x"}, {"template", "create"},
-      {"template", "datastream", "add", "TMPL1234", "--pin", "1", "--type", "FLOAT"}, {"login"}, {"setup", "--email", "a@b.c"}, {"backup"}, {"completion", "tcsh"}, {"serve"}, {"key", "rotate"},
+      {"template", "datastream", "add", "TMPL1234", "--pin", "1", "--type", "FLOAT"}, {"login"}, {"setup", "--email", "a@b.c"}, {"backup"}, {"completion", "tcsh"}, {"key", "rotate"},
       {"restore", "--data", "x"}, {"restore", "f", "--data", "x", "--complete"}, {"user", "disable"}, {"audit", "list", "--from", "yesterday"}, {"device", "rename", "1"}};
   for (const auto& arguments : wrong) {
     std::string shown;

@@ -268,6 +268,7 @@ class Stream {
 /// Follows the stream until it breaks or `count` events were printed. Success: enough events.
 Outcome<void> follow(Context& context, Stream& stream, WatchEvents& events, std::int64_t count, std::int64_t& printed) {
   auto pinged_at = Clock::now();
+  for (const auto& text : events.hello()) stream.send(text);
   for (;;) {
     auto message = stream.next(1s);
     if (!message) return message.error();
@@ -278,12 +279,9 @@ Outcome<void> follow(Context& context, Stream& stream, WatchEvents& events, std:
       pinged_at = now;
     }
     if (!*message) continue;
-    auto reaction = events.on_message(**message);
-    if (!reaction) return reaction.error();
-    if (reaction->ready) {
-      for (const auto& text : events.hello()) stream.send(text);
-    }
-    for (const auto& line : reaction->lines) {
+    auto lines = events.on_message(**message);
+    if (!lines) return lines.error();
+    for (const auto& line : *lines) {
       context.out << line << "\n";
       if (++printed == count) break;
     }

@@ -44,11 +44,11 @@ std::vector<std::string> WatchEvents::hello() const {
   return messages;
 }
 
-Outcome<WatchEvents::Reaction> WatchEvents::on_message(std::string_view message) {
+Outcome<WatchEvents::Lines> WatchEvents::on_message(std::string_view message) {
   boost::system::error_code error;
   const auto document = json::parse(message, error);
   if (error || !document.is_object()) return unreachable("The server sent something that is not part of the live stream.");
-  Reaction reaction;
+  Lines lines;
   const auto type = text_of(document, "type");
   if (const auto cursor = text_of(document, "cursor"); !cursor.empty()) cursor_ = cursor;
   const auto& object = document.get_object();
@@ -56,10 +56,8 @@ Outcome<WatchEvents::Reaction> WatchEvents::on_message(std::string_view message)
     const auto* const rows = object.if_contains(key);
     return rows != nullptr && rows->is_array() ? rows->get_array() : json::array{};
   };
-  if (type == "ready") {
-    reaction.ready = true;
-  } else if (type == "snapshot" || type == "delta") {
-    for (const auto& row : rows_of("rows")) add_row(text_of(document, "id"), row, reaction);
+  if (type == "snapshot" || type == "delta") {
+    for (const auto& row : rows_of("rows")) add_row(text_of(document, "id"), row, lines);
   } else if (type == "removed") {
     for (const auto& id : rows_of("deviceIds")) {
       const auto device = id.to_number<std::int64_t>(error);
@@ -67,7 +65,7 @@ Outcome<WatchEvents::Reaction> WatchEvents::on_message(std::string_view message)
       const auto name = names_[device];
       names_.erase(device);
       if (online_.erase(device) == 0) continue;  // Both subscriptions tell it.
-      reaction.lines.push_back(as_json_ ? json::serialize(json::object{{"event", "removed"}, {"deviceId", device}})
+      lines.push_back(as_json_ ? json::serialize(json::object{{"event", "removed"}, {"deviceId", device}})
                                         : format_time(static_cast<std::int64_t>(std::time(nullptr)) * 1000) + "  device " + std::to_string(device) + " " + printable(name) + " is gone");
     }
   } else if (type == "reset") {
@@ -75,10 +73,10 @@ Outcome<WatchEvents::Reaction> WatchEvents::on_message(std::string_view message)
   } else if (type == "error") {
     return refused(printable(text_of(document, "message")), text_of(document, "code"));
   }
-  return reaction;
+  return lines;
 }
 
-void WatchEvents::add_row(std::string_view subscription, const json::value& row, Reaction& reaction) {
+void WatchEvents::add_row(std::string_view subscription, const json::value& row, Lines& lines) {
   if (!row.is_object()) return;
   const auto device = number_of(row, "deviceId");
   if (const auto name = text_of(row, "name"); !name.empty()) names_[device] = name;
@@ -94,15 +92,15 @@ void WatchEvents::add_row(std::string_view subscription, const json::value& row,
   if (as_json_) {
     json::object event{{"event", is_status ? "status" : "value"}};
     for (const auto& field : row.get_object()) event[field.key()] = field.value();
-    reaction.lines.push_back(json::serialize(event));
+    lines.push_back(json::serialize(event));
     return;
   }
   const std::string who = "device " + std::to_string(device) + (known == names_.end() ? std::string{} : " " + printable(known->second));
   if (is_status) {
-    reaction.lines.push_back(format_time(now_ms) + "  " + who + " is " + (flag_of(row, "online") ? "online" : "offline"));
+    lines.push_back(format_time(now_ms) + "  " + who + " is " + (flag_of(row, "online") ? "online" : "offline"));
   } else {
     const auto at = number_of(row, "at");
-    reaction.lines.push_back(format_time(at == 0 ? now_ms : at) + "  " + who + "  V" + text_of(row, "pin") + " = " + printable(value_text(row)));
+    lines.push_back(format_time(at == 0 ? now_ms : at) + "  " + who + "  V" + text_of(row, "pin") + " = " + printable(value_text(row)));
   }
 }
 

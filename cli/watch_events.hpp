@@ -24,19 +24,17 @@ class WatchEvents {
   };
   WatchEvents(Scope scope, bool as_json) : scope_{std::move(scope)}, as_json_{as_json} {}
 
-  /// What to send after the server said "ready": subscriptions, and after a loss the wish to resume.
+  /// What to send at once on a new connection: subscriptions, and after a loss the wish to resume. The server looks at the access token of
+  /// the request when the first message comes.
   [[nodiscard]] std::vector<std::string> hello() const;
 
-  struct Reaction {
-    std::vector<std::string> lines;  ///< One event each, without a line end.
-    bool ready = false;              ///< The server knows who we are: send hello().
-  };
+  using Lines = std::vector<std::string>;  ///< One event each, without a line end.
   /// Errors: what the server refused (exit_refused), or a message that is none (exit_unreachable).
-  [[nodiscard]] Outcome<Reaction> on_message(std::string_view message);
+  [[nodiscard]] Outcome<Lines> on_message(std::string_view message);
   [[nodiscard]] static std::string ping();
 
  private:
-  void add_row(std::string_view subscription, const boost::json::value& row, Reaction& reaction);
+  void add_row(std::string_view subscription, const boost::json::value& row, Lines& lines);
 
   Scope scope_;
   bool as_json_;
