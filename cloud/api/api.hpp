@@ -30,6 +30,7 @@ struct ApiOptions {
   unsigned sign_in_failures_per_address = 5;           ///< Then blocked ...
   std::chrono::seconds sign_in_block{600};             ///< ... this long; also per account.
   unsigned requests_per_minute_per_organization = 10'000;
+  unsigned updates_per_day_per_device = 500'000;       ///< By /external/api/update; 0 = no limit.
   std::chrono::hours access_token_life{30 * 24};
   std::size_t stream_clients_max = 1'000;
   std::size_t stream_rows_max = 10'000;                ///< Subscribed rows a client.

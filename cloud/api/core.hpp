@@ -26,7 +26,7 @@ struct Core {
         keys{dependencies.keys}, random{dependencies.random}, clock{dependencies.clock}, metrics{dependencies.metrics}, options{std::move(given)},
         sign_in_throttle{options.sign_in_failures_per_address, options.sign_in_block},
         organization_rate{options.requests_per_minute_per_organization, std::chrono::seconds{60}},
-        unknown_secrets{unknown_secrets_per_minute, std::chrono::seconds{60}},
+        updates{options.updates_per_day_per_device, std::chrono::hours{24}}, unknown_secrets{unknown_secrets_per_minute, std::chrono::seconds{60}},
         stream{StreamHub::Dependencies{store, views, sessions, values, keys, clock, metrics}, StreamLimits{options.stream_clients_max, options.stream_rows_max}} {}
 
   domain::Store& store;
@@ -42,6 +42,7 @@ struct Core {
 
   SignInThrottle sign_in_throttle;
   RateLimit organization_rate;
+  RateLimit updates;  ///< By device.
   RateLimit unknown_secrets;
   StreamHub stream;
 };

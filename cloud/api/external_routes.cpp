@@ -430,6 +430,12 @@ Response ExternalApi::update(const Request& request, DeviceId device) {
     }
     if (!stored.empty()) write.value = std::move(stored);
   }
+  if (const auto wait = core_.updates.count(static_cast<std::uint64_t>(device.value()), core_.clock.now())) {
+    core_.metrics.http_throttled_total.add();
+    Response response = external_error(429, "Too many updates today.");
+    response.headers.emplace_back("Retry-After", std::to_string(wait->count()));
+    return response;
+  }
   const UtcTime now = core_.clock.utc_now();
   for (const Write& write : writes) {
     core_.values.put(device, write.pin, write.value, now);

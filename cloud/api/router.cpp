@@ -428,7 +428,7 @@ domain::Actor Context::actor_in(OrganizationId where) const {
 
 std::string client_name(const Request& request, bool by_cookie) {
   if (by_cookie || !request.header("Sec-Fetch-Site").empty()) return "Web";
-  return request.header("User-Agent").starts_with("muster/") ? "CLI" : "HTTPS API";
+  return request.header("User-Agent").starts_with("muster-cli/") ? "CLI" : "HTTPS API";
 }
 
 SentAccessToken sent_access_token(const Request& request) noexcept {

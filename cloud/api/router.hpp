@@ -215,6 +215,9 @@ void write_home(JsonWriter& json, const domain::Home& home);
 /// Only what `object` names is changed. A response when a value is not allowed.
 [[nodiscard]] std::optional<Response> read_home(const Json& object, domain::Home& home);
 
+/// As in the API: "Text", "DeviceEUI", ...
+[[nodiscard]] std::string_view meta_field_type_word(domain::MetaFieldType type);
+
 /// Issues an access token for a user who has just proved who he is. Blocks.
 struct IssuedAccessToken { std::string token; UtcTime expires_at; };
 [[nodiscard]] Result<IssuedAccessToken> issue_access_token(Core& core, UserId user, const domain::Actor& actor);

@@ -10,8 +10,6 @@
 
 namespace muster::api {
 
-std::string_view meta_field_type_word(domain::MetaFieldType type);  // In device_routes.cpp.
-
 namespace {
 
 using domain::DataType;

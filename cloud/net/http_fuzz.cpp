@@ -10,7 +10,7 @@ namespace {
 
 using namespace muster;
 
-/// What a stream of requests amounts to: every request read, or the status of the refusal.
+/// What a stream of requests amounts to: every request read, and whether one was refused.
 std::string transcript(std::string_view bytes, std::size_t step) {
   net::HttpReader reader;
   api::Request request;
@@ -22,7 +22,7 @@ std::string transcript(std::string_view bytes, std::size_t step) {
     while (!kept.empty()) {
       const auto outcome = reader.read(kept, {1'024, 512}, request);
       if (outcome.consumed_bytes > kept.size()) std::abort();
-      if (outcome.status == net::HttpReader::Status::failed) return result + "!" + std::to_string(outcome.error_status);
+      if (outcome.status == net::HttpReader::Status::failed) return result + "!";
       if (outcome.status == net::HttpReader::Status::complete) {
         if (outcome.consumed_bytes == 0 && request.body.empty()) std::abort();
         if (request.path.empty() || request.body.size() > 512) std::abort();
@@ -54,7 +54,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const std::string_view bytes{reinterpret_cast<const char*>(data), size};
   const std::string whole = transcript(bytes, SIZE_MAX);
   const std::string single = transcript(bytes, 1);
-  if (whole != single && whole.find('!') == std::string::npos && single.find('!') == std::string::npos) std::abort();
-  (void)transcript(bytes, 7);
+  // The status of a refusal may differ: of two faults another one may be seen first.
+  if (whole != single || whole != transcript(bytes, 7)) std::abort();
   return 0;
 }

@@ -81,6 +81,16 @@ TEST(HttpReader, DecodesChunksInAnyPieces) {
   }
 }
 
+TEST(HttpReader, AnEmptyChunkedBodyMayComeInAnyPieces) {
+  const std::string text = "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n";
+  for (std::size_t step = 1; step <= text.size(); ++step) {
+    const Read got = read(text + "GET", step);
+    ASSERT_EQ(got.status, Status::complete) << step;
+    EXPECT_EQ(got.consumed, text.size());
+    EXPECT_EQ(got.body, "");
+  }
+}
+
 TEST(HttpReader, LeavesTheNextRequestAlone) {
   const std::string first = "\r\nPOST / HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\nab";
   EXPECT_EQ(read(first + "GET / HTTP/1.1\r\n").consumed, first.size());
@@ -129,8 +139,8 @@ TEST(HttpReader, RefusesWhatAProxyCouldReadDifferently) {
       "GET nowhere HTTP/1.1\r\nHost: a\r\n\r\n",
       "GET * HTTP/1.1\r\nHost: a\r\n\r\n",
       std::string("GET /\0 HTTP/1.1\r\nHost: a\r\n\r\n", 29),
-      start + "Transfer-Encoding: chunked\r\n\r\nx\r\n",
-      start + "Transfer-Encoding: chunked\r\n\r\n-1\r\n",
+      start + "Transfer-Encoding: chunked\r\n\r\nxyz\r\n",
+      start + "Transfer-Encoding: chunked\r\n\r\n-1\r\na\r\n",
       start + "Transfer-Encoding: chunked\r\n\r\n3\r\nabcd\r\n0\r\n\r\n",
       start + "Transfer-Encoding: chunked\r\n\r\n3\nabc\r\n0\r\n\r\n",
       start + "Transfer-Encoding: chunked\r\n\r\n1ffffffffffffffff\r\n",

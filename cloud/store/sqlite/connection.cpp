@@ -180,6 +180,8 @@ bool Connection::in_transaction() const noexcept { return sqlite3_get_autocommit
 bool Connection::read_only() const noexcept { return sqlite3_db_readonly(handle_, "main") == 1; }
 const char* Connection::last_message() const noexcept { return sqlite3_errmsg(handle_); }
 void Connection::keep_files_when_closed() noexcept {
+  // SQLite does not copy the log back into a file that was moved. Here, what was acknowledged must go along with it, and the log must not reach its successor.
+  sqlite3_wal_checkpoint_v2(handle_, "main", SQLITE_CHECKPOINT_TRUNCATE, nullptr, nullptr);
   int persist = 1;
   sqlite3_file_control(handle_, "main", SQLITE_FCNTL_PERSIST_WAL, &persist);
 }
