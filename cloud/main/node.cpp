@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "cloud/api/api.hpp"
+#include "cloud/base/error.hpp"
 #include "cloud/base/key_ring.hpp"
 #include "cloud/base/log.hpp"
 #include "cloud/base/metrics.hpp"
@@ -287,6 +288,15 @@ std::variant<std::unique_ptr<Node>, Node::Problem> Node::start(const ServeOption
       gateway_limits(options, config));
   p.link.connect(*p.gateway);
   p.views->set_listener(&p);
+  // A token under a key that this ring lacks would miss, and look unknown: the ring comes first, or nothing is applied.
+  p.views->set_key_check([&p](std::uint16_t key_id) -> Result<void> {
+    const auto known = [&] {
+      const auto ids = p.keys->key_ids();
+      return std::find(ids.begin(), ids.end(), key_id) != ids.end();
+    };
+    if (!known()) p.reload_keys();
+    return known() ? Result<void>{} : Result<void>{BaseError::key_unknown};
+  });
   p.views->set_seen_ip_sink([gateway = p.gateway.get()](std::string_view ip) {
     if (const auto address = IpAddress::parse(ip)) gateway->remember_address(*address);
   });
