@@ -37,15 +37,15 @@ struct Peer {
 struct Step {
   std::size_t consumed_bytes = 0;         ///< Of the bytes given; the rest is given again with more.
   CloseReason close = CloseReason::none;  ///< Send the output first, then close.
-  /// Do not read, and give no bytes, until on_event or on_deadline answered paused = false; then give the rest that was not
-  /// consumed, if any, at once. While paused the deadline still counts.
+  /// Do not read, and give no bytes, until on_event answered paused = false (on_deadline never does); then give the rest that was
+  /// not consumed, if any, at once. While paused the deadline still counts.
   bool paused = false;
   Instant deadline = Instant::max();      ///< Call on_deadline at or after this moment. Calling early is harmless: it answers the true one.
 };
 
 // --- events that come from other threads -------------------------------------------------------------------------------------
 struct TokenResolved {
-  enum class Outcome : std::uint8_t { live, invalid, hold };
+  enum class Outcome : std::uint8_t { live, invalid, hold, look_again };  ///< look_again: no answer; the session's own timer asks for another look.
   Outcome outcome = Outcome::hold;  ///< hold: nobody knows now; never answered with a status.
   DeviceId device_id;
   domain::TokenKind kind = domain::TokenKind::device;

@@ -106,11 +106,16 @@ void DeviceGateway::Impl::look_up(const domain::SessionAddress& self, const Auth
 
 CloseReason DeviceGateway::Impl::on_resolved(Call& call, const TokenResolved& event) {
   std::optional<AuthToken> token;
+  bool in_flight = false;
   {
     const std::lock_guard lock{held_mutex_};
-    if (const auto held = held_.find(call.self); held != held_.end()) token = held->second.token;
+    if (const auto held = held_.find(call.self); held != held_.end()) {
+      token = held->second.token;
+      in_flight = held->second.in_flight;
+    }
   }
   if (!token) return CloseReason::none;
+  if (event.outcome == TokenResolved::Outcome::look_again) return in_flight ? CloseReason::none : resolve(call, *token);
   if (event.outcome == TokenResolved::Outcome::hold) return hold(call, &*token, retry_when_troubled);
   bool missed = false;
   const CloseReason reason = resolve_from_index(call, *token, missed);
@@ -132,11 +137,16 @@ CloseReason DeviceGateway::Impl::retry_login(Call& call) {
       in_flight = held->second.in_flight;
     }
   }
-  if (!token || in_flight) {
-    call.session.mark_ = token ? call.now + retry_when_troubled : Instant::max();
-    return CloseReason::none;
+  if (!token) {
+    call.session.mark_ = Instant::max();
+  } else if (!d.views.ready()) {
+    call.session.mark_ = call.now + retry_when_starting;
+  } else {
+    // As an event, because only those end a pause. When the loop's queue is full the next turn comes by itself.
+    call.session.mark_ = call.now + retry_when_troubled;
+    if (!in_flight) d.router.post(call.self, TokenResolved{.outcome = TokenResolved::Outcome::look_again});
   }
-  return resolve(call, *token);
+  return CloseReason::none;
 }
 
 CloseReason DeviceGateway::Impl::hold(Call& call, const AuthToken* token, Duration retry_in, bool in_flight) {

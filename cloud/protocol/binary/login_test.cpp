@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <gtest/gtest.h>
 
+#include <atomic>
+#include <mutex>
+#include <thread>
+
 #include "cloud/protocol/testing/rig.hpp"
 
 namespace muster::protocol::testing {
@@ -270,6 +274,21 @@ TEST_F(Login, WaitsForTheViewsAndIsAnsweredOnceTheyAreThere) {
   EXPECT_EQ(unknown.take(), (std::vector{response(1, Status::invalid_token)}));
 }
 
+TEST_F(Login, APauseEndsWithAnEventNeverWithADeadline) {
+  Connection& connection = rig.connect();
+  connection.feed(login(made->token) + frame(6, 2));
+  rig.load();
+  for (int i = 0; i < 20; ++i) {
+    rig.clock.advance(50ms);
+    connection.tick();
+    EXPECT_TRUE(connection.step.paused);
+    EXPECT_TRUE(connection.take().empty());
+  }
+  ASSERT_EQ(rig.router.events.size(), 1u);
+  rig.settle();
+  EXPECT_EQ(connection.take(), (std::vector{response(1, Status::success), response(2, Status::success)}));
+}
+
 TEST_F(Login, ClosesUnansweredWhenTheViewsDoNotComeInTime) {
   Connection& connection = rig.connect();
   connection.feed(login(made->token));
@@ -468,6 +487,59 @@ TEST_F(Login, ASessionWhoseTokenIsRevokedIsClosedWithoutAFrame) {
   again.feed(login(made->token));
   rig.settle();
   EXPECT_EQ(again.take(), (std::vector{response(1, Status::invalid_token)}));
+}
+
+TEST_F(Login, ARevocationAndALoginAtTheSameMomentLeaveNoSession) {
+  rig.load();
+  struct LockedRouter final : SessionRouter {
+    std::mutex mutex;
+    std::vector<domain::SessionAddress> closed;
+    bool post(const domain::SessionAddress& address, SessionEvent event) override {
+      const std::lock_guard lock{mutex};
+      if (std::holds_alternative<CloseSession>(event)) closed.push_back(address);
+      return true;
+    }
+  } router;
+  DeviceGateway gateway{{rig.store, rig.views, rig.sessions, rig.values, rig.presence, rig.live, *rig.keys, rig.executor, router, rig.clock, rig.metrics}, {}};
+  domain::TokenRecord record = rig.store.all_tokens().at(0);
+  ASSERT_EQ(record.device_id, made->device.id);
+  const Peer peer = Rig::peer();
+  const std::string bytes = login(made->token);
+  int held = 0;
+  for (std::uint32_t round = 1; round <= 3'000; ++round) {
+    record.kind = domain::TokenKind::device;
+    rig.views.credentials.apply(record);
+    router.closed.clear();
+    std::atomic<int> ready{0};
+    // As the views' follower does it: first the index, then the session.
+    std::thread revoker{[&] {
+      ready.fetch_add(1);
+      while (ready.load() < 2) {
+      }
+      record.kind = domain::TokenKind::revoked;
+      rig.views.credentials.apply(record);
+      gateway.close_device(made->device.id, CloseReason::token_gone);
+    }};
+    DeviceSession session;
+    const domain::SessionAddress self{0, 0, 1, round};
+    std::vector<std::uint8_t> answer;
+    Output out{answer};
+    static_cast<void>(gateway.on_open(session, peer, rig.clock.now()));
+    ready.fetch_add(1);
+    while (ready.load() < 2) {
+    }
+    static_cast<void>(gateway.on_bytes(session, self, peer, wire::ByteView{std::string_view{bytes}}, out, rig.clock.now()));
+    revoker.join();
+    if (session.state() == DeviceSession::State::active) {
+      ASSERT_NE(std::find(router.closed.begin(), router.closed.end(), self), router.closed.end()) << "round " << round;
+    } else {
+      ++held;
+      ASSERT_FALSE(rig.sessions.online(made->device.id)) << "round " << round;
+    }
+    gateway.on_closed(session, self, rig.clock.now());
+    rig.executor.jobs.clear();
+  }
+  RecordProperty("held", held);
 }
 
 // --- plain text ------------------------------------------------------------------------------------------------------------------
