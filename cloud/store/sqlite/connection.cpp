@@ -179,8 +179,8 @@ std::int64_t Connection::last_insert_id() const noexcept { return sqlite3_last_i
 bool Connection::in_transaction() const noexcept { return sqlite3_get_autocommit(handle_) == 0; }
 bool Connection::read_only() const noexcept { return sqlite3_db_readonly(handle_, "main") == 1; }
 const char* Connection::last_message() const noexcept { return sqlite3_errmsg(handle_); }
-void Connection::keep_files_when_closed() noexcept {
-  // SQLite does not copy the log back into a file that was moved. Here, what was acknowledged must go along with it, and the log must not reach its successor.
+void Connection::let_go_of_moved_file() noexcept {
+  // Best effort: where it fails, the log stays, and Database opens nothing else beside it.
   sqlite3_wal_checkpoint_v2(handle_, "main", SQLITE_CHECKPOINT_TRUNCATE, nullptr, nullptr);
   int persist = 1;
   sqlite3_file_control(handle_, "main", SQLITE_FCNTL_PERSIST_WAL, &persist);

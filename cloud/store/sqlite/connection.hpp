@@ -191,8 +191,10 @@ class Connection {
   [[nodiscard]] bool read_only() const noexcept;
   /// What SQLite says about the last error: for the log.
   [[nodiscard]] const char* last_message() const noexcept;
-  /// Closing leaves the files beside the database alone: they may belong to another one by now.
-  void keep_files_when_closed() noexcept;
+  /// Before closing one whose file is no longer at its path: copies the log into the file, wherever that is now, empties the
+  /// log and leaves the files beside the path alone. SQLite itself would leave the log as it is, for the next file at this
+  /// path to be mixed up with.
+  void let_go_of_moved_file() noexcept;
   [[nodiscard]] sqlite3* handle() const noexcept { return handle_; }
 
  private:

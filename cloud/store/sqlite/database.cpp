@@ -41,24 +41,28 @@ ConnectionOptions Database::connection_options(int cache_kib) const {
   return options;
 }
 
-std::optional<Database::FileState> Database::look() const {
+std::optional<Database::FileState> Database::look(const char* suffix) const {
   // Never open(2): closing a descriptor of the file would drop the locks that SQLite holds on it.
   struct stat status {};
-  if (::stat(path_.c_str(), &status) != 0) return std::nullopt;
+  if (::stat((path_.native() + suffix).c_str(), &status) != 0) return std::nullopt;
   return FileState{status.st_dev, status.st_ino, status.st_size, status.st_mtim.tv_sec * 1'000'000'000 + status.st_mtim.tv_nsec};
 }
 
-Result<void> Database::ensure_open() {
-  std::unique_lock lock{mutex_};
-  return ensure_open_locked(lock);
+bool Database::is_moved() const {
+  if (!options_.vfs.empty()) return false;
+  const auto now = look();
+  return !now || !now->same_file(file_);
 }
 
-Result<void> Database::ensure_open_locked(std::unique_lock<std::mutex>&) {
+Result<void> Database::ensure_open() {
+  std::lock_guard lock{mutex_};
+  return ensure_open_locked();
+}
+
+Result<void> Database::ensure_open_locked() {
   if (closed_) return StoreError::shutting_down;
   if (open_) {
-    if (!options_.vfs.empty()) return {};
-    const auto now = look();
-    if (now && now->same_file(file_)) return {};
+    if (!is_moved()) return {};
     // Moved away or replaced: what is written from here on would go to a file that nobody finds again.
     forget_locked(StoreError::unavailable, true);
     tried_at_.reset();
@@ -71,8 +75,6 @@ Result<void> Database::ensure_open_locked(std::unique_lock<std::mutex>&) {
   tried_at_ = clock_.now();
   if (!result) {
     why_not_ = result.error();
-    fresh_writer_.reset();
-    idle_.clear();
     if (logged_ != why_not_) log::error("store_not_open", {{"file", path_.native()}, {"reason", why_not_.message()}});
     logged_ = why_not_;
     return why_not_;
@@ -86,13 +88,21 @@ Result<void> Database::try_open() {
   bool create = options_.create && !ever_opened_;
   const bool watched = options_.vfs.empty();
   const auto before = watched ? look() : std::optional<FileState>{};
+  if (moved_) {
+    // Who still holds the old file holds its log, which lies beside this path. Opening another file now would mix them.
+    if (lent_ > 0) return StoreError::unavailable;
+    const auto log = look("-wal");
+    if (log && log_ && log->same_file(*log_) && log->size > 0) {
+      log::error("store_log_of_moved_file", {{"file", path_.native() + "-wal"}});
+      return StoreError::unavailable;
+    }
+  }
   if (watched) {
     if (before && corrupt_file_ == before) return StoreError::corrupt;  // Still as it was.
     if (!before) {
       if (!create) return StoreError::unavailable;
       // A log without its database is what is left when somebody moved the database: SQLite would throw the log away.
-      struct stat status {};
-      if (::stat((path_.native() + "-wal").c_str(), &status) == 0 && status.st_size > 0) return StoreError::unavailable;
+      if (const auto log = look("-wal"); log && log->size > 0) return StoreError::unavailable;
       // Made here, so that nobody else may read it; the files beside it take over its mode. (No lock to lose yet: it is new.)
       const int fd = ::open(path_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
       if (fd < 0) return errno == EROFS ? StoreError::read_only : errno == ENOSPC ? StoreError::disk_full : StoreError::unavailable;
@@ -134,6 +144,7 @@ Result<void> Database::try_open() {
     const auto after = look();
     if (!after || (before && !after->same_file(*before))) return StoreError::unavailable;
     file_ = *after;
+    log_ = look("-wal");
   }
   if (!result) {
     if (result.error() == Error{StoreError::corrupt}) {
@@ -157,7 +168,7 @@ Result<void> Database::try_open() {
     readers_ = 1;
     idle_.push_back(std::move(connection));
   } else {
-    fresh_writer_ = std::move(connection);
+    writer_ = std::move(connection);
   }
   return {};
 }
@@ -168,81 +179,88 @@ void Database::forget_locked(const Error& why, bool moved) {
   moved_ = moved;
   tried_at_ = clock_.now();
   ++generation_;
-  if (moved) {
-    for (auto& connection : idle_) connection->keep_files_when_closed();
-    if (fresh_writer_) fresh_writer_->keep_files_when_closed();
-  }
+  for (auto& connection : idle_) retire_locked(std::move(connection));
   idle_.clear();
-  fresh_writer_.reset();
+  if (writer_) retire_locked(std::move(writer_));
   readers_ = 0;
   if (logged_ != why) log::error("store_lost", {{"file", path_.native()}, {"reason", why.message()}, {"moved", moved}});
   logged_ = why;
   reader_back_.notify_all();
 }
 
+void Database::retire_locked(std::unique_ptr<Connection> connection) {
+  if (moved_ || is_moved()) connection->let_go_of_moved_file();
+  connection.reset();
+}
+
 Result<Database::Reader> Database::reader() {
   std::unique_lock lock{mutex_};
   const auto deadline = std::chrono::steady_clock::now() + options_.busy_timeout;
   for (;;) {
-    MUSTER_TRY_VOID(ensure_open_locked(lock));
+    MUSTER_TRY_VOID(ensure_open_locked());
     if (!idle_.empty()) {
       auto connection = std::move(idle_.back());
       idle_.pop_back();
+      ++lent_;
       return Reader{*this, std::move(connection), generation_};
     }
     if (readers_ < options_.readers_max) {
       ++readers_;
+      ++lent_;
       const auto generation = generation_;
       lock.unlock();  // Opening reads the disk.
       auto connection = Connection::open(connection_options(reader_cache_kib), Connection::Use::read);
-      if (connection) return Reader{*this, std::move(connection).value(), generation};
       lock.lock();
+      // What lies at the path may have become another file between the look and the opening.
+      if (connection && generation == generation_ && open_ && !is_moved()) return Reader{*this, std::move(connection).value(), generation};
+      --lent_;
       if (generation == generation_) --readers_;
-      return connection.error();
+      reader_back_.notify_one();
+      return connection ? Error{StoreError::unavailable} : connection.error();
     }
     if (reader_back_.wait_until(lock, deadline) == std::cv_status::timeout) return StoreError::busy;
   }
 }
 
 void Database::give_back(std::unique_ptr<Connection> connection, std::uint64_t generation) {
-  std::unique_lock lock{mutex_};
+  std::lock_guard lock{mutex_};
+  --lent_;
   if (generation == generation_ && open_ && !closed_) {
     idle_.push_back(std::move(connection));
     reader_back_.notify_one();
     return;
   }
-  if (moved_) connection->keep_files_when_closed();
-  lock.unlock();
-  connection.reset();
+  retire_locked(std::move(connection));
 }
 
-Result<void> Database::refresh(Writer& writer) {
-  std::unique_lock lock{mutex_};
-  const auto drop = [&] {
-    if (writer.connection && moved_) writer.connection->keep_files_when_closed();
-    writer.connection.reset();
-  };
-  Result<void> open = ensure_open_locked(lock);
-  if (!open) {
-    drop();
-    return open;
-  }
-  if (writer.connection && writer.generation == generation_) return {};
-  drop();
-  if (!writable_ && !fresh_writer_) {
-    const Instant now = clock_.now();
-    if (tried_at_ && now - *tried_at_ < options_.retry_pause && now >= *tried_at_) return StoreError::read_only;
-    tried_at_ = now;
-  }
-  if (!fresh_writer_) {
+Result<Database::Writer> Database::borrow_writer() {
+  std::lock_guard lock{mutex_};
+  MUSTER_TRY_VOID(ensure_open_locked());
+  if (!writer_) {
+    if (!writable_) {
+      const Instant now = clock_.now();
+      if (tried_at_ && now - *tried_at_ < options_.retry_pause && now >= *tried_at_) return StoreError::read_only;
+      tried_at_ = now;
+    }
     MUSTER_TRY(auto connection, Connection::open(connection_options(writer_cache_kib), Connection::Use::write));
+    if (is_moved()) return StoreError::unavailable;
     if (connection->read_only()) return StoreError::read_only;
-    fresh_writer_ = std::move(connection);
+    writer_ = std::move(connection);
     writable_ = true;
   }
-  writer.connection = std::move(fresh_writer_);
-  writer.generation = generation_;
-  return {};
+  ++lent_;
+  return Writer{std::move(writer_), generation_};
+}
+
+void Database::give_back(Writer writer) {
+  std::lock_guard lock{mutex_};
+  --lent_;
+  if (!writer.connection) return;
+  if (writer.generation == generation_ && open_) {
+    writer_ = std::move(writer.connection);
+  } else {
+    retire_locked(std::move(writer.connection));
+  }
 }
 
 void Database::met(const Error& error, std::uint64_t generation, const Connection& connection) {
@@ -260,14 +278,13 @@ void Database::met(const Error& error, std::uint64_t generation, const Connectio
 
 void Database::close() {
   std::lock_guard lock{mutex_};
+  if (closed_) return;
   closed_ = true;
-  if (moved_) {
-    for (auto& connection : idle_) connection->keep_files_when_closed();
-  }
-  idle_.clear();
-  fresh_writer_.reset();
   open_ = false;
   ++generation_;
+  for (auto& connection : idle_) retire_locked(std::move(connection));
+  idle_.clear();
+  if (writer_) retire_locked(std::move(writer_));
   reader_back_.notify_all();
 }
 

@@ -48,13 +48,14 @@ class Database {
   };
   [[nodiscard]] Result<Reader> reader();
 
-  /// The connection for writing of the present generation; only for the writer thread. Errors also: StoreError::read_only.
+  /// The connection for writing, on loan; only for the writer thread, which has one at a time.
   struct Writer {
     std::unique_ptr<Connection> connection;
     std::uint64_t generation = 0;
   };
-  /// Leaves `writer` as it is when it is still good.
-  [[nodiscard]] Result<void> refresh(Writer& writer);
+  /// Errors also: StoreError::read_only.
+  [[nodiscard]] Result<Writer> borrow_writer();
+  void give_back(Writer writer);
 
   /// An operation of this generation met `error`: decides whether the file has to be closed and opened again.
   void met(const Error& error, std::uint64_t generation, const Connection& connection);
@@ -68,10 +69,13 @@ class Database {
     friend bool operator==(const FileState&, const FileState&) = default;
     [[nodiscard]] bool same_file(const FileState& other) const noexcept { return device == other.device && inode == other.inode; }
   };
-  [[nodiscard]] std::optional<FileState> look() const;  ///< nullopt: not there, or not to be seen.
-  [[nodiscard]] Result<void> ensure_open_locked(std::unique_lock<std::mutex>& lock);
+  [[nodiscard]] std::optional<FileState> look(const char* suffix = "") const;  ///< nullopt: not there, or not to be seen.
+  [[nodiscard]] Result<void> ensure_open_locked();
   [[nodiscard]] Result<void> try_open();
   void forget_locked(const Error& why, bool moved);
+  /// Closes one that nobody uses any more.
+  void retire_locked(std::unique_ptr<Connection> connection);
+  [[nodiscard]] bool is_moved() const;
   void give_back(std::unique_ptr<Connection> connection, std::uint64_t generation);
   [[nodiscard]] ConnectionOptions connection_options(int cache_kib) const;
 
@@ -81,16 +85,19 @@ class Database {
 
   std::mutex mutex_;
   std::condition_variable reader_back_;
-  bool open_ = false, closed_ = false, ever_opened_ = false, writable_ = false, moved_ = false;
+  bool open_ = false, closed_ = false, ever_opened_ = false, writable_ = false;
+  bool moved_ = false;  ///< The file that was open last is no longer at its path.
   Error why_not_;
   Error logged_;
   std::optional<Instant> tried_at_;
-  FileState file_;
+  FileState file_;                ///< As it was opened.
+  std::optional<FileState> log_;  ///< The log that belongs to it.
   std::optional<FileState> corrupt_file_;  ///< As it was when it was found corrupt.
   std::uint64_t generation_ = 0;
   std::vector<std::unique_ptr<Connection>> idle_;
   std::size_t readers_ = 0;  ///< Of this generation, idle or on loan.
-  std::unique_ptr<Connection> fresh_writer_;
+  std::size_t lent_ = 0;     ///< Of any generation.
+  std::unique_ptr<Connection> writer_;  ///< Unless it is on loan.
 };
 
 }  // namespace muster::store

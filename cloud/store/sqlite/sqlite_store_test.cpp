@@ -167,6 +167,32 @@ TEST_F(SqliteFile, CanBeReplacedByAnotherWhileTheStoreIsOpen) {
   EXPECT_TRUE(store->changes_after(seq, 10)->too_far_behind);
 }
 
+TEST_F(SqliteFile, OpensNothingInItsPlaceWhileSomebodyStillReadsTheOldOne) {
+  fill(3);
+  const std::string old = read_all(path_);
+  const auto store = open();
+  ASSERT_TRUE(create(*store, 10));
+  int seen = 0;
+  ASSERT_TRUE(store->for_each_live_token([&](const domain::TokenRecord&) {
+    if (seen++ != 0) return;
+    fs::rename(path_, folder_ / "old.db");
+    write_all(path_, old);
+    for (int second = 0; second < 2; ++second) {
+      EXPECT_STORE_ERROR(StoreError::unavailable, look_up(*store, 10));
+      pass_a_second();
+    }
+  }));
+  EXPECT_EQ(seen, 4);  // One snapshot, to its end.
+  pass_a_second();
+  ASSERT_TRUE(store->check()) << store->check().error().message();
+  EXPECT_FALSE(look_up(*store, 10).value());  // Nothing of the old one's log reached it.
+  EXPECT_TRUE(look_up(*store, 3).value());
+  EXPECT_TRUE(create(*store, 11));
+  store->close();
+  path_ = folder_ / "old.db";
+  EXPECT_TRUE(look_up(*open(), 10).value());
+}
+
 TEST_F(SqliteFile, DoesNotThrowAwayALogThatLostItsDatabase) {
   fill(1);
   const auto store = open();

@@ -80,29 +80,34 @@ void Writer::work() noexcept {
     }
     group.clear();
   }
-  connection_.connection.reset();
 }
 
 void Writer::run_group(std::vector<Operation*>& group) {
-  const auto fail_all = [&](const Error& error) {
-    for (Operation* operation : group) operation->error = error;
-  };
-  if (const auto ready = database_.refresh(connection_); !ready) return fail_all(ready.error());
-  const Error error = run_transaction(group);
+  auto writer = database_.borrow_writer();
+  if (!writer) {
+    for (Operation* operation : group) operation->error = writer.error();
+    return;
+  }
+  run_group_on(*writer, group);
+  database_.give_back(std::move(*writer));
+}
+
+void Writer::run_group_on(Database::Writer& writer, std::vector<Operation*>& group) {
+  Connection& connection = *writer.connection;
+  const Error error = run_transaction(connection, group);
   // Whatever an operation met may be trouble of the whole file.
   for (Operation* operation : group) {
-    if (operation->error) database_.met(operation->error, connection_.generation, *connection_.connection);
+    if (operation->error) database_.met(operation->error, writer.generation, connection);
   }
   if (!error) return;
-  fail_all(error);
-  database_.met(error, connection_.generation, *connection_.connection);
-  if (connection_.connection->in_transaction() && !connection_.connection->execute("ROLLBACK")) {
-    connection_.connection.reset();  // In an unknown state: a fresh one takes its place.
+  for (Operation* operation : group) operation->error = error;
+  database_.met(error, writer.generation, connection);
+  if (connection.in_transaction() && !connection.execute("ROLLBACK")) {
+    writer.connection.reset();  // In an unknown state: a fresh one takes its place.
   }
 }
 
-Error Writer::run_transaction(std::vector<Operation*>& group) {
-  Connection& connection = *connection_.connection;
+Error Writer::run_transaction(Connection& connection, std::vector<Operation*>& group) {
   if (auto begun = connection.run("BEGIN IMMEDIATE"); !begun) return begun.error();
   Transaction transaction{connection, clock_};
   bool anything = false;

@@ -83,14 +83,14 @@ class Writer {
   Error submit(Operation& operation);
   void work() noexcept;
   void run_group(std::vector<Operation*>& group);
+  void run_group_on(Database::Writer& writer, std::vector<Operation*>& group);
   /// The outcome of each is left in its `error`; an error here stands for all of them.
-  Error run_transaction(std::vector<Operation*>& group);
+  Error run_transaction(Connection& connection, std::vector<Operation*>& group);
   static Error perform(Operation& operation, Transaction& transaction) noexcept;
 
   Database& database_;
   const Clock& clock_;
   const std::size_t group_max_, queue_max_;
-  Database::Writer connection_;  ///< Only the thread's.
 
   std::mutex mutex_;
   std::condition_variable arrived_;
