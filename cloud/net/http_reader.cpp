@@ -220,11 +220,12 @@ HttpReader::Outcome HttpReader::read(std::string_view input, const Limits& limit
 
   Outcome outcome;
   // One empty line before a request is forgiven (RFC 9112 section 2.2): some clients end a body with one too many.
-  if (input.starts_with("\r\n")) {
+  if (!empty_line_forgiven_ && input.starts_with("\r\n")) {
+    empty_line_forgiven_ = true;
     outcome.consumed_bytes = 2;
     input.remove_prefix(2);
   }
-  if (input.empty() || input == "\r") return outcome;
+  if (input.empty() || (!empty_line_forgiven_ && input == "\r")) return outcome;
 
   const auto fail = [&outcome](unsigned status) {
     outcome.status = Status::failed;
@@ -247,6 +248,7 @@ HttpReader::Outcome HttpReader::read(std::string_view input, const Limits& limit
   if (error == beast_http::error::header_limit) return fail(431);
   if (error) return fail(400);
   if (header_size > limits.header_max_bytes) return fail(431);  // Beast counts the request line apart.
+  empty_line_forgiven_ = false;
   const std::string_view header = input.substr(0, header_size);
   parser.judge();
   if (parser.bad || has_folded_line(header)) return fail(400);

@@ -63,6 +63,7 @@ class HttpReader {
   HttpHead head_;
   std::unique_ptr<Body> body_;
   bool body_done_ = false;
+  bool empty_line_forgiven_ = false;
 };
 
 [[nodiscard]] bool equal_ignoring_case(std::string_view a, std::string_view b) noexcept;
