@@ -21,6 +21,7 @@ class SqliteUnderTest final : public StoreUnderTest {
   std::unique_ptr<store::SqliteStore> open() {
     store::SqliteOptions options;
     options.clock = &clock_;
+    options.durability = store::Durability::off;  // What is on disk when is not the contract's matter; waiting for disks is slow.
     return store::SqliteStore::open(folder_ / "muster.db", options);
   }
   TemporaryFolder folder_;
