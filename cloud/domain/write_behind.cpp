@@ -148,8 +148,8 @@ std::vector<PresenceUpdate> PresenceQueue::take(std::size_t limit) {
     }
     impl_->size.fetch_sub(taken.size() - before, std::memory_order_relaxed);
     if (!shard.waiting.empty()) break;
-    // A storm of logins must not hold its memory for ever; a steady stream keeps its room.
-    constexpr std::size_t kept = 4096;
+    // A storm of logins must not hold its memory for ever; a steady stream keeps its room (about 30 KiB a shard).
+    constexpr std::size_t kept = 256;
     if (shard.waiting.capacity() > kept) {
       std::vector<Waiting>{}.swap(shard.waiting);
       shard.places.clear();
@@ -181,11 +181,14 @@ std::size_t PresenceQueue::size() const noexcept { return impl_->size.load(std::
 std::uint64_t PresenceQueue::dropped() const noexcept { return impl_->dropped.load(std::memory_order_relaxed); }
 
 WriteBehindResult write_behind(Store& store, ValueCache& values, PresenceQueue& presence) {
-  constexpr std::size_t batch_rows = 4096;
-  constexpr std::size_t batches_max = 1024;  // Those who keep adding must not keep this pass from ever ending.
+  // A batch is one transaction, and other writers wait for it: both sizes take some 20 ms. Values are written in the order of
+  // their table, so that more of them in one batch share its pages.
+  constexpr std::size_t value_rows = 16'384;
+  constexpr std::size_t presence_rows = 1'024;
+  constexpr std::size_t batches_max = 4'096;  // Those who keep adding must not keep this pass from ever ending.
   WriteBehindResult result;
   for (std::size_t i = 0; i < batches_max; ++i) {
-    const auto batch = values.take_dirty(batch_rows);
+    const auto batch = values.take_dirty(value_rows);
     if (batch.empty()) break;
     if (const auto written = store.write_values(batch); !written) {
       values.retry(batch);
@@ -193,10 +196,10 @@ WriteBehindResult write_behind(Store& store, ValueCache& values, PresenceQueue& 
       break;
     }
     result.rows += batch.size();
-    if (batch.size() < batch_rows) break;
+    if (batch.size() < value_rows) break;
   }
   for (std::size_t i = 0; i < batches_max; ++i) {
-    auto batch = presence.take(batch_rows);
+    auto batch = presence.take(presence_rows);
     if (batch.empty()) break;
     const auto rows = batch.size();
     if (const auto written = store.write_presence(batch); !written) {
@@ -205,7 +208,7 @@ WriteBehindResult write_behind(Store& store, ValueCache& values, PresenceQueue& 
       break;
     }
     result.rows += rows;
-    if (rows < batch_rows) break;
+    if (rows < presence_rows) break;
   }
   return result;
 }
