@@ -35,8 +35,8 @@ TEST(BenchFrames, AreThoseOfTheDeviceProtocol) {
   append_login(out, "0123456789abcdef0123456789ABCDEF");
   append_ping(out, 0x1234);
   append_virtual_write(out, 3, 255, 42);
-  EXPECT_EQ(out, "\x1D\x00\x01\x00\x20"s + "0123456789abcdef0123456789ABCDEF" + "\x06\x12\x34\x00\x00"s +
-                     "\x14\x00\x03\x00\x09vw\0"s + "255\0"s + "42"s);
+  EXPECT_EQ(out, "\x1D\x00\x01\x00\x20"s + "0123456789abcdef0123456789ABCDEF" + "\x06\x12\x34\x00\x00"s + "\x14\x00\x03\x00\x09vw\0"s +
+                     "255\0"s + "42"s);
 }
 
 TEST(BenchTokens, EveryTokenComesOnceBeforeTheFirstComesAgain) {
@@ -70,8 +70,7 @@ TEST(BenchProcessMeter, SeesTheCpuTimeAndMemoryOfAProcess) {
   const ProcessMeter meter{getpid()};
   const std::uint64_t cpu_before = meter.cpu_ns();
   const std::uint64_t own_before = own_cpu_ns();
-  while (own_cpu_ns() - own_before < 50'000'000) {
-  }
+  while (own_cpu_ns() - own_before < 50'000'000) {}
   const std::uint64_t spent_ns = meter.cpu_ns() - cpu_before;
   EXPECT_GT(spent_ns, 40'000'000U);  // It may be a tick behind.
   EXPECT_LT(spent_ns, 500'000'000U);

@@ -70,8 +70,8 @@ struct Output {
 
   bool respond_ok(const std::uint8_t* header) {
     if (size + header_size_bytes > bytes.size()) return false;
-    const char reply[header_size_bytes] = {static_cast<char>(command_response), static_cast<char>(header[1]),
-                                           static_cast<char>(header[2]), 0, static_cast<char>(200)};
+    const char reply[header_size_bytes] = {static_cast<char>(command_response), static_cast<char>(header[1]), static_cast<char>(header[2]),
+                                           0, static_cast<char>(200)};
     std::memcpy(bytes.data() + size, reply, sizeof reply);
     size += sizeof reply;
     return true;
@@ -89,10 +89,8 @@ bool finish_frame(const std::uint8_t* header, Output& output) {
     case command_hw_login:
     case command_login:
     case command_ping:
-    case command_internal:
-      return output.respond_ok(header);
-    default:
-      return true;
+    case command_internal: return output.respond_ok(header);
+    default: return true;
   }
 }
 
@@ -254,8 +252,7 @@ class ReferenceServer {
     const ssize_t got = recv(fd, input_.data(), input_.size(), 0);
     if (got < 0 && errno == EAGAIN) return;
     output_.size = 0;
-    if (got <= 0 ||
-        !read_any(connections_[static_cast<std::size_t>(fd)], input_.data(), static_cast<std::size_t>(got), output_) ||
+    if (got <= 0 || !read_any(connections_[static_cast<std::size_t>(fd)], input_.data(), static_cast<std::size_t>(got), output_) ||
         (output_.size != 0 && send(fd, output_.bytes.data(), output_.size, MSG_NOSIGNAL) != static_cast<ssize_t>(output_.size))) {
       close(fd);
     }
@@ -272,8 +269,7 @@ class ReferenceServer {
       }
       output_.size = 0;
       alive = read_any(connections_[static_cast<std::size_t>(fd)], input_.data(), static_cast<std::size_t>(got), output_) &&
-              (output_.size == 0 ||
-               SSL_write(tls, output_.bytes.data(), static_cast<int>(output_.size)) == static_cast<int>(output_.size));
+              (output_.size == 0 || SSL_write(tls, output_.bytes.data(), static_cast<int>(output_.size)) == static_cast<int>(output_.size));
       if (SSL_has_pending(tls) == 0) break;  // Level-triggered: the rest will be reported again.
     }
     if (alive) return;

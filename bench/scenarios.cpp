@@ -53,7 +53,9 @@ void note_latency(Window& window, std::uint64_t since_ns) {
 class LoginScenario final : public Scenario {
  public:
   LoginScenario(Target& target, const Options& options)
-      : target_{target}, options_{options}, tls_{options.tls ? make_tls_context() : nullptr},
+      : target_{target},
+        options_{options},
+        tls_{options.tls ? make_tls_context() : nullptr},
         slots_(options.connections == 0 ? 32 : options.connections) {}
 
   void run_window(Window& window) override {
@@ -126,9 +128,11 @@ class LoginScenario final : public Scenario {
 class PingScenario final : public Scenario {
  public:
   PingScenario(Target& target, const Options& options)
-      : options_{options}, tls_{options.tls ? make_tls_context() : nullptr},
+      : options_{options},
+        tls_{options.tls ? make_tls_context() : nullptr},
         sessions_{open_sessions(target, options.connections == 0 ? 100 : options.connections, tls_.get())},
-        next_id_(sessions_.size(), 3), begun_ns_(sessions_.size(), 0) {
+        next_id_(sessions_.size(), 3),
+        begun_ns_(sessions_.size(), 0) {
     for (std::size_t i = 0; i < sessions_.size(); ++i) poller_.add(sessions_[i].client.fd(), static_cast<std::uint32_t>(i));
   }
 
@@ -181,8 +185,7 @@ class PingScenario final : public Scenario {
 class IngestScenario final : public Scenario {
  public:
   IngestScenario(Target& target, const Options& options)
-      : options_{options},
-        sessions_{open_sessions(target, options.connections == 0 ? 1000 : options.connections, nullptr)} {
+      : options_{options}, sessions_{open_sessions(target, options.connections == 0 ? 1000 : options.connections, nullptr)} {
     for (std::size_t i = 0; i < sessions_.size(); ++i) poller_.add(sessions_[i].client.fd(), static_cast<std::uint32_t>(i));
   }
 

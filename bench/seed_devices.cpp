@@ -31,8 +31,10 @@ constexpr std::size_t threads = 64;  // They only wait: each has one operation i
 template <class T>
 T must(Result<T> result, const char* what) {
   if (result) {
-    if constexpr (std::is_void_v<T>) return;
-    else return std::move(result).value();
+    if constexpr (std::is_void_v<T>)
+      return;
+    else
+      return std::move(result).value();
   }
   std::fprintf(stderr, "seed_devices: %s: %s\n", what, result.error().message().c_str());
   std::_Exit(1);
@@ -47,9 +49,12 @@ bool parse(int argc, char** argv, Arguments& arguments) {
   for (int i = 1; i + 1 < argc; i += 2) {
     const std::string_view option = argv[i];
     const std::string_view value = argv[i + 1];
-    if (option == "--data") arguments.data = value;
-    else if (option == "--tokens") arguments.tokens = value;
-    else if (option != "--devices" || std::from_chars(value.data(), value.data() + value.size(), arguments.devices).ec != std::errc{}) return false;
+    if (option == "--data")
+      arguments.data = value;
+    else if (option == "--tokens")
+      arguments.tokens = value;
+    else if (option != "--devices" || std::from_chars(value.data(), value.data() + value.size(), arguments.devices).ec != std::errc{})
+      return false;
   }
   return argc == 7 && arguments.devices > 0 && arguments.devices <= 20'000'000;
 }

@@ -64,9 +64,11 @@ int main(int argc, char** argv) {
   std::vector<std::uint32_t> order(lookups);
   for (std::uint32_t& at : order) at = static_cast<std::uint32_t>(random.below(count));
   std::uint64_t found = 0;
-  const double digest_ns = nanoseconds(lookups, [&](std::size_t i) { found += keys->digest(token_domain, tokens[order[i]]).newest().mac[0]; });
+  const double digest_ns =
+      nanoseconds(lookups, [&](std::size_t i) { found += keys->digest(token_domain, tokens[order[i]]).newest().mac[0]; });
   found = 0;
-  const double hit_ns = nanoseconds(lookups, [&](std::size_t i) { found += index.find(keys->digest(token_domain, tokens[order[i]])) ? 1 : 0; });
+  const double hit_ns =
+      nanoseconds(lookups, [&](std::size_t i) { found += index.find(keys->digest(token_domain, tokens[order[i]])) ? 1 : 0; });
   if (found != lookups) {
     std::fprintf(stderr, "token_lookup: %zu tokens were not found\n", lookups - static_cast<std::size_t>(found));
     return 1;
@@ -82,8 +84,9 @@ int main(int argc, char** argv) {
     return 1;
   }
   const auto per_token = [count](std::uint64_t bytes) { return static_cast<double>(bytes) / static_cast<double>(count); };
-  std::printf("{\"tokens\":%zu,\"bytes\":%.1f,\"index_bytes\":%.1f,\"directory_bytes\":%.1f,\"digest_ns\":%.0f,\"hit_ns\":%.0f,\"miss_ns\":%.0f}\n",
-              count, per_token(memory_after - memory_before), per_token(index.memory_bytes()), per_token(directory.memory_bytes()),
-              digest_ns, hit_ns, miss_ns);
+  std::printf(
+      "{\"tokens\":%zu,\"bytes\":%.1f,\"index_bytes\":%.1f,\"directory_bytes\":%.1f,\"digest_ns\":%.0f,\"hit_ns\":%.0f,\"miss_ns\":%.0f}\n",
+      count, per_token(memory_after - memory_before), per_token(index.memory_bytes()), per_token(directory.memory_bytes()), digest_ns,
+      hit_ns, miss_ns);
   return 0;
 }

@@ -19,7 +19,9 @@ std::string text_of(const json::object& object, std::string_view key) {
   return value != nullptr && value->is_string() ? std::string{value->get_string()} : std::string{};
 }
 
-Failure not_muster(std::string_view url) { return unreachable("What answers at " + std::string{url} + " is not a muster server; check the URL."); }
+Failure not_muster(std::string_view url) {
+  return unreachable("What answers at " + std::string{url} + " is not a muster server; check the URL.");
+}
 
 }  // namespace
 
@@ -55,7 +57,8 @@ Failure refusal_of(const HttpAnswer& answer, std::string_view url, bool signed_i
 }
 
 Outcome<json::value> ApiClient::call(std::string_view method, std::string_view path, const Query& query, const json::object* body) {
-  const auto answer = http_.send(method, std::string{path} + format_query(query), access_token_, body == nullptr ? std::nullopt : std::optional{json::serialize(*body)});
+  const auto answer = http_.send(method, std::string{path} + format_query(query), access_token_,
+                                 body == nullptr ? std::nullopt : std::optional{json::serialize(*body)});
   if (!answer) return answer.error();
   if (answer->status < 200 || answer->status >= 300) return refusal_of(*answer, http_.url(), !access_token_.empty());
   if (answer->body.empty()) return json::value{nullptr};
@@ -84,7 +87,8 @@ Outcome<json::array> ApiClient::list(std::string_view path, const Query& query, 
     for (auto& row : got) {
       if (static_cast<std::int64_t>(rows.size()) < wanted) rows.push_back(std::move(row));
     }
-    if (paging.page || count < size || static_cast<std::int64_t>(rows.size()) >= wanted) return Outcome<json::array>{boost::system::in_place_value, std::move(rows)};
+    if (paging.page || count < size || static_cast<std::int64_t>(rows.size()) >= wanted)
+      return Outcome<json::array>{boost::system::in_place_value, std::move(rows)};
   }
 }
 

@@ -24,7 +24,8 @@ class ApiClient {
   ApiClient(HttpClient http, std::string access_token) : http_{std::move(http)}, access_token_{std::move(access_token)} {}
 
   /// One request. An answer without a body is null. Errors: exit_refused with the server's own sentence, exit_unreachable.
-  [[nodiscard]] Outcome<boost::json::value> call(std::string_view method, std::string_view path, const Query& query, const boost::json::object* body = nullptr);
+  [[nodiscard]] Outcome<boost::json::value> call(std::string_view method, std::string_view path, const Query& query,
+                                                 const boost::json::object* body = nullptr);
   /// The rows of a list, fetched page by page.
   [[nodiscard]] Outcome<boost::json::array> list(std::string_view path, const Query& query, const Paging& paging);
 

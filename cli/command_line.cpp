@@ -22,8 +22,9 @@ class CommandLine {
  public:
   CommandLine() {
     app_.description("Muster makes devices active: a self-hosted cloud, and the tool of whoever runs one.");
-    app_.footer("Exit codes: 0 done, 1 failed here, 2 wrong usage, 3 refused by the server, 4 server unreachable.\n"
-                "First steps: muster serve --data DIR, then muster setup --url URL --code CODE --email EMAIL.");
+    app_.footer(
+        "Exit codes: 0 done, 1 failed here, 2 wrong usage, 3 refused by the server, 4 server unreachable.\n"
+        "First steps: muster serve --data DIR, then muster setup --url URL --code CODE --email EMAIL.");
     app_.set_version_flag("--version", std::string{"muster "} + MUSTER_VERSION, "Print the version");
     app_.require_subcommand(1);
     add_server_commands();
@@ -78,7 +79,9 @@ class CommandLine {
     add_json(app);
   }
   void add_json(CLI::App* app) { app->add_flag("--json", globals_.json, "Print JSON, with the field names of the API"); }
-  void add_organization(CLI::App* app) { app->add_option("--org", globals_.organization, "Id of the organization (default: your own)")->check(CLI::PositiveNumber); }
+  void add_organization(CLI::App* app) {
+    app->add_option("--org", globals_.organization, "Id of the organization (default: your own)")->check(CLI::PositiveNumber);
+  }
   void add_yes(CLI::App* app) { app->add_flag("--yes", globals_.yes, "Do it without asking"); }
   static void add_data(CLI::App* app, std::string& data) { app->add_option("--data", data, "The server's data directory")->required(); }
   static void add_paging(CLI::App* app, Paging& paging) {
@@ -96,19 +99,26 @@ class CommandLine {
   void add_server_commands() {
     auto* const serve = command(app_, "serve", "Run the cloud", [this](Context& context) { return run_server(context); });
     serve->add_option("--data", serve_.data_directory, "Where database, keys and certificates lie; made when it is not there");
-    serve->add_option("--listen", serve_.listen, "ADDR:PORT for plain text and TLS, may be repeated (default 0.0.0.0:8080; port 0 picks a free one)")->type_name("ADDR:PORT");
-    serve->add_option("--listen-tls", serve_.listen_tls, "ADDR:PORT for TLS only, may be repeated (default 0.0.0.0:9443)")->type_name("ADDR:PORT");
+    serve
+        ->add_option("--listen", serve_.listen,
+                     "ADDR:PORT for plain text and TLS, may be repeated (default 0.0.0.0:8080; port 0 picks a free one)")
+        ->type_name("ADDR:PORT");
+    serve->add_option("--listen-tls", serve_.listen_tls, "ADDR:PORT for TLS only, may be repeated (default 0.0.0.0:9443)")
+        ->type_name("ADDR:PORT");
     serve->add_option("--public-url", serve_.public_url, "How devices and people reach this server, like https://muster.example.com");
     serve->add_option("--config", serve_.config_file, "Configuration file (TOML)");
     serve->add_flag("--print-config", print_config_, "Print every key of the configuration file with its meaning and default, and end");
-    serve->add_option("--store", serve_.store_url, "Where the data is kept: sqlite:PATH (default: muster.db in the data directory)")->type_name("URL");
+    serve->add_option("--store", serve_.store_url, "Where the data is kept: sqlite:PATH (default: muster.db in the data directory)")
+        ->type_name("URL");
     serve->add_option("--bus", serve_.bus_url, "How nodes talk to each other: local:")->type_name("URL");
-    serve->footer("When it is ready it prints one line of JSON on stdout, with the addresses and, until there is an administrator, the setup code.\n"
-                  "SIGTERM ends it; SIGHUP reads configuration, certificates and keys again.");
+    serve->footer(
+        "When it is ready it prints one line of JSON on stdout, with the addresses and, until there is an administrator, the setup code.\n"
+        "SIGTERM ends it; SIGHUP reads configuration, certificates and keys again.");
   }
 
   void add_session_commands() {
-    auto* const setup = command(app_, "setup", "Make the first administrator of a new server", [this](Context& context) { return set_up(context, setup_); });
+    auto* const setup = command(app_, "setup", "Make the first administrator of a new server",
+                                [this](Context& context) { return set_up(context, setup_); });
     add_connection(setup);
     setup->add_option("--code", setup_.code, "The setup code of the server's ready line; - reads it from stdin")->required();
     setup->add_option("--email", setup_.email, "Email address of the administrator")->required();
@@ -118,8 +128,9 @@ class CommandLine {
     auto* const login = command(app_, "login", "Sign in and save the login", [this](Context& context) { return log_in(context, email_); });
     add_connection(login);
     login->add_option("--email", email_, "Your email address")->required();
-    login->footer("The password comes from a prompt or from stdin; with two-factor sign-in the code is the second line.\n"
-                  "The login is saved under $XDG_CONFIG_HOME/muster (0600). MUSTER_URL, MUSTER_TOKEN and MUSTER_CA override it.");
+    login->footer(
+        "The password comes from a prompt or from stdin; with two-factor sign-in the code is the second line.\n"
+        "The login is saved under $XDG_CONFIG_HOME/muster (0600). MUSTER_URL, MUSTER_TOKEN and MUSTER_CA override it.");
 
     add_connection(command(app_, "logout", "Sign out and forget the login", [](Context& context) { return log_out(context); }));
   }
@@ -134,17 +145,21 @@ class CommandLine {
     app->add_option("--connection", template_.connection_type, "How its devices connect (default WI_FI)");
     app->add_option("--manufacturer", template_.manufacturer, "Manufacturer");
     app->add_option("--description", template_.description, "Description");
-    app->add_option("--hotspot-prefix", template_.hotspot_prefix, "Begin of the name of the Wi-Fi that a new device opens, at most 20 characters");
+    app->add_option("--hotspot-prefix", template_.hotspot_prefix,
+                    "Begin of the name of the Wi-Fi that a new device opens, at most 20 characters");
     app->add_option("--firmware-type", template_.firmware_type, "Firmware type");
-    app->add_flag("--allow-public-plain-text", template_.allow_public_plain_text, "Let its devices log in unencrypted from public addresses");
+    app->add_flag("--allow-public-plain-text", template_.allow_public_plain_text,
+                  "Let its devices log in unencrypted from public addresses");
 
     add_list(command(*templates, "list", "List templates", [this](Context& context) { return list_templates(context, list_); }), list_);
 
-    app = command(*templates, "show", "Show a template with its datastreams", [this](Context& context) { return show_template(context, template_id_); });
+    app = command(*templates, "show", "Show a template with its datastreams",
+                  [this](Context& context) { return show_template(context, template_id_); });
     add_connection(app);
     add_template_id(app);
 
-    app = command(*templates, "delete", "Delete a template", [this](Context& context) { return delete_template(context, template_id_, with_devices_); });
+    app = command(*templates, "delete", "Delete a template",
+                  [this](Context& context) { return delete_template(context, template_id_, with_devices_); });
     add_connection(app);
     add_yes(app);
     add_template_id(app);
@@ -170,22 +185,27 @@ class CommandLine {
     app->add_option("--value", stream_.enum_values, "A value of an ENUM; repeat it for each")->type_name("TEXT");
     app->add_flag("--sync", stream_.sync_on_connect, "Send the value to the device when it connects");
 
-    app = command(*streams, "list", "List the datastreams of a template", [this](Context& context) { return list_datastreams(context, template_id_); });
+    app = command(*streams, "list", "List the datastreams of a template",
+                  [this](Context& context) { return list_datastreams(context, template_id_); });
     add_connection(app);
     add_template_id(app);
 
-    app = command(*streams, "delete", "Delete a datastream", [this](Context& context) { return delete_datastream(context, template_id_, stream_.pin, stream_id_); });
+    app = command(*streams, "delete", "Delete a datastream",
+                  [this](Context& context) { return delete_datastream(context, template_id_, stream_.pin, stream_id_); });
     add_connection(app);
     add_yes(app);
     add_template_id(app);
     app->add_option("--pin", stream_.pin, "Its virtual pin, V0 to V255");
     app->add_option("--id", stream_id_, "Its id, instead of the pin")->check(CLI::PositiveNumber);
   }
-  void add_template_id(CLI::App* app) { app->add_option("template,--template", template_id_, "TMPL id or number of the template")->required()->type_name("ID"); }
+  void add_template_id(CLI::App* app) {
+    app->add_option("template,--template", template_id_, "TMPL id or number of the template")->required()->type_name("ID");
+  }
 
   void add_device_commands() {
     auto* const devices = group(app_, "device", "Devices and their AuthTokens");
-    auto* app = command(*devices, "create", "Make a device and its AuthToken", [this](Context& context) { return create_device(context, device_); });
+    auto* app = command(*devices, "create", "Make a device and its AuthToken",
+                        [this](Context& context) { return create_device(context, device_); });
     add_connection(app);
     add_organization(app);
     app->add_option("--template", device_.template_id, "TMPL id or number of its template")->required()->type_name("ID");
@@ -205,13 +225,15 @@ class CommandLine {
     add_connection(app);
     add_device_id(app);
 
-    app = command(*devices, "token", "Show a device's AuthToken (audited), or replace it", [this](Context& context) { return show_device_token(context, id_, regenerate_); });
+    app = command(*devices, "token", "Show a device's AuthToken (audited), or replace it",
+                  [this](Context& context) { return show_device_token(context, id_, regenerate_); });
     add_connection(app);
     add_yes(app);
     add_device_id(app);
     app->add_flag("--regenerate", regenerate_, "Make a new one; the old one is invalid at once and for ever");
 
-    app = command(*devices, "rename", "Give a device another name", [this](Context& context) { return rename_device(context, id_, name_); });
+    app =
+        command(*devices, "rename", "Give a device another name", [this](Context& context) { return rename_device(context, id_, name_); });
     add_connection(app);
     add_device_id(app);
     app->add_option("name,--name", name_, "The new name, at most 60 characters")->required();
@@ -221,46 +243,62 @@ class CommandLine {
     add_yes(app);
     add_device_id(app);
 
-    app = command(*devices, "watch", "Print status and values as they change", [this](Context& context) { return watch_devices(context, watch_); });
+    app = command(*devices, "watch", "Print status and values as they change",
+                  [this](Context& context) { return watch_devices(context, watch_); });
     add_connection(app);
     add_organization(app);
-    app->add_option("device", watch_.devices, "Ids of the devices (default: all of the organization)")->check(CLI::PositiveNumber)->type_name("ID");
+    app->add_option("device", watch_.devices, "Ids of the devices (default: all of the organization)")
+        ->check(CLI::PositiveNumber)
+        ->type_name("ID");
     app->add_flag("--sub-orgs", watch_.with_sub_organizations, "Also those of the organizations beneath");
     app->add_option("--count", watch_.count, "End after so many events")->check(CLI::PositiveNumber);
-    app->footer("With --json each line is one event: {\"event\":\"status\",\"deviceId\":1,\"online\":true} or\n{\"event\":\"value\",\"deviceId\":1,\"pin\":3,\"value\":\"21.5\",\"at\":...}. Ctrl-C ends it.");
+    app->footer(
+        "With --json each line is one event: {\"event\":\"status\",\"deviceId\":1,\"online\":true} "
+        "or\n{\"event\":\"value\",\"deviceId\":1,\"pin\":3,\"value\":\"21.5\",\"at\":...}. Ctrl-C ends it.");
   }
-  void add_device_id(CLI::App* app) { app->add_option("device,--device", id_, "Id of the device")->required()->check(CLI::PositiveNumber)->type_name("ID"); }
+  void add_device_id(CLI::App* app) {
+    app->add_option("device,--device", id_, "Id of the device")->required()->check(CLI::PositiveNumber)->type_name("ID");
+  }
 
   void add_people_commands() {
     auto* const organizations = group(app_, "org", "Organizations");
-    auto* app = command(*organizations, "create", "Make an organization beneath yours, or beneath --org", [this](Context& context) { return create_organization(context, organization_); });
+    auto* app = command(*organizations, "create", "Make an organization beneath yours, or beneath --org",
+                        [this](Context& context) { return create_organization(context, organization_); });
     add_connection(app);
     add_organization(app);
     app->add_option("--name", organization_.name, "Name, at most 100 characters")->required();
     app->add_option("--description", organization_.description, "Description");
     app->add_option("--type", organization_.type, "BUSINESS (default), PERSONAL, BRANCH, DISTRIBUTOR, CONTRACTOR, INSTALLER or RESELLER")
-        ->transform(CLI::IsMember({"BUSINESS", "PERSONAL", "BRANCH", "DISTRIBUTOR", "CONTRACTOR", "INSTALLER", "RESELLER"}, CLI::ignore_case));
+        ->transform(
+            CLI::IsMember({"BUSINESS", "PERSONAL", "BRANCH", "DISTRIBUTOR", "CONTRACTOR", "INSTALLER", "RESELLER"}, CLI::ignore_case));
     app->add_option("--time-zone", organization_.time_zone, "Time zone, like Europe/Berlin (default UTC)");
-    add_list(command(*organizations, "list", "List your organization and all beneath it", [this](Context& context) { return list_organizations(context, list_); }), list_);
+    add_list(command(*organizations, "list", "List your organization and all beneath it",
+                     [this](Context& context) { return list_organizations(context, list_); }),
+             list_);
 
     auto* const users = group(app_, "user", "People who sign in");
-    app = command(*users, "create", "Make a user; the password comes from a prompt or stdin", [this](Context& context) { return create_user(context, user_); });
+    app = command(*users, "create", "Make a user; the password comes from a prompt or stdin",
+                  [this](Context& context) { return create_user(context, user_); });
     add_connection(app);
     add_organization(app);
     app->add_option("--email", user_.email, "Email address")->required();
     app->add_option("--name", user_.name, "Name");
     app->add_option("--role", user_.role, "Admin, Staff or User (default)");
-    add_list(command(*users, "list", "List the users of an organization", [this](Context& context) { return list_users(context, list_); }), list_);
-    app = command(*users, "disable", "Keep a user from signing in, and end all sessions", [this](Context& context) { return set_user_enabled(context, user_reference_, false); });
+    add_list(command(*users, "list", "List the users of an organization", [this](Context& context) { return list_users(context, list_); }),
+             list_);
+    app = command(*users, "disable", "Keep a user from signing in, and end all sessions",
+                  [this](Context& context) { return set_user_enabled(context, user_reference_, false); });
     add_connection(app);
     add_organization(app);
     add_yes(app);
     app->add_option("user", user_reference_, "Id or email address")->required()->type_name("ID|EMAIL");
-    app = command(*users, "enable", "Let a disabled user sign in again", [this](Context& context) { return set_user_enabled(context, user_reference_, true); });
+    app = command(*users, "enable", "Let a disabled user sign in again",
+                  [this](Context& context) { return set_user_enabled(context, user_reference_, true); });
     add_connection(app);
     add_organization(app);
     app->add_option("user", user_reference_, "Id or email address")->required()->type_name("ID|EMAIL");
-    app = command(*users, "passwd", "Set a password: your own, or that of another user", [this](Context& context) { return set_user_password(context, user_reference_); });
+    app = command(*users, "passwd", "Set a password: your own, or that of another user",
+                  [this](Context& context) { return set_user_password(context, user_reference_); });
     add_connection(app);
     add_organization(app);
     app->add_option("user", user_reference_, "Id or email address (default: yourself)")->type_name("ID|EMAIL");
@@ -278,15 +316,20 @@ class CommandLine {
   }
 
   void add_offline_commands() {
-    auto* app = command(app_, "backup", "Write an encrypted backup of a server, also while it runs", [this](Context& context) { return back_up(context, backup_); });
+    auto* app = command(app_, "backup", "Write an encrypted backup of a server, also while it runs",
+                        [this](Context& context) { return back_up(context, backup_); });
     add_data(app, backup_.data);
     add_json(app);
     app->add_option("file,--out", backup_.out, "File to write; must not exist")->required()->type_name("FILE");
-    app->add_option("--recipient", backup_.recipients, "age public key (age1...) that may restore; repeat it for several (default: a passphrase, from a prompt or stdin)")->type_name("AGE-KEY");
+    app->add_option("--recipient", backup_.recipients,
+                    "age public key (age1...) that may restore; repeat it for several (default: a passphrase, from a prompt or stdin)")
+        ->type_name("AGE-KEY");
     app->footer("Holds database, keys, certificates and files. It is an age file with a tar file inside: `age -d FILE | tar t` lists it.");
 
     app = command(app_, "restore", "Restore a backup into a new data directory", [this](Context& context) -> Outcome<void> {
-      if (restore_.complete) return restore_.in.empty() ? complete_restore(context, restore_.data) : Outcome<void>{usage("--complete takes no backup: it ends a restore that was done before.")};
+      if (restore_.complete)
+        return restore_.in.empty() ? complete_restore(context, restore_.data)
+                                   : Outcome<void>{usage("--complete takes no backup: it ends a restore that was done before.")};
       if (restore_.in.empty()) return usage("Say which backup to restore: muster restore FILE --data DIR");
       return restore(context, restore_);
     });
@@ -295,17 +338,22 @@ class CommandLine {
     add_yes(app);
     app->add_option("file,--in", restore_.in, "The backup")->type_name("FILE");
     app->add_option("--identity", restore_.identity, "File with the age secret key, for a backup made with --recipient")->type_name("FILE");
-    app->add_flag("--complete", restore_.complete, "Say that no device made after the backup is missing: unknown AuthTokens are invalid again");
-    app->footer("A restored store does not know the newest AuthTokens. Until `muster restore --complete --data DIR`, devices with an unknown one are held, never called invalid.");
+    app->add_flag("--complete", restore_.complete,
+                  "Say that no device made after the backup is missing: unknown AuthTokens are invalid again");
+    app->footer(
+        "A restored store does not know the newest AuthTokens. Until `muster restore --complete --data DIR`, devices with an unknown one "
+        "are held, never called invalid.");
 
     auto* const keys = group(app_, "key", "The keys that digest and seal secrets");
-    app = command(*keys, "rotate", "Make a new key and take every AuthToken over to it, also while the server runs", [this](Context& context) { return rotate_keys(context, data_); });
+    app = command(*keys, "rotate", "Make a new key and take every AuthToken over to it, also while the server runs",
+                  [this](Context& context) { return rotate_keys(context, data_); });
     add_data(app, data_);
     add_json(app);
     app->footer("May be cut off at any time: run it again and it goes on.");
 
     auto* const admin = group(app_, "admin", "Help for who is locked out");
-    app = command(*admin, "recover", "Give an administrator a new password, on the data directory", [this](Context& context) { return recover_administrator(context, data_, email_); });
+    app = command(*admin, "recover", "Give an administrator a new password, on the data directory",
+                  [this](Context& context) { return recover_administrator(context, data_, email_); });
     add_data(app, data_);
     add_json(app);
     app->add_option("--email", email_, "Email address of the administrator; made when there is none")->required();
@@ -316,12 +364,18 @@ class CommandLine {
       context.out << (context.globals.json ? "{\"version\":\"" MUSTER_VERSION "\"}\n" : "muster " MUSTER_VERSION "\n");
       return {};
     }));
-    auto* const completion = command(app_, "completion", "Print a completion script for a shell", [this](Context& context) -> Outcome<void> {
-      context.out << completion_script(tree(), shell_).value_or("");
-      return {};
-    });
-    completion->add_option("shell", shell_, "bash, zsh or fish")->required()->check(CLI::IsMember({"bash", "zsh", "fish"}))->type_name("SHELL");
-    completion->footer("bash: source <(muster completion bash)    zsh: muster completion zsh > DIR-IN-FPATH/_muster    fish: muster completion fish | source");
+    auto* const completion =
+        command(app_, "completion", "Print a completion script for a shell", [this](Context& context) -> Outcome<void> {
+          context.out << completion_script(tree(), shell_).value_or("");
+          return {};
+        });
+    completion->add_option("shell", shell_, "bash, zsh or fish")
+        ->required()
+        ->check(CLI::IsMember({"bash", "zsh", "fish"}))
+        ->type_name("SHELL");
+    completion->footer(
+        "bash: source <(muster completion bash)    zsh: muster completion zsh > DIR-IN-FPATH/_muster    fish: muster completion fish | "
+        "source");
   }
 
   Outcome<void> run_server(Context& context) {
@@ -366,7 +420,8 @@ class CommandLine {
         err << ".\n";
       } else {
         const auto meant = nearest(word, known);
-        err << path << ": there is no command \"" << printable(word) << "\"" << (meant.empty() ? "" : "; did you mean " + meant + "?") << (meant.empty() ? ".\n" : "\n");
+        err << path << ": there is no command \"" << printable(word) << "\"" << (meant.empty() ? "" : "; did you mean " + meant + "?")
+            << (meant.empty() ? ".\n" : "\n");
       }
     } else {
       err << path << ": " << printable(error.what());
@@ -390,9 +445,11 @@ class CommandLine {
   static CommandTree tree_of(const CLI::App& app, const std::string& name) {
     CommandTree made{name, app.get_description(), {}, {}};
     for (const auto* const option : app.get_options()) {
-      for (const auto& long_name : option->get_lnames()) made.options.push_back({"--" + long_name, option->get_description(), option->get_items_expected_max() > 0});
+      for (const auto& long_name : option->get_lnames())
+        made.options.push_back({"--" + long_name, option->get_description(), option->get_items_expected_max() > 0});
     }
-    for (const auto* const sub : app.get_subcommands([](const CLI::App*) { return true; })) made.commands.push_back(tree_of(*sub, sub->get_name()));
+    for (const auto* const sub : app.get_subcommands([](const CLI::App*) { return true; }))
+      made.commands.push_back(tree_of(*sub, sub->get_name()));
     return made;
   }
 

@@ -41,11 +41,32 @@ class CommandLineTest : public testing::Test {
 };
 
 TEST_F(CommandLineTest, WrongUsageEndsWithTwoAndAHint) {
-  const std::vector<std::vector<std::string>> wrong{
-      {}, {"nothing"}, {"device"}, {"device", "fly"}, {"--nothing"}, {"device", "show"}, {"device", "show", "x"}, {"device", "show", "-5"}, {"device", "show", "0"}, {"device", "show", "1", "2"},
-      {"device", "create", "--name", "x"}, {"device", "list", "--limit", "0"}, {"device", "list", "--limit", "x"}, {"device", "list", "--org", "x"}, {"template", "create"},
-      {"template", "datastream", "add", "TMPL1234", "--pin", "1", "--type", "FLOAT"}, {"login"}, {"setup", "--email", "a@b.c"}, {"backup"}, {"completion", "tcsh"}, {"key", "rotate"},
-      {"restore", "--data", "x"}, {"restore", "f", "--data", "x", "--complete"}, {"user", "disable"}, {"audit", "list", "--from", "yesterday"}, {"device", "rename", "1"}};
+  const std::vector<std::vector<std::string>> wrong{{},
+                                                    {"nothing"},
+                                                    {"device"},
+                                                    {"device", "fly"},
+                                                    {"--nothing"},
+                                                    {"device", "show"},
+                                                    {"device", "show", "x"},
+                                                    {"device", "show", "-5"},
+                                                    {"device", "show", "0"},
+                                                    {"device", "show", "1", "2"},
+                                                    {"device", "create", "--name", "x"},
+                                                    {"device", "list", "--limit", "0"},
+                                                    {"device", "list", "--limit", "x"},
+                                                    {"device", "list", "--org", "x"},
+                                                    {"template", "create"},
+                                                    {"template", "datastream", "add", "TMPL1234", "--pin", "1", "--type", "FLOAT"},
+                                                    {"login"},
+                                                    {"setup", "--email", "a@b.c"},
+                                                    {"backup"},
+                                                    {"completion", "tcsh"},
+                                                    {"key", "rotate"},
+                                                    {"restore", "--data", "x"},
+                                                    {"restore", "f", "--data", "x", "--complete"},
+                                                    {"user", "disable"},
+                                                    {"audit", "list", "--from", "yesterday"},
+                                                    {"device", "rename", "1"}};
   for (const auto& arguments : wrong) {
     std::string shown;
     for (const auto& argument : arguments) shown += argument + " ";
@@ -63,7 +84,8 @@ TEST_F(CommandLineTest, WrongUsageEndsWithTwoAndAHint) {
 
 TEST_F(CommandLineTest, HelpNeedsNoManual) {
   EXPECT_EQ(run({"--help"}), exit_ok);
-  for (const auto* word : {"serve", "setup", "login", "logout", "template", "device", "org", "user", "audit", "backup", "restore", "key", "admin", "version", "completion", "Exit codes"}) {
+  for (const auto* word : {"serve", "setup", "login", "logout", "template", "device", "org", "user", "audit", "backup", "restore", "key",
+                           "admin", "version", "completion", "Exit codes"}) {
     EXPECT_NE(out.find(word), std::string::npos) << word;
   }
   EXPECT_EQ(run({"device", "create", "--help"}), exit_ok);
@@ -115,7 +137,9 @@ TEST_F(CommandLineTest, WhatIsNoMusterServerIsUnreachable) {
 
 TEST_F(CommandLineTest, RefusalsCarryTheServersSentence) {
   FakeServer server{[](const auto&) {
-    return FakeServer::Answer{400, R"({"error":{"code":"invalid_value","message":"The name is too long.","details":[{"field":"name","message":"At most 60 characters."}]}})"};
+    return FakeServer::Answer{
+        400,
+        R"({"error":{"code":"invalid_value","message":"The name is too long.","details":[{"field":"name","message":"At most 60 characters."}]}})"};
   }};
   sign_in(server);
   EXPECT_EQ(run({"device", "rename", "1", "x"}), exit_refused);
@@ -132,7 +156,8 @@ TEST_F(CommandLineTest, RefusalsCarryTheServersSentence) {
 
 TEST_F(CommandLineTest, LoginSendsThePasswordAndSavesTheAccessToken) {
   FakeServer server{[](const FakeServer::Request& request) {
-    if (request.body.find("totp") == std::string::npos) return FakeServer::Answer{401, R"({"error":{"code":"totp_required","message":"Code?"}})"};
+    if (request.body.find("totp") == std::string::npos)
+      return FakeServer::Answer{401, R"({"error":{"code":"totp_required","message":"Code?"}})"};
     return FakeServer::Answer{201, R"({"accessToken":"access-2","expiresAt":5,"userId":1,"organizationId":1})"};
   }};
   EXPECT_EQ(run({"login", "--url", server.url() + "/", "--email", "a@b.c", "--json"}, {"the password", "123456"}), exit_ok) << err;
@@ -149,7 +174,8 @@ TEST_F(CommandLineTest, LoginSendsThePasswordAndSavesTheAccessToken) {
 }
 
 TEST_F(CommandLineTest, SetupTakesCodeAndPasswordFromStdin) {
-  FakeServer server{[](const auto&) { return FakeServer::Answer{201, R"({"accessToken":"access-3","expiresAt":5,"userId":1,"organizationId":1})"}; }};
+  FakeServer server{
+      [](const auto&) { return FakeServer::Answer{201, R"({"accessToken":"access-3","expiresAt":5,"userId":1,"organizationId":1})"}; }};
   EXPECT_EQ(run({"setup", "--url", server.url(), "--code", "-", "--email", "a@b.c"}, {"CODE-1", "long enough"}), exit_ok) << err;
   EXPECT_EQ(server.requests()[0].body, R"({"code":"CODE-1","email":"a@b.c","password":"long enough"})");
   EXPECT_EQ(server.requests()[0].target, "/api/v1/setup");
@@ -191,7 +217,8 @@ TEST_F(CommandLineTest, ListsFetchEveryRow) {
     const auto page = std::atoi(request.target.c_str() + request.target.find("page=") + 5);
     const auto size = std::atoi(request.target.c_str() + request.target.find("size=") + 5);
     std::string rows;
-    for (int id = page * size + 1; id <= std::min(2500, (page + 1) * size); ++id) rows += (rows.empty() ? "{\"id\":" : ",{\"id\":") + std::to_string(id) + "}";
+    for (int id = page * size + 1; id <= std::min(2500, (page + 1) * size); ++id)
+      rows += (rows.empty() ? "{\"id\":" : ",{\"id\":") + std::to_string(id) + "}";
     return FakeServer::Answer{200, "{\"content\":[" + rows + "],\"totalElements\":2500}"};
   }};
   sign_in(server);
@@ -209,17 +236,21 @@ TEST_F(CommandLineTest, ListsFetchEveryRow) {
   EXPECT_EQ(run({"device", "list", "--json", "--page", "0"}), exit_ok);
   EXPECT_EQ(count(), 50);
   EXPECT_EQ(run({"device", "list", "--query", "La mp&x", "--org", "5", "--sub-orgs", "--json", "--limit", "1"}), exit_ok);
-  EXPECT_EQ(server.requests().back().target, "/api/v1/organization/search/devices?orgId=5&query=La%20mp%26x&includeSubOrgDevices=true&page=0&size=1");
+  EXPECT_EQ(server.requests().back().target,
+            "/api/v1/organization/search/devices?orgId=5&query=La%20mp%26x&includeSubOrgDevices=true&page=0&size=1");
 }
 
 TEST_F(CommandLineTest, DeviceCreatePrintsWhatGoesIntoTheSketch) {
   FakeServer server{[](const FakeServer::Request& request) {
-    if (request.target.starts_with("/api/v1/template?")) return FakeServer::Answer{200, R"({"id":4,"templateId":"TMPLabcdefghi","name":"My \"best\" lamp"})"};
+    if (request.target.starts_with("/api/v1/template?"))
+      return FakeServer::Answer{200, R"({"id":4,"templateId":"TMPLabcdefghi","name":"My \"best\" lamp"})"};
     return FakeServer::Answer{201, R"({"id":7,"name":"Lamp","templateId":"TMPLabcdefghi","token":"0123456789abcdefABCDEF_-01234567"})"};
   }};
   sign_in(server);
   EXPECT_EQ(run({"device", "create", "--template", "TMPLabcdefghi", "--name", "Lamp"}), exit_ok) << err;
-  EXPECT_NE(out.find("#define BLYNK_TEMPLATE_ID   \"TMPLabcdefghi\"\n#define BLYNK_TEMPLATE_NAME \"My \\\"best\\\" lamp\"\n#define BLYNK_AUTH_TOKEN    \"0123456789abcdefABCDEF_-01234567\"\n"), std::string::npos)
+  EXPECT_NE(out.find("#define BLYNK_TEMPLATE_ID   \"TMPLabcdefghi\"\n#define BLYNK_TEMPLATE_NAME \"My \\\"best\\\" lamp\"\n#define "
+                     "BLYNK_AUTH_TOKEN    \"0123456789abcdefABCDEF_-01234567\"\n"),
+            std::string::npos)
       << out;
   EXPECT_NE(out.find("\"127.0.0.1\", " + server.url().substr(17) + ");  // plain text"), std::string::npos) << out;
   EXPECT_NE(err.find("this machine only"), std::string::npos);
@@ -231,7 +262,8 @@ TEST_F(CommandLineTest, DeviceCreatePrintsWhatGoesIntoTheSketch) {
 
 TEST_F(CommandLineTest, DestructiveCommandsAskFirst) {
   FakeServer server{[](const FakeServer::Request& request) {
-    return request.method == "GET" ? FakeServer::Answer{200, R"({"id":7,"name":"Lamp","templateId":"TMPLabcdefghi"})"} : FakeServer::Answer{204, ""};
+    return request.method == "GET" ? FakeServer::Answer{200, R"({"id":7,"name":"Lamp","templateId":"TMPLabcdefghi"})"}
+                                   : FakeServer::Answer{204, ""};
   }};
   sign_in(server);
   const auto changes = [&] {
@@ -254,7 +286,8 @@ TEST_F(CommandLineTest, DestructiveCommandsAskFirst) {
 
 TEST_F(CommandLineTest, UsersAreNamedByIdOrEmail) {
   FakeServer server{[](const FakeServer::Request& request) {
-    if (request.target.starts_with("/api/v1/search/users")) return FakeServer::Answer{200, R"({"content":[{"id":8,"email":"xa@b.c"},{"id":9,"email":"a@b.c"}],"totalElements":2})"};
+    if (request.target.starts_with("/api/v1/search/users"))
+      return FakeServer::Answer{200, R"({"content":[{"id":8,"email":"xa@b.c"},{"id":9,"email":"a@b.c"}],"totalElements":2})"};
     if (request.target == "/api/v1/session") return FakeServer::Answer{200, R"({"userId":1,"email":"me@b.c","organizationId":1})"};
     if (request.target.starts_with("/api/v1/user?")) return FakeServer::Answer{200, R"({"id":5,"email":"five@b.c"})"};
     if (request.method == "PUT") return FakeServer::Answer{204, ""};
@@ -273,11 +306,16 @@ TEST_F(CommandLineTest, UsersAreNamedByIdOrEmail) {
 
 TEST_F(CommandLineTest, DatastreamsAreAddedAndFoundByPin) {
   FakeServer server{[](const FakeServer::Request& request) {
-    if (request.method == "GET") return FakeServer::Answer{200, R"({"content":[{"id":3,"pin":7,"name":"Level","type":"INTEGER"}],"totalElements":1})"};
-    return request.method == "DELETE" ? FakeServer::Answer{204, ""} : FakeServer::Answer{201, R"({"id":3,"pin":7,"name":"Level","type":"INTEGER","min":0,"max":100})"};
+    if (request.method == "GET")
+      return FakeServer::Answer{200, R"({"content":[{"id":3,"pin":7,"name":"Level","type":"INTEGER"}],"totalElements":1})"};
+    return request.method == "DELETE" ? FakeServer::Answer{204, ""}
+                                      : FakeServer::Answer{201, R"({"id":3,"pin":7,"name":"Level","type":"INTEGER","min":0,"max":100})"};
   }};
   sign_in(server);
-  EXPECT_EQ(run({"template", "datastream", "add", "TMPLabcdefghi", "--pin", "v7", "--name", "Level", "--type", "integer", "--min", "0", "--max", "100"}), exit_ok) << err;
+  EXPECT_EQ(run({"template", "datastream", "add", "TMPLabcdefghi", "--pin", "v7", "--name", "Level", "--type", "integer", "--min", "0",
+                 "--max", "100"}),
+            exit_ok)
+      << err;
   EXPECT_EQ(server.requests().back().body, R"({"templateId":"TMPLabcdefghi","pin":7,"name":"Level","type":"INTEGER","min":0E0,"max":1E2})");
   EXPECT_NE(out.find("V7"), std::string::npos);
   EXPECT_EQ(run({"template", "datastream", "add", "--template", "4", "--pin", "256"}), exit_usage);

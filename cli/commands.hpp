@@ -67,7 +67,8 @@ struct DatastreamOptions {
 [[nodiscard]] Outcome<void> delete_template(Context& context, const std::string& id, bool with_devices);
 [[nodiscard]] Outcome<void> add_datastream(Context& context, const DatastreamOptions& options);
 [[nodiscard]] Outcome<void> list_datastreams(Context& context, const std::string& template_id);
-[[nodiscard]] Outcome<void> delete_datastream(Context& context, const std::string& template_id, const std::string& pin, std::optional<std::int64_t> id);
+[[nodiscard]] Outcome<void> delete_datastream(Context& context, const std::string& template_id, const std::string& pin,
+                                              std::optional<std::int64_t> id);
 
 // --- devices ---------------------------------------------------------------------------------------------------------------------
 struct DeviceCreateOptions {

@@ -11,9 +11,12 @@ namespace {
 std::string quoted(std::string_view text) {
   std::string shell = "'";
   for (const char c : text) {
-    if (c == '\'') shell += "'\\''";
-    else if (c == '\n') shell += ' ';
-    else shell += c;
+    if (c == '\'')
+      shell += "'\\''";
+    else if (c == '\n')
+      shell += ' ';
+    else
+      shell += c;
   }
   return shell + "'";
 }
@@ -45,7 +48,8 @@ std::string bash_script(const CommandTree& tree, const std::vector<Level>& level
   }
   text += "    esac\n  done\n  case \"$path\" in\n";
   for (const auto& level : levels) text += "    " + quoted(level.path) + ") words=" + quoted(words_of(*level.tree)) + " ;;\n";
-  text += "  esac\n  COMPREPLY=($(compgen -W \"$words\" -- \"$current\"))\n}\ncomplete -o default -F _" + tree.name + " " + tree.name + "\n";
+  text +=
+      "  esac\n  COMPREPLY=($(compgen -W \"$words\" -- \"$current\"))\n}\ncomplete -o default -F _" + tree.name + " " + tree.name + "\n";
   return text;
 }
 
@@ -56,9 +60,10 @@ std::string zsh_script(const CommandTree& tree, const std::vector<Level>& levels
     for (const char c : name) item += c == ':' ? std::string{"\\:"} : std::string(1, c);
     return quoted(item + ":" + std::string{description});
   };
-  std::string text = "#compdef " + tree.name + "\n_" + tree.name +
-                     "() {\n  local current_path=\"\" word i\n  local -a items\n  for ((i = 2; i < CURRENT; i++)); do\n    word=\"${words[i]}\"\n"
-                     "    case \"${current_path:+$current_path }$word\" in\n";
+  std::string text =
+      "#compdef " + tree.name + "\n_" + tree.name +
+      "() {\n  local current_path=\"\" word i\n  local -a items\n  for ((i = 2; i < CURRENT; i++)); do\n    word=\"${words[i]}\"\n"
+      "    case \"${current_path:+$current_path }$word\" in\n";
   for (const auto& level : levels) {
     if (!level.path.empty()) text += "      " + quoted(level.path) + ") current_path=" + quoted(level.path) + " ;;\n";
   }
@@ -74,7 +79,8 @@ std::string zsh_script(const CommandTree& tree, const std::vector<Level>& levels
 }
 
 std::string fish_script(const CommandTree& tree, const std::vector<Level>& levels) {
-  std::string text = "# fish completion for " + tree.name + "\nfunction __" + tree.name + "_at\n  set -l path\n  for word in (commandline -opc)[2..-1]\n    switch (string join ' ' $path $word)\n";
+  std::string text = "# fish completion for " + tree.name + "\nfunction __" + tree.name +
+                     "_at\n  set -l path\n  for word in (commandline -opc)[2..-1]\n    switch (string join ' ' $path $word)\n";
   std::string known;
   for (const auto& level : levels) {
     if (!level.path.empty()) known += " " + quoted(level.path);
@@ -82,9 +88,11 @@ std::string fish_script(const CommandTree& tree, const std::vector<Level>& level
   text += "      case" + known + "\n        set path $path $word\n    end\n  end\n  test (string join ' ' $path) = \"$argv\"\nend\n";
   for (const auto& level : levels) {
     const std::string condition = "-n " + quoted("__" + tree.name + "_at " + level.path);
-    for (const auto& command : level.tree->commands) text += "complete -c " + tree.name + " -f " + condition + " -a " + command.name + " -d " + quoted(command.description) + "\n";
+    for (const auto& command : level.tree->commands)
+      text += "complete -c " + tree.name + " -f " + condition + " -a " + command.name + " -d " + quoted(command.description) + "\n";
     for (const auto& option : level.tree->options) {
-      text += "complete -c " + tree.name + " " + condition + " -l " + option.name.substr(2) + (option.takes_value ? " -r" : "") + " -d " + quoted(option.description) + "\n";
+      text += "complete -c " + tree.name + " " + condition + " -l " + option.name.substr(2) + (option.takes_value ? " -r" : "") + " -d " +
+              quoted(option.description) + "\n";
     }
   }
   return text;

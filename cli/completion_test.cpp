@@ -14,8 +14,13 @@ namespace muster::cli {
 namespace {
 
 CommandTree tree() {
-  return {"muster", "", {{"--help", "Help", false}},
-          {{"device", "Devices", {{"--help", "Help", false}}, {{"list", "List devices", {{"--json", "It's JSON", false}, {"--limit", "Rows", true}}, {}}, {"show", "Show", {}, {}}}},
+  return {"muster",
+          "",
+          {{"--help", "Help", false}},
+          {{"device",
+            "Devices",
+            {{"--help", "Help", false}},
+            {{"list", "List devices", {{"--json", "It's JSON", false}, {"--limit", "Rows", true}}, {}}, {"show", "Show", {}, {}}}},
            {"login", "Sign in", {{"--email", "Email", true}}, {}}}};
 }
 
@@ -34,7 +39,8 @@ TEST(Completion, BashOffersWhatMayComeNext) {
   const auto path = (folder.path() / "script").string();
   std::ofstream{path} << completion_script(tree(), "bash").value();
   const auto offered = [&](const std::string& words, int current) {
-    return output_of("bash -c 'source " + path + "; COMP_WORDS=(" + words + "); COMP_CWORD=" + std::to_string(current) + "; _muster; echo ${COMPREPLY[*]}'");
+    return output_of("bash -c 'source " + path + "; COMP_WORDS=(" + words + "); COMP_CWORD=" + std::to_string(current) +
+                     "; _muster; echo ${COMPREPLY[*]}'");
   };
   EXPECT_EQ(offered("muster \"\"", 1), "device login --help\n");
   EXPECT_EQ(offered("muster de", 1), "device\n");

@@ -13,7 +13,8 @@ namespace muster::cli {
 /// Lines that a test types, and the prompts that were shown.
 class FakeInput final : public Input {
  public:
-  explicit FakeInput(std::vector<std::string> lines = {}, bool terminal = false) : lines_{lines.begin(), lines.end()}, terminal_{terminal} {}
+  explicit FakeInput(std::vector<std::string> lines = {}, bool terminal = false)
+      : lines_{lines.begin(), lines.end()}, terminal_{terminal} {}
   [[nodiscard]] bool is_terminal() const override { return terminal_; }
   [[nodiscard]] Outcome<std::string> line(std::string_view prompt, bool secret) override {
     prompts.emplace_back(prompt);

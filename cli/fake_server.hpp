@@ -89,7 +89,8 @@ class FakeServer {
       requests_.push_back(std::move(request));
     }
     if (answer.status == 0) return;  // Closes without a word.
-    const auto text = "HTTP/1.1 " + std::to_string(answer.status) + " X\r\nContent-Length: " + std::to_string(answer.body.size()) + "\r\nConnection: close\r\n\r\n" + answer.body;
+    const auto text = "HTTP/1.1 " + std::to_string(answer.status) + " X\r\nContent-Length: " + std::to_string(answer.body.size()) +
+                      "\r\nConnection: close\r\n\r\n" + answer.body;
     for (std::size_t sent = 0; sent < text.size();) {
       const auto got = ::send(client, text.data() + sent, text.size() - sent, MSG_NOSIGNAL);
       if (got <= 0) return;

@@ -36,19 +36,22 @@ void print_datastreams(std::ostream& out, const json::value& rows) {
     std::string limits = text_of(row, "min");
     if (!text_of(row, "max").empty()) limits += ".." + text_of(row, "max");
     if (text_of(row, "min").empty() && limits.empty()) limits = "-";
-    table.push_back({text_of(row, "id"), "V" + text_of(row, "pin"), text_of(row, "name"), text_of(row, "type"), limits, text_of(row, "units"), text_of(row, "defaultValue")});
+    table.push_back({text_of(row, "id"), "V" + text_of(row, "pin"), text_of(row, "name"), text_of(row, "type"), limits,
+                     text_of(row, "units"), text_of(row, "defaultValue")});
   }
   out << format_table({"ID", "PIN", "NAME", "TYPE", "LIMITS", "UNITS", "DEFAULT"}, table);
 }
 
 /// What a person pastes into a sketch, and where the device must dial.
-void print_activation(Context& context, const ApiClient& client, const json::value& device, const std::string& template_name, const std::string& token) {
+void print_activation(Context& context, const ApiClient& client, const json::value& device, const std::string& template_name,
+                      const std::string& token) {
   const auto parts = parse_url(client.url());
   auto& out = context.out;
   out << "#define BLYNK_TEMPLATE_ID   " << c_string(printable(text_of(device, "templateId"))) << "\n"
       << "#define BLYNK_TEMPLATE_NAME " << c_string(printable(template_name)) << "\n"
       << "#define BLYNK_AUTH_TOKEN    " << c_string(printable(token)) << "\n\n"
-      << "Blynk.begin(BLYNK_AUTH_TOKEN, ssid, pass, " << c_string(parts.host) << ", " << parts.port << ");  // " << (parts.tls ? "TLS" : "plain text") << "\n";
+      << "Blynk.begin(BLYNK_AUTH_TOKEN, ssid, pass, " << c_string(parts.host) << ", " << parts.port << ");  // "
+      << (parts.tls ? "TLS" : "plain text") << "\n";
   const auto address = IpAddress::parse(parts.host);
   if (parts.host == "localhost" || (address && address->is_loopback())) {
     context.err << "Note: " << parts.host << " is this machine only. A device elsewhere needs this machine's address in the network.\n";
@@ -60,7 +63,9 @@ std::string name_of_template(ApiClient& client, const std::string& id) {
   return answer ? text_of(*answer, "name") : std::string{};
 }
 
-Outcome<json::value> find_device(ApiClient& client, std::int64_t id) { return client.call("GET", "/api/v1/organization/device", {{"deviceId", std::to_string(id)}}); }
+Outcome<json::value> find_device(ApiClient& client, std::int64_t id) {
+  return client.call("GET", "/api/v1/organization/device", {{"deviceId", std::to_string(id)}});
+}
 
 }  // namespace
 
@@ -103,7 +108,8 @@ Outcome<void> list_templates(Context& context, const ListOptions& options) {
   for (const auto& row : *rows) {
     const auto* const object = row.if_object();
     const auto* const streams = object == nullptr ? nullptr : object->if_contains("datastreams");
-    table.push_back({text_of(row, "id"), text_of(row, "templateId"), streams != nullptr && streams->is_array() ? std::to_string(streams->get_array().size()) : "?", text_of(row, "name")});
+    table.push_back({text_of(row, "id"), text_of(row, "templateId"),
+                     streams != nullptr && streams->is_array() ? std::to_string(streams->get_array().size()) : "?", text_of(row, "name")});
   }
   context.out << format_table({"ID", "TEMPLATE", "DATASTREAMS", "NAME"}, table);
   return {};
@@ -140,7 +146,8 @@ Outcome<void> delete_template(Context& context, const std::string& id, bool with
   if (!present) return present.error();
   const auto name = printable(text_of(*present, "name"));
   if (auto sure = confirm(context.input, context.globals.yes,
-                          "This deletes the template \"" + name + "\"" + (with_devices ? " with all its devices; their AuthTokens are invalid for ever." : "."));
+                          "This deletes the template \"" + name + "\"" +
+                              (with_devices ? " with all its devices; their AuthTokens are invalid for ever." : "."));
       !sure) {
     return sure;
   }
@@ -201,9 +208,12 @@ Outcome<void> list_datastreams(Context& context, const std::string& template_id)
   return {};
 }
 
-Outcome<void> delete_datastream(Context& context, const std::string& template_id, const std::string& pin_text, std::optional<std::int64_t> id) {
+Outcome<void> delete_datastream(Context& context, const std::string& template_id, const std::string& pin_text,
+                                std::optional<std::int64_t> id) {
   const auto pin = parse_pin(pin_text);
-  if (!id && !pin) return usage(pin_text.empty() ? "Say which datastream: --pin V0 to V255, or --id." : "\"" + printable(pin_text) + "\" is not a pin; write V0 to V255.");
+  if (!id && !pin)
+    return usage(pin_text.empty() ? "Say which datastream: --pin V0 to V255, or --id."
+                                  : "\"" + printable(pin_text) + "\" is not a pin; write V0 to V255.");
   auto client = context.connect();
   if (!client) return client.error();
   const auto answer = client->call("GET", "/api/v1/template/datastreams", {{"templateId", template_id}});
@@ -219,7 +229,8 @@ Outcome<void> delete_datastream(Context& context, const std::string& template_id
   const auto name = printable(text_of(*found, "name"));
   const auto shown = "V" + text_of(*found, "pin") + " \"" + name + "\"";
   if (auto sure = confirm(context.input, context.globals.yes, "This deletes the datastream " + shown + "."); !sure) return sure;
-  const auto done = client->call("DELETE", "/api/v1/template/datastream", {{"templateId", template_id}, {"dataStreamId", text_of(*found, "id")}});
+  const auto done =
+      client->call("DELETE", "/api/v1/template/datastream", {{"templateId", template_id}, {"dataStreamId", text_of(*found, "id")}});
   if (!done) return done.error();
   if (context.globals.json) {
     print_json(context.out, json::object{{"id", number_of(*found, "id")}});
@@ -260,7 +271,8 @@ Outcome<void> list_devices(Context& context, const DeviceListOptions& options) {
   if (options.with_sub_organizations) query.emplace_back("includeSubOrgDevices", "true");
   if (options.owner) query.emplace_back("ownerId", std::to_string(*options.owner));
   if (!options.template_id.empty()) query.emplace_back("templateId", options.template_id);
-  const auto rows = client->list(options.list.query.empty() ? "/api/v1/organization/devices" : "/api/v1/organization/search/devices", query, options.list.paging);
+  const auto rows = client->list(options.list.query.empty() ? "/api/v1/organization/devices" : "/api/v1/organization/search/devices", query,
+                                 options.list.paging);
   if (!rows) return rows.error();
   if (context.globals.json) {
     print_json(context.out, *rows);
@@ -269,7 +281,13 @@ Outcome<void> list_devices(Context& context, const DeviceListOptions& options) {
   std::vector<std::vector<std::string>> table;
   for (const auto& row : *rows) {
     const bool never = number_of(row, "firstConnectTime") == 0;
-    table.push_back({text_of(row, "id"), flag_of(row, "online") ? "online" : never ? "never online" : "offline", flag_of(row, "plainTextLink") ? "plain text" : never ? "-" : "TLS",
+    table.push_back({text_of(row, "id"),
+                     flag_of(row, "online") ? "online"
+                     : never                ? "never online"
+                                            : "offline",
+                     flag_of(row, "plainTextLink") ? "plain text"
+                     : never                       ? "-"
+                                                   : "TLS",
                      text_of(row, "templateId"), text_of(row, "orgId"), text_of(row, "name")});
   }
   context.out << format_table({"ID", "STATUS", "LINK", "TEMPLATE", "ORG", "NAME"}, table);
@@ -286,22 +304,29 @@ Outcome<void> show_device(Context& context, std::int64_t id) {
     return {};
   }
   const bool never = number_of(*answer, "firstConnectTime") == 0;
-  std::vector<std::vector<std::string>> lines{{"id", text_of(*answer, "id")},
-                                              {"status", flag_of(*answer, "online") ? "online" : never ? "never online" : "offline"},
-                                              {"template", text_of(*answer, "templateId")},
-                                              {"organization", text_of(*answer, "orgId")},
-                                              {"owner", number_of(*answer, "ownerId") == 0 ? "nobody" : text_of(*answer, "ownerId")},
-                                              {"activated", time_of(*answer, "activatedAt") + " (" + text_of(*answer, "activationWay") + ")"},
-                                              {"first connected", time_of(*answer, "firstConnectTime")},
-                                              {"last connected", time_of(*answer, "connectTime")},
-                                              {"last disconnected", time_of(*answer, "disconnectTime")}};
+  std::vector<std::vector<std::string>> lines{
+      {"id", text_of(*answer, "id")},
+      {"status", flag_of(*answer, "online") ? "online"
+                 : never                    ? "never online"
+                                            : "offline"},
+      {"template", text_of(*answer, "templateId")},
+      {"organization", text_of(*answer, "orgId")},
+      {"owner", number_of(*answer, "ownerId") == 0 ? "nobody" : text_of(*answer, "ownerId")},
+      {"activated", time_of(*answer, "activatedAt") + " (" + text_of(*answer, "activationWay") + ")"},
+      {"first connected", time_of(*answer, "firstConnectTime")},
+      {"last connected", time_of(*answer, "connectTime")},
+      {"last disconnected", time_of(*answer, "disconnectTime")}};
   if (!never) {
     lines.push_back({"address", text_of(*answer, "ip")});
     lines.push_back({"link", flag_of(*answer, "plainTextLink") ? "plain text: anybody on the way can read the AuthToken" : "TLS"});
   }
   const auto* const hardware = answer->is_object() ? answer->get_object().if_contains("hardwareInfo") : nullptr;
   if (hardware != nullptr) {
-    for (const auto& [label, key] : {std::pair{"firmware", "version"}, {"firmware type", "fwType"}, {"board", "boardType"}, {"library", "blynkVersion"}, {"build", "build"}}) {
+    for (const auto& [label, key] : {std::pair{"firmware", "version"},
+                                     {"firmware type", "fwType"},
+                                     {"board", "boardType"},
+                                     {"library", "blynkVersion"},
+                                     {"build", "build"}}) {
       if (const auto value = text_of(*hardware, key); !value.empty()) lines.push_back({label, value});
     }
   }
@@ -316,7 +341,8 @@ Outcome<void> show_device_token(Context& context, std::int64_t id, bool regenera
     const auto present = find_device(*client, id);
     if (!present) return present.error();
     if (auto sure = confirm(context.input, context.globals.yes,
-                            "This gives device " + std::to_string(id) + " \"" + printable(text_of(*present, "name")) + "\" a new AuthToken; the old one is invalid at once and for ever.");
+                            "This gives device " + std::to_string(id) + " \"" + printable(text_of(*present, "name")) +
+                                "\" a new AuthToken; the old one is invalid at once and for ever.");
         !sure) {
       return sure;
     }
@@ -361,7 +387,11 @@ Outcome<void> delete_device(Context& context, std::int64_t id) {
   const auto present = find_device(*client, id);
   if (!present) return present.error();
   const auto name = printable(text_of(*present, "name"));
-  if (auto sure = confirm(context.input, context.globals.yes, "This deletes device " + std::to_string(id) + " \"" + name + "\"; its AuthToken is invalid at once and for ever."); !sure) return sure;
+  if (auto sure =
+          confirm(context.input, context.globals.yes,
+                  "This deletes device " + std::to_string(id) + " \"" + name + "\"; its AuthToken is invalid at once and for ever.");
+      !sure)
+    return sure;
   const auto answer = client->call("DELETE", "/api/v1/organization/device", {{"deviceId", std::to_string(id)}});
   if (!answer) return answer.error();
   if (context.globals.json) {

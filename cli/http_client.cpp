@@ -73,7 +73,8 @@ HttpClient& HttpClient::operator=(HttpClient&&) noexcept = default;
 const std::string& HttpClient::url() const noexcept { return impl_->url; }
 const std::string& HttpClient::ca_file() const noexcept { return impl_->ca_file; }
 
-Outcome<HttpAnswer> HttpClient::send(std::string_view method, const std::string& path_and_query, std::string_view access_token, const std::optional<std::string>& body) {
+Outcome<HttpAnswer> HttpClient::send(std::string_view method, const std::string& path_and_query, std::string_view access_token,
+                                     const std::optional<std::string>& body) {
   CURL* const curl = impl_->curl;
   if (curl == nullptr) return failed("libcurl could not be set up.");
   HttpAnswer answer;
@@ -94,7 +95,8 @@ Outcome<HttpAnswer> HttpClient::send(std::string_view method, const std::string&
   curl_easy_setopt(curl, CURLOPT_WRITEDATA, &answer.body);
   if (!impl_->ca_file.empty()) curl_easy_setopt(curl, CURLOPT_CAINFO, impl_->ca_file.c_str());
   // A proxy cannot reach this machine for us.
-  if (std::getenv("no_proxy") == nullptr && std::getenv("NO_PROXY") == nullptr) curl_easy_setopt(curl, CURLOPT_NOPROXY, "localhost,127.0.0.1,::1");
+  if (std::getenv("no_proxy") == nullptr && std::getenv("NO_PROXY") == nullptr)
+    curl_easy_setopt(curl, CURLOPT_NOPROXY, "localhost,127.0.0.1,::1");
   curl_slist* headers = curl_slist_append(nullptr, "Accept: application/json");
   // The access token goes into a header that curl does not log and never sends to another host: nothing is followed.
   if (!access_token.empty()) headers = curl_slist_append(headers, ("Authorization: Bearer " + std::string{access_token}).c_str());
@@ -118,7 +120,8 @@ std::string explain_curl_error(int code, std::string_view url, std::string_view 
   switch (code) {
     case CURLE_COULDNT_RESOLVE_HOST: return "The host name " + parts.host + " is not known; check the URL " + where + ".";
     case CURLE_COULDNT_CONNECT:
-      return "Nothing answers at " + where + ". Is the server running? Start it with `muster serve --data DIR`, or name another one with --url.";
+      return "Nothing answers at " + where +
+             ". Is the server running? Start it with `muster serve --data DIR`, or name another one with --url.";
     case CURLE_OPERATION_TIMEDOUT: return "The server at " + where + " did not answer in time. Is it running, and is the address right?";
     case CURLE_PEER_FAILED_VERIFICATION:
       if (!ca_file.empty()) {
@@ -127,21 +130,26 @@ std::string explain_curl_error(int code, std::string_view url, std::string_view 
       }
       return "The certificate of " + where + " is not trusted (" + std::string{detail} +
              "). If the server made its own, give its CA: --ca FILE, or MUSTER_CA; the file is tls/ca.crt in the server's data directory.";
-    case CURLE_SSL_CACERT_BADFILE: return "The CA file " + std::string{ca_file} + " cannot be used: it must exist and hold a certificate in PEM form.";
+    case CURLE_SSL_CACERT_BADFILE:
+      return "The CA file " + std::string{ca_file} + " cannot be used: it must exist and hold a certificate in PEM form.";
     case CURLE_SSL_CONNECT_ERROR:
-      if (parts.tls) return "The server at " + where + " does not speak TLS there (" + std::string{detail} + "); try http:// or another port.";
+      if (parts.tls)
+        return "The server at " + where + " does not speak TLS there (" + std::string{detail} + "); try http:// or another port.";
       break;
     case CURLE_GOT_NOTHING:
     case CURLE_RECV_ERROR:
     case CURLE_WEIRD_SERVER_REPLY:
     case CURLE_UNSUPPORTED_PROTOCOL:
     case CURLE_HTTP2:
-      if (!parts.tls) return "The server at " + where + " closed the connection without an answer; if this port speaks TLS, use https:// instead.";
+      if (!parts.tls)
+        return "The server at " + where + " closed the connection without an answer; if this port speaks TLS, use https:// instead.";
       return "The server at " + where + " closed the connection without an answer; is this a muster server?";
     case CURLE_WRITE_ERROR: return "The answer of " + where + " is too large.";
     default: break;
   }
-  return where + " cannot be reached: " + (detail.empty() ? std::string{curl_easy_strerror(static_cast<CURLcode>(code))} : std::string{detail}) + ".";
+  return where +
+         " cannot be reached: " + (detail.empty() ? std::string{curl_easy_strerror(static_cast<CURLcode>(code))} : std::string{detail}) +
+         ".";
 }
 
 }  // namespace muster::cli

@@ -33,7 +33,8 @@ class HttpClient {
 
   /// Any answer is a success here. `body` is JSON. An answer of more than 64 MiB, or none within 60 s, is a failure.
   /// Errors: exit_unreachable, with a sentence that says why and what to do.
-  [[nodiscard]] Outcome<HttpAnswer> send(std::string_view method, const std::string& path_and_query, std::string_view access_token, const std::optional<std::string>& body);
+  [[nodiscard]] Outcome<HttpAnswer> send(std::string_view method, const std::string& path_and_query, std::string_view access_token,
+                                         const std::optional<std::string>& body);
   [[nodiscard]] const std::string& url() const noexcept;
   [[nodiscard]] const std::string& ca_file() const noexcept;
 

@@ -60,7 +60,9 @@ Outcome<fs::path> existing_data(const std::string& data) {
   std::error_code error;
   if (!fs::is_directory(path, error)) return usage(data + " is not a directory; give the server's data directory with --data.");
   if (!fs::exists(path / "muster.db", error)) return usage(data + " holds no muster.db; is it the server's data directory?");
-  if (!fs::is_directory(path / "keys", error)) return failed((path / "keys").string() + " is missing: without its keys nothing in the database can be read. Bring keys/ back, or restore a backup.");
+  if (!fs::is_directory(path / "keys", error))
+    return failed((path / "keys").string() +
+                  " is missing: without its keys nothing in the database can be read. Bring keys/ back, or restore a backup.");
   return path;
 }
 
@@ -113,7 +115,8 @@ Outcome<void> back_up(Context& context, const BackupOptions& options) {
     to.recipients.push_back(*recipient);
   }
   std::error_code error;
-  if (fs::exists(fs::symlink_status(options.out, error))) return usage(options.out + " exists already; name another file, or remove it first.");
+  if (fs::exists(fs::symlink_status(options.out, error)))
+    return usage(options.out + " exists already; name another file, or remove it first.");
   if (to.recipients.empty()) {
     auto asked = ask_new_passphrase(context.input);
     if (!asked) return asked.error();
@@ -127,8 +130,8 @@ Outcome<void> back_up(Context& context, const BackupOptions& options) {
   if (context.globals.json) {
     context.out << R"({"file":)" << quoted_json(options.out) << R"(,"bytes":)" << size << "}\n";
   } else {
-    context.out << "Backup written: " << printable(options.out) << " (" << size << " bytes). Keep the " << (to.recipients.empty() ? "passphrase" : "age secret key")
-                << " elsewhere: without it nobody can restore.\n";
+    context.out << "Backup written: " << printable(options.out) << " (" << size << " bytes). Keep the "
+                << (to.recipients.empty() ? "passphrase" : "age secret key") << " elsewhere: without it nobody can restore.\n";
   }
   return {};
 }
@@ -163,15 +166,19 @@ Outcome<void> restore(Context& context, const RestoreOptions& options) {
   say(context, "Decrypting and checking ...\n");
   if (const auto done = store::restore_backup(options.in, with, options.data); !done) {
     if (done.error() == make_error_code(BaseError::passphrase_wrong)) return failed("The passphrase is wrong.");
-    if (done.error() == make_error_code(BaseError::identity_mismatch)) return failed("The backup is encrypted to another key than that of " + options.identity + ".");
-    if (done.error() == make_error_code(BaseError::file_damaged)) return failed(options.in + " is damaged or cut off; nothing was restored.");
+    if (done.error() == make_error_code(BaseError::identity_mismatch))
+      return failed("The backup is encrypted to another key than that of " + options.identity + ".");
+    if (done.error() == make_error_code(BaseError::file_damaged))
+      return failed(options.in + " is damaged or cut off; nothing was restored.");
     return failure_of(options.data, done.error());
   }
   if (context.globals.json) {
     context.out << R"({"data":)" << quoted_json(options.data) << R"(,"unknownTokens":"hold"})" << "\n";
   } else {
-    context.out << "Restored into " << printable(options.data) << ". People sign in anew; AuthTokens that were revoked after the backup live again and have to be revoked again.\n"
-                << "AuthTokens that are not in the backup are held: such devices are closed without an answer, never called invalid (muster_unknown_token_holds_total in /metrics).\n"
+    context.out << "Restored into " << printable(options.data)
+                << ". People sign in anew; AuthTokens that were revoked after the backup live again and have to be revoked again.\n"
+                << "AuthTokens that are not in the backup are held: such devices are closed without an answer, never called invalid "
+                   "(muster_unknown_token_holds_total in /metrics).\n"
                 << "Start the server: muster serve --data " << printable(options.data) << "\n"
                 << "When no device made after the backup is missing: muster restore --complete --data " << printable(options.data) << "\n";
   }
@@ -187,16 +194,19 @@ Outcome<void> complete_restore(Context& context, const std::string& data_text) {
   if (!mode) return failure_of((*data / "muster.db").string(), mode.error());
   if (*mode == domain::UnknownTokens::hold) {
     if (auto sure = confirm(context.input, context.globals.yes,
-                            "From now on, devices whose AuthToken is not in the restored store hear that it is invalid; stock firmware then erases its settings.");
+                            "From now on, devices whose AuthToken is not in the restored store hear that it is invalid; stock firmware "
+                            "then erases its settings.");
         !sure) {
       return sure;
     }
-    if (const auto done = (*store)->set_unknown_tokens(domain::UnknownTokens::refuse, operator_here()); !done) return failure_of((*data / "muster.db").string(), done.error());
+    if (const auto done = (*store)->set_unknown_tokens(domain::UnknownTokens::refuse, operator_here()); !done)
+      return failure_of((*data / "muster.db").string(), done.error());
   }
   if (context.globals.json) {
     context.out << R"({"unknownTokens":"refuse"})" << "\n";
   } else {
-    context.out << (*mode == domain::UnknownTokens::hold ? "The restore is complete: unknown AuthTokens are invalid again.\n" : "Nothing to do: unknown AuthTokens are not held.\n");
+    context.out << (*mode == domain::UnknownTokens::hold ? "The restore is complete: unknown AuthTokens are invalid again.\n"
+                                                         : "Nothing to do: unknown AuthTokens are not held.\n");
   }
   return {};
 }
@@ -220,7 +230,9 @@ Outcome<void> rotate_keys(Context& context, const std::string& data_text) {
     const auto added = (*keys)->add_key(random);
     if (!added) {
       if (added.error() == make_error_code(BaseError::key_ring_full)) {
-        return failed("There are " + std::to_string(KeyRing::keys_max) + " keys already, all still needed: AuthTokens that were revoked keep the key of their time, so that none is ever given out again.");
+        return failed("There are " + std::to_string(KeyRing::keys_max) +
+                      " keys already, all still needed: AuthTokens that were revoked keep the key of their time, so that none is ever "
+                      "given out again.");
       }
       return failure_of((*data / "keys").string(), added.error());
     }
@@ -230,7 +242,8 @@ Outcome<void> rotate_keys(Context& context, const std::string& data_text) {
   }
   if (lock.server_runs()) {
     // It must know the key before any AuthToken is found by it alone.
-    if (!context.globals.json) context.err << "A server runs on this directory: giving it " << server_takes_key_within.count() << " s to take the new key.\n";
+    if (!context.globals.json)
+      context.err << "A server runs on this directory: giving it " << server_takes_key_within.count() << " s to take the new key.\n";
     std::this_thread::sleep_for(server_takes_key_within);
   }
 
@@ -269,7 +282,8 @@ Outcome<void> rotate_keys(Context& context, const std::string& data_text) {
     for (std::size_t i = 0; i < removed.size(); ++i) context.out << (i == 0 ? "" : ",") << removed[i];
     context.out << "]}\n";
   } else {
-    context.out << "Key " << newest << " is in use; " << rotated << " AuthTokens were digested and sealed anew. Keys in the ring: " << (*keys)->key_ids().size() << ".\n";
+    context.out << "Key " << newest << " is in use; " << rotated
+                << " AuthTokens were digested and sealed anew. Keys in the ring: " << (*keys)->key_ids().size() << ".\n";
   }
   return {};
 }
@@ -286,7 +300,8 @@ Outcome<void> recover_administrator(Context& context, const std::string& data_te
   const auto verifier = make_password_verifier(password_prehash(*password, email));
   const auto user = (*store)->recover_administrator(email, verifier, operator_here());
   if (!user) {
-    if (user.error() == make_error_code(domain::DomainError::not_found)) return failed("This server has not been set up yet; use `muster setup` with the code that it shows when it starts.");
+    if (user.error() == make_error_code(domain::DomainError::not_found))
+      return failed("This server has not been set up yet; use `muster setup` with the code that it shows when it starts.");
     return failure_of((*data / "muster.db").string(), user.error());
   }
   if (context.globals.json) {

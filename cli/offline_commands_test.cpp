@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/file.h>
 #include <sys/stat.h>
-#include <fcntl.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -33,14 +33,18 @@ class OfflineCommands : public testing::Test {
   OrganizationId root;
   std::string out, err;
 
-  static std::unique_ptr<store::SqliteStore> open(const fs::path& directory) { return store::SqliteStore::open(directory / "muster.db", {.create = false}); }
+  static std::unique_ptr<store::SqliteStore> open(const fs::path& directory) {
+    return store::SqliteStore::open(directory / "muster.db", {.create = false});
+  }
 
   void SetUp() override {
     fs::create_directories(data / "tls");
     std::ofstream{data / "tls" / "ca.crt"} << "a certificate";
     keys = KeyRing::open(data / "keys", random).value();
     store = store::SqliteStore::open(data / "muster.db");
-    root = store->set_up("Root", "admin@example.com", make_password_verifier(password_prehash("first password", "admin@example.com")), {}).value().organization_id;
+    root = store->set_up("Root", "admin@example.com", make_password_verifier(password_prehash("first password", "admin@example.com")), {})
+               .value()
+               .organization_id;
     domain::Template product;
     product.organization_id = root;
     product.name = "Lamp";
@@ -94,7 +98,9 @@ TEST_F(OfflineCommands, ABackupRestoresOnAnEmptyMachineAndHoldsUnknownTokens) {
     bytes << file.rdbuf();
     EXPECT_EQ(bytes.str().find("admin@example.com"), std::string::npos);  // All of it is encrypted.
   }
-  EXPECT_EQ(std::count_if(fs::directory_iterator{data}, {}, [](const auto& entry) { return entry.path().filename().string().starts_with(".backup"); }), 0);
+  EXPECT_EQ(std::count_if(fs::directory_iterator{data}, {},
+                          [](const auto& entry) { return entry.path().filename().string().starts_with(".backup"); }),
+            0);
 
   const auto fresh = folder.path() / "fresh";
   const RestoreOptions options{fresh.string(), backup.out, "", false};
@@ -112,10 +118,12 @@ TEST_F(OfflineCommands, ABackupRestoresOnAnEmptyMachineAndHoldsUnknownTokens) {
   EXPECT_EQ(certificate.str(), "a certificate");
   ASSERT_EQ(::stat(fresh.c_str(), &facts), 0);
   EXPECT_EQ(facts.st_mode & 0777u, 0700u);
-  for (const auto& entry : fs::directory_iterator{folder.path()}) EXPECT_FALSE(entry.path().filename().string().starts_with(".muster-restore"));
+  for (const auto& entry : fs::directory_iterator{folder.path()})
+    EXPECT_FALSE(entry.path().filename().string().starts_with(".muster-restore"));
 
-  EXPECT_EQ(run([&](Context& c) { return restore(c, options); }, {"correct horse"}).error().exit_code, exit_usage);  // Never over something.
-  EXPECT_EQ(run([&](Context& c) { return complete_restore(c, fresh.string()); }).error().exit_code, exit_usage);     // Asks first.
+  EXPECT_EQ(run([&](Context& c) { return restore(c, options); }, {"correct horse"}).error().exit_code,
+            exit_usage);                                                                                          // Never over something.
+  EXPECT_EQ(run([&](Context& c) { return complete_restore(c, fresh.string()); }).error().exit_code, exit_usage);  // Asks first.
   ASSERT_TRUE(run([&](Context& c) { return complete_restore(c, fresh.string()); }, {}, true, true));
   EXPECT_EQ(open(fresh)->unknown_tokens().value(), domain::UnknownTokens::refuse);
   ASSERT_TRUE(run([&](Context& c) { return complete_restore(c, fresh.string()); }));
@@ -211,7 +219,8 @@ TEST_F(OfflineCommands, ARotationThatWasCutOffGoesOnWithItsKey) {
   const auto [other_device, other_token] = make_device("Other");
   ASSERT_EQ(keys->add_key(random).value(), 2);
   const auto digest = keys->digest("auth-token", token.reveal()).newest();
-  const std::vector<domain::RotatedToken> half{{store->tokens_of_device(device).value()[0].id, digest, keys->seal("auth-token", token.reveal(), random)}};
+  const std::vector<domain::RotatedToken> half{
+      {store->tokens_of_device(device).value()[0].id, digest, keys->seal("auth-token", token.reveal(), random)}};
   ASSERT_TRUE(store->rotate_tokens(half));
   ASSERT_TRUE(run([&](Context& c) { return rotate_keys(c, data.string()); }, {}, true)) << err;
   EXPECT_EQ(out, "{\"newestKey\":2,\"rotated\":1,\"removedKeys\":[1]}\n");
@@ -232,13 +241,15 @@ TEST_F(OfflineCommands, BesideARunningServerNoKeyIsTakenAway) {
 }
 
 TEST_F(OfflineCommands, ALockedOutAdministratorGetsIn) {
-  ASSERT_TRUE(run([&](Context& c) { return recover_administrator(c, data.string(), " Admin@Example.com "); }, {"second password"}, true)) << err;
+  ASSERT_TRUE(run([&](Context& c) { return recover_administrator(c, data.string(), " Admin@Example.com "); }, {"second password"}, true))
+      << err;
   const auto credentials = store->find_credentials("admin@example.com").value();
   ASSERT_TRUE(credentials);
   EXPECT_TRUE(verify_password(credentials->verifier, password_prehash("second password", "admin@example.com")));
   ASSERT_TRUE(run([&](Context& c) { return recover_administrator(c, data.string(), "new@example.com"); }, {"third password"}));
   EXPECT_TRUE(store->find_credentials("new@example.com").value());
-  EXPECT_EQ(run([&](Context& c) { return recover_administrator(c, data.string(), "nonsense"); }, {"third password"}).error().exit_code, exit_usage);
+  EXPECT_EQ(run([&](Context& c) { return recover_administrator(c, data.string(), "nonsense"); }, {"third password"}).error().exit_code,
+            exit_usage);
   EXPECT_EQ(run([&](Context& c) { return recover_administrator(c, data.string(), "a@b.c"); }, {"short"}).error().exit_code, exit_usage);
 }
 

@@ -19,7 +19,8 @@ std::optional<std::int64_t> parse_number(std::string_view text) {
 /// A user by id or email. Errors: exit_refused when there is none.
 Outcome<json::value> find_user(Context& context, ApiClient& client, const std::string& id_or_email) {
   if (const auto id = parse_number(id_or_email)) return client.call("GET", "/api/v1/user", {{"userId", std::to_string(*id)}});
-  if (id_or_email.find('@') == std::string::npos) return usage("\"" + printable(id_or_email) + "\" is neither a user's id nor an email address.");
+  if (id_or_email.find('@') == std::string::npos)
+    return usage("\"" + printable(id_or_email) + "\" is neither a user's id nor an email address.");
   const auto email = domain::lower_ascii(id_or_email);
   Query query{{"query", email}};
   put_organization(context, query);
@@ -56,7 +57,8 @@ Outcome<void> create_organization(Context& context, const OrganizationOptions& o
   if (context.globals.json) {
     print_json(context.out, *answer);
   } else {
-    context.out << "Organization " << text_of(*answer, "id") << " \"" << printable(text_of(*answer, "name")) << "\" is made; use it with --org " << text_of(*answer, "id") << ".\n";
+    context.out << "Organization " << text_of(*answer, "id") << " \"" << printable(text_of(*answer, "name"))
+                << "\" is made; use it with --org " << text_of(*answer, "id") << ".\n";
   }
   return {};
 }
@@ -74,7 +76,9 @@ Outcome<void> list_organizations(Context& context, const ListOptions& options) {
     return {};
   }
   std::vector<std::vector<std::string>> table;
-  for (const auto& row : *rows) table.push_back({text_of(row, "id"), number_of(row, "parentId") == 0 ? "-" : text_of(row, "parentId"), text_of(row, "type"), text_of(row, "name")});
+  for (const auto& row : *rows)
+    table.push_back(
+        {text_of(row, "id"), number_of(row, "parentId") == 0 ? "-" : text_of(row, "parentId"), text_of(row, "type"), text_of(row, "name")});
   context.out << format_table({"ID", "PARENT", "TYPE", "NAME"}, table);
   return {};
 }
@@ -112,7 +116,8 @@ Outcome<void> list_users(Context& context, const ListOptions& options) {
   for (const auto& row : *rows) {
     const auto role = number_of(row, "roleId");
     const auto role_name = role == 1 ? "Admin" : role == 2 ? "Staff" : role == 3 ? "User" : text_of(row, "roleId");
-    table.push_back({text_of(row, "id"), text_of(row, "email"), role_name, text_of(row, "status"), time_of(row, "lastLoggedAt"), text_of(row, "name")});
+    table.push_back(
+        {text_of(row, "id"), text_of(row, "email"), role_name, text_of(row, "status"), time_of(row, "lastLoggedAt"), text_of(row, "name")});
   }
   context.out << format_table({"ID", "EMAIL", "ROLE", "STATUS", "LAST SIGN-IN", "NAME"}, table);
   return {};
@@ -124,7 +129,10 @@ Outcome<void> set_user_enabled(Context& context, const std::string& id_or_email,
   const auto user = find_user(context, *client, id_or_email);
   if (!user) return user.error();
   if (!enabled) {
-    if (auto sure = confirm(context.input, context.globals.yes, "This disables " + printable(text_of(*user, "email")) + " and ends all sessions of that user."); !sure) return sure;
+    if (auto sure = confirm(context.input, context.globals.yes,
+                            "This disables " + printable(text_of(*user, "email")) + " and ends all sessions of that user.");
+        !sure)
+      return sure;
   }
   const json::object body{{"userId", number_of(*user, "id")}};
   const auto answer = client->call("POST", enabled ? "/api/v1/user/activate" : "/api/v1/user/suspend", {}, &body);
@@ -202,8 +210,9 @@ Outcome<void> list_audit(Context& context, const AuditOptions& options) {
   }
   std::vector<std::vector<std::string>> table;
   for (const auto& row : *rows) {
-    table.push_back({time_of(row, "at"), number_of(row, "actorId") == 0 ? "system" : text_of(row, "actorId"), text_of(row, "client"), text_of(row, "ip"), text_of(row, "action"),
-                     text_of(row, "objectKind") + " " + text_of(row, "objectId"), text_of(row, "detail")});
+    table.push_back({time_of(row, "at"), number_of(row, "actorId") == 0 ? "system" : text_of(row, "actorId"), text_of(row, "client"),
+                     text_of(row, "ip"), text_of(row, "action"), text_of(row, "objectKind") + " " + text_of(row, "objectId"),
+                     text_of(row, "detail")});
   }
   context.out << format_table({"AT", "USER", "CLIENT", "ADDRESS", "ACTION", "OBJECT", "DETAIL"}, table);
   return {};

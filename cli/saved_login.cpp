@@ -34,7 +34,8 @@ Outcome<std::filesystem::path> SavedLogins::directory() {
   if (config != nullptr && *config != '\0') return std::filesystem::path{config} / "muster";
   const char* const home = std::getenv("HOME");
   if (home != nullptr && *home != '\0') return std::filesystem::path{home} / ".config" / "muster";
-  return failed("Neither XDG_CONFIG_HOME nor HOME is set, so there is no place for the saved login; set one, or use MUSTER_URL and MUSTER_TOKEN.");
+  return failed(
+      "Neither XDG_CONFIG_HOME nor HOME is set, so there is no place for the saved login; set one, or use MUSTER_URL and MUSTER_TOKEN.");
 }
 
 Outcome<SavedLogins> SavedLogins::load(const std::filesystem::path& directory) {
@@ -62,7 +63,8 @@ Outcome<SavedLogins> SavedLogins::load(const std::filesystem::path& directory) {
 Outcome<void> SavedLogins::save(const std::filesystem::path& directory) const {
   std::error_code error;
   std::filesystem::create_directories(directory.parent_path(), error);
-  if (::mkdir(directory.c_str(), 0700) != 0 && errno != EEXIST) return failed(directory.string() + " cannot be made: " + std::strerror(errno) + ".");
+  if (::mkdir(directory.c_str(), 0700) != 0 && errno != EEXIST)
+    return failed(directory.string() + " cannot be made: " + std::strerror(errno) + ".");
   json::object document;
   for (const auto& [url, login] : logins_) {
     json::object entry{{"email", login.email}, {"accessToken", login.access_token}};
@@ -94,13 +96,15 @@ bool SavedLogins::remove(std::string_view url) {
 
 Outcome<std::string> normalize_url(std::string_view url) {
   const auto wrong = [&](std::string_view why) {
-    return usage("\"" + std::string{url} + "\" " + std::string{why} + "; write it like http://127.0.0.1:8080 or https://muster.example.com.");
+    return usage("\"" + std::string{url} + "\" " + std::string{why} +
+                 "; write it like http://127.0.0.1:8080 or https://muster.example.com.");
   };
   const auto scheme_end = url.find("://");
   if (scheme_end == std::string_view::npos) return wrong("is not a URL");
   std::string normal{url};
   while (!normal.empty() && normal.back() == '/') normal.pop_back();
-  std::transform(normal.begin(), normal.end(), normal.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
+  std::transform(normal.begin(), normal.end(), normal.begin(),
+                 [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
   if (!normal.starts_with("http://") && !normal.starts_with("https://")) return wrong("is neither http nor https");
   const std::string_view authority = std::string_view{normal}.substr(scheme_end + 3 <= normal.size() ? scheme_end + 3 : normal.size());
   if (authority.empty()) return wrong("names no host");
@@ -123,7 +127,8 @@ Outcome<std::string> normalize_url(std::string_view url) {
   if (!port_text.empty()) {
     unsigned port = 0;
     const auto [end, error] = std::from_chars(port_text.data(), port_text.data() + port_text.size(), port);
-    if (error != std::errc{} || end != port_text.data() + port_text.size() || port == 0 || port > 65535) return wrong("has a port that is none");
+    if (error != std::errc{} || end != port_text.data() + port_text.size() || port == 0 || port > 65535)
+      return wrong("has a port that is none");
   }
   return normal;
 }

@@ -17,8 +17,9 @@ TEST(SavedLogin, UrlsAreBroughtToOneForm) {
   EXPECT_EQ(normalize_url("https://Muster.Example.com/").value(), "https://muster.example.com");
   EXPECT_EQ(normalize_url("HTTP://127.0.0.1:8080").value(), "http://127.0.0.1:8080");
   EXPECT_EQ(normalize_url("https://[::1]:9443//").value(), "https://[::1]:9443");
-  for (const auto* wrong : {"", "localhost:8080", "ftp://a", "https://", "http:///x", "https://a/b", "https://a?x", "https://u@a", "http://a b", "http://a:0", "http://a:65536", "http://a:x", "http://a:",
-                            "http://:80", "http://[::1", "http://[::1]x", "http://a\nb"}) {
+  for (const auto* wrong :
+       {"", "localhost:8080", "ftp://a", "https://", "http:///x", "https://a/b", "https://a?x", "https://u@a", "http://a b", "http://a:0",
+        "http://a:65536", "http://a:x", "http://a:", "http://:80", "http://[::1", "http://[::1]x", "http://a\nb"}) {
     const auto result = normalize_url(wrong);
     ASSERT_FALSE(result) << wrong;
     EXPECT_EQ(result.error().exit_code, exit_usage);
@@ -57,8 +58,9 @@ TEST_F(SavedLoginFile, WhatIsSavedIsLoadedAndPrivate) {
   std::ifstream stream{file};
   std::stringstream text;
   text << stream.rdbuf();
-  EXPECT_EQ(text.str(), "{\"https://a.example\":{\"email\":\"a@b.c\",\"accessToken\":\"secret-a\",\"ca\":\"/ca.crt\"},"
-                        "\"http://127.0.0.1:8080\":{\"email\":\"d@e.f\",\"accessToken\":\"secret-d\"}}\n");
+  EXPECT_EQ(text.str(),
+            "{\"https://a.example\":{\"email\":\"a@b.c\",\"accessToken\":\"secret-a\",\"ca\":\"/ca.crt\"},"
+            "\"http://127.0.0.1:8080\":{\"email\":\"d@e.f\",\"accessToken\":\"secret-d\"}}\n");
 
   auto loaded = SavedLogins::load(directory).value();
   ASSERT_NE(loaded.find("https://a.example"), nullptr);

@@ -76,7 +76,10 @@ Outcome<void> remember(const std::string& url, Login login) {
 
 void print_signed_in(const Context& context, const std::string& url, const std::string& email, const json::value& answer) {
   if (context.globals.json) {
-    print_json(context.out, json::object{{"url", url}, {"email", email}, {"userId", number_of(answer, "userId")}, {"organizationId", number_of(answer, "organizationId")},
+    print_json(context.out, json::object{{"url", url},
+                                         {"email", email},
+                                         {"userId", number_of(answer, "userId")},
+                                         {"organizationId", number_of(answer, "organizationId")},
                                          {"expiresAt", number_of(answer, "expiresAt")}});
   } else {
     context.out << "Signed in at " << url << " as " << printable(email) << ".\n";
@@ -88,7 +91,8 @@ void print_signed_in(const Context& context, const std::string& url, const std::
 Outcome<ApiClient> Context::connect() const {
   auto target = find_target(globals);
   if (!target) return target.error();
-  if (target->access_token.empty()) return refused("You are not signed in at " + target->url + ". Sign in first: muster login --url " + target->url + " --email EMAIL");
+  if (target->access_token.empty())
+    return refused("You are not signed in at " + target->url + ". Sign in first: muster login --url " + target->url + " --email EMAIL");
   return ApiClient{HttpClient{target->url, target->ca}, target->access_token};
 }
 
@@ -114,7 +118,8 @@ Outcome<void> set_up(Context& context, const SetupOptions& options) {
   put_given(body, "organizationName", options.organization_name);
   const auto answer = client->call("POST", "/api/v1/setup", {}, &body);
   if (!answer) return answer.error();
-  if (auto done = remember(client->url(), {options.email, text_of(*answer, "accessToken"), absolute(client->ca_file())}); !done) return done;
+  if (auto done = remember(client->url(), {options.email, text_of(*answer, "accessToken"), absolute(client->ca_file())}); !done)
+    return done;
   print_signed_in(context, client->url(), options.email, *answer);
   if (!context.globals.json) context.out << "Next: muster template create --name \"My product\"\n";
   return {};
@@ -158,7 +163,8 @@ Outcome<void> log_out(Context& context) {
       return {};
     }
     auto failure = answer.error();
-    failure.message += "\nThis machine has forgotten the sign-in, but the server could not be told: it ends by itself after 30 days without use.";
+    failure.message +=
+        "\nThis machine has forgotten the sign-in, but the server could not be told: it ends by itself after 30 days without use.";
     return failure;
   }
   if (context.globals.json) {

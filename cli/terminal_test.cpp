@@ -15,8 +15,12 @@ TEST(Terminal, TextFromOthersCannotMoveTheCursor) {
   EXPECT_EQ(printable("Lamp"), "Lamp");
   EXPECT_EQ(printable("Kühlraum 温室"), "Kühlraum 温室");
   EXPECT_EQ(printable("a\x1b[31mred\r\nb\x7f"), "a?[31mred??b?");
-  EXPECT_EQ(printable("a\xC2\x9B" "31m"), "a?31m");
-  EXPECT_EQ(printable("a\xE2\x80\xAE" "b"), "a?b");
+  EXPECT_EQ(printable("a\xC2\x9B"
+                      "31m"),
+            "a?31m");
+  EXPECT_EQ(printable("a\xE2\x80\xAE"
+                      "b"),
+            "a?b");
   EXPECT_EQ(printable("a\xFF"), "a?");
 }
 

@@ -30,8 +30,8 @@ using namespace std::chrono_literals;
 constexpr std::size_t head_max_bytes = 16 * 1024;
 constexpr std::size_t message_max_bytes = 4u << 20;
 constexpr auto answer_deadline = 10s;
-constexpr auto ping_after = 20s;    ///< Of silence.
-constexpr auto lost_after = 60s;    ///< Of silence, also after a ping.
+constexpr auto ping_after = 20s;  ///< Of silence.
+constexpr auto lost_after = 60s;  ///< Of silence, also after a ping.
 
 std::string base64(std::span<const std::uint8_t> bytes) {
   std::string text((bytes.size() + 2) / 3 * 4 + 1, '\0');
@@ -50,7 +50,8 @@ std::string accept_of(const std::string& key) {
 }
 
 std::string lower(std::string text) {
-  std::transform(text.begin(), text.end(), text.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
+  std::transform(text.begin(), text.end(), text.begin(),
+                 [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
   return text;
 }
 
@@ -184,9 +185,10 @@ class Stream {
     const std::string key = base64(nonce);
     const std::string host = client.url().substr(client.url().find("://") + 3);
     const auto deadline = Clock::now() + answer_deadline;
-    const std::string request = "GET /api/v1/stream HTTP/1.1\r\nHost: " + host + "\r\nUser-Agent: muster-cli/" MUSTER_VERSION
-                                "\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: " + key +
-                                "\r\nAuthorization: Bearer " + client.access_token() + "\r\n\r\n";
+    const std::string request = "GET /api/v1/stream HTTP/1.1\r\nHost: " + host +
+                                "\r\nUser-Agent: muster-cli/" MUSTER_VERSION
+                                "\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: " +
+                                key + "\r\nAuthorization: Bearer " + client.access_token() + "\r\n\r\n";
     if (auto sent = link_->send_all(request, deadline); !sent) return sent;
     std::string head;
     std::size_t end = std::string::npos;
@@ -195,8 +197,10 @@ class Stream {
       std::size_t size = 0;
       const auto got = link_->receive(room, size);
       if (got == Link::Got::lost || Clock::now() > deadline || head.size() > head_max_bytes) return false;
-      if (got == Link::Got::some) head.append(room.data(), size);
-      else link_->wait(false, 100ms);
+      if (got == Link::Got::some)
+        head.append(room.data(), size);
+      else
+        link_->wait(false, 100ms);
       return true;
     };
     while ((end = head.find("\r\n\r\n")) == std::string::npos) {
@@ -204,12 +208,13 @@ class Stream {
     }
     const auto status = head.size() > 12 && head.starts_with("HTTP/1.1 ") ? std::atol(head.c_str() + 9) : 0;
     if (status != 101) {
-      const auto length = std::min<std::size_t>(static_cast<std::size_t>(std::max(0L, std::atol(header_of(head.substr(0, end + 2), "content-length").c_str()))), head_max_bytes);
-      while (head.size() < end + 4 + length && read_more()) {
-      }
+      const auto length = std::min<std::size_t>(
+          static_cast<std::size_t>(std::max(0L, std::atol(header_of(head.substr(0, end + 2), "content-length").c_str()))), head_max_bytes);
+      while (head.size() < end + 4 + length && read_more()) {}
       return refusal_of({status, head.substr(end + 4)}, client.url(), true);
     }
-    if (header_of(head.substr(0, end + 2), "sec-websocket-accept") != accept_of(key)) return unreachable("What answers at " + client.url() + " is not a muster server; check the URL.");
+    if (header_of(head.substr(0, end + 2), "sec-websocket-accept") != accept_of(key))
+      return unreachable("What answers at " + client.url() + " is not a muster server; check the URL.");
     early_ = head.substr(end + 4);
     return {};
   }
@@ -251,7 +256,8 @@ class Stream {
   static void on_message(wslay_event_context_ptr, const wslay_event_on_msg_recv_arg* message, void* self) {
     auto& stream = *static_cast<Stream*>(self);
     stream.heard_at = Clock::now();
-    if (message->opcode == WSLAY_TEXT_FRAME) stream.messages_.emplace_back(reinterpret_cast<const char*>(message->msg), message->msg_length);
+    if (message->opcode == WSLAY_TEXT_FRAME)
+      stream.messages_.emplace_back(reinterpret_cast<const char*>(message->msg), message->msg_length);
   }
 
   std::unique_ptr<Link> link_;

@@ -66,7 +66,8 @@ Outcome<WatchEvents::Lines> WatchEvents::on_message(std::string_view message) {
       names_.erase(device);
       if (online_.erase(device) == 0) continue;  // Both subscriptions tell it.
       lines.push_back(as_json_ ? json::serialize(json::object{{"event", "removed"}, {"deviceId", device}})
-                                        : format_time(static_cast<std::int64_t>(std::time(nullptr)) * 1000) + "  device " + std::to_string(device) + " " + printable(name) + " is gone");
+                               : format_time(static_cast<std::int64_t>(std::time(nullptr)) * 1000) + "  device " + std::to_string(device) +
+                                     " " + printable(name) + " is gone");
     }
   } else if (type == "reset") {
     cursor_.reset();

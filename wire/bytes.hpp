@@ -14,8 +14,7 @@ struct ByteView {
 
   constexpr ByteView() noexcept = default;
   constexpr ByteView(const std::uint8_t* bytes, std::size_t count) noexcept : data{bytes}, size{count} {}
-  explicit ByteView(std::string_view text) noexcept
-      : data{reinterpret_cast<const std::uint8_t*>(text.data())}, size{text.size()} {}
+  explicit ByteView(std::string_view text) noexcept : data{reinterpret_cast<const std::uint8_t*>(text.data())}, size{text.size()} {}
 
   [[nodiscard]] constexpr bool empty() const noexcept { return size == 0; }
   constexpr std::uint8_t operator[](std::size_t index) const noexcept { return data[index]; }
@@ -27,9 +26,7 @@ struct ByteView {
   [[nodiscard]] constexpr ByteView drop(std::size_t count) const noexcept {
     return count >= size ? ByteView{data + size, 0} : ByteView{data + count, size - count};
   }
-  [[nodiscard]] constexpr ByteView first(std::size_t count) const noexcept {
-    return {data, count < size ? count : size};
-  }
+  [[nodiscard]] constexpr ByteView first(std::size_t count) const noexcept { return {data, count < size ? count : size}; }
 };
 
 /// Room that somebody else lends for writing.

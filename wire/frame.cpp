@@ -8,9 +8,7 @@ namespace muster::wire {
 
 namespace {
 
-std::uint16_t read_u16(const std::uint8_t* bytes) noexcept {
-  return static_cast<std::uint16_t>((bytes[0] << 8) | bytes[1]);
-}
+std::uint16_t read_u16(const std::uint8_t* bytes) noexcept { return static_cast<std::uint16_t>((bytes[0] << 8) | bytes[1]); }
 
 void write_header(std::uint8_t* out, Command command, std::uint16_t id, std::uint16_t length_or_status) noexcept {
   out[0] = static_cast<std::uint8_t>(command);
@@ -60,8 +58,7 @@ std::size_t encode_frame(const Frame& frame, ByteSpan out) noexcept {
       out.size < frame_header_size_bytes + frame.body.size) {
     return 0;
   }
-  write_header(out.data, frame.command, frame.id,
-               response ? frame.status : static_cast<std::uint16_t>(frame.body.size));
+  write_header(out.data, frame.command, frame.id, response ? frame.status : static_cast<std::uint16_t>(frame.body.size));
   if (!frame.body.empty()) {
     std::memcpy(out.data + frame_header_size_bytes, frame.body.data, frame.body.size);
   }
@@ -85,8 +82,7 @@ std::string_view Fields::next() noexcept {
   return field;
 }
 
-FrameWriter::FrameWriter(ByteSpan out, Command command, std::uint16_t id) noexcept
-    : out_{out}, size_{frame_header_size_bytes} {
+FrameWriter::FrameWriter(ByteSpan out, Command command, std::uint16_t id) noexcept : out_{out}, size_{frame_header_size_bytes} {
   failed_ = out.size < frame_header_size_bytes || id == 0 || command == Command::response;
   if (!failed_) {
     write_header(out.data, command, id, 0);
@@ -108,8 +104,7 @@ FrameWriter& FrameWriter::field(std::int64_t number) noexcept {
 }
 
 FrameWriter& FrameWriter::raw(std::string_view bytes) noexcept {
-  if (failed_ || bytes.size() > out_.size - size_ ||
-      bytes.size() > frame_header_size_bytes + frame_body_size_max_bytes - size_) {
+  if (failed_ || bytes.size() > out_.size - size_ || bytes.size() > frame_header_size_bytes + frame_body_size_max_bytes - size_) {
     failed_ = true;
     return *this;
   }

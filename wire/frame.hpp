@@ -75,7 +75,7 @@ enum class DecodeStatus : std::uint8_t {
 
 struct Decoded {
   DecodeStatus status = DecodeStatus::need_more;
-  Frame frame;  ///< Valid when status is ok; for id_zero and body_over_limit its command and id are set.
+  Frame frame;                     ///< Valid when status is ok; for id_zero and body_over_limit its command and id are set.
   std::size_t consumed_bytes = 0;  ///< 0 unless status is ok.
 };
 

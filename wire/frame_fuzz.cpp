@@ -35,8 +35,7 @@ void check_fields(const Frame& frame) {
   if (frame.command != Command::response) {
     // Fields joined by NUL give the body back.
     require(writer.finish() == again.size());
-    require(frame.body.empty() ||
-            std::memcmp(again.data() + frame_header_size_bytes, frame.body.data, frame.body.size) == 0);
+    require(frame.body.empty() || std::memcmp(again.data() + frame_header_size_bytes, frame.body.data, frame.body.size) == 0);
   }
 }
 

@@ -55,8 +55,7 @@ TEST(DecodeFrame, ReadsTheStatusOfAResponseAndTakesNoBody) {
 TEST(DecodeFrame, AsksForMoreAtEveryCut) {
   const Bytes frame{20, 0x12, 0x34, 0, 6, 'v', 'w', 0, '1', 0, '5'};
   for (std::size_t size = 0; size < frame.size(); ++size) {
-    const Bytes cut{frame.begin(),
-                    frame.begin() + static_cast<std::ptrdiff_t>(size)};  // Its own block: ASan sees a read past it.
+    const Bytes cut{frame.begin(), frame.begin() + static_cast<std::ptrdiff_t>(size)};  // Its own block: ASan sees a read past it.
     const Decoded decoded = decode_frame(view(cut));
     EXPECT_EQ(decoded.status, DecodeStatus::need_more) << size;
     EXPECT_EQ(decoded.consumed_bytes, 0U);
@@ -217,8 +216,7 @@ TEST(FrameWriter, WritesTheWholeRangeOfNumbers) {
                                .field(std::numeric_limits<std::int64_t>::max())
                                .finish();
   ASSERT_NE(size, 0U);
-  EXPECT_EQ(split(decode_frame({room, size}).frame.body.text()),
-            (Split{"-9223372036854775808", "0", "9223372036854775807"}));
+  EXPECT_EQ(split(decode_frame({room, size}).frame.body.text()), (Split{"-9223372036854775808", "0", "9223372036854775807"}));
 }
 
 TEST(FrameWriter, SeparatesAFirstEmptyFieldFromTheNext) {
@@ -244,8 +242,7 @@ TEST(FrameWriter, RefusesIdZeroResponsesAndBodiesPastTheLengthField) {
   EXPECT_EQ((FrameWriter{{room, sizeof room}, Command::ping, 0}.finish()), 0U);
   EXPECT_EQ((FrameWriter{{room, sizeof room}, Command::response, 1}.finish()), 0U);
   Bytes large(70000);
-  EXPECT_EQ((FrameWriter{{large.data(), large.size()}, Command::ping, 1}.raw(std::string(65535, 'x')).finish()),
-            65540U);
+  EXPECT_EQ((FrameWriter{{large.data(), large.size()}, Command::ping, 1}.raw(std::string(65535, 'x')).finish()), 65540U);
   EXPECT_EQ((FrameWriter{{large.data(), large.size()}, Command::ping, 1}.raw(std::string(65536, 'x')).finish()), 0U);
 }
 
@@ -263,8 +260,8 @@ TEST(ParsePin, TakesDecimal0To255AndNothingElse) {
   }
   EXPECT_TRUE(parse_pin("007", pin));
   EXPECT_EQ(pin, 7);
-  for (const std::string_view bad : {""sv, "256"sv, "257"sv, "999"sv, "1000"sv, "0007"sv, "-1"sv, "+1"sv, " 1"sv,
-                                     "1 "sv, "a"sv, "0x1"sv, "1.0"sv, "1\0"sv, "\xd9\xa1"sv}) {
+  for (const std::string_view bad : {""sv, "256"sv, "257"sv, "999"sv, "1000"sv, "0007"sv, "-1"sv, "+1"sv, " 1"sv, "1 "sv, "a"sv, "0x1"sv,
+                                     "1.0"sv, "1\0"sv, "\xd9\xa1"sv}) {
     pin = 77;
     EXPECT_FALSE(parse_pin(bad, pin)) << bad;
     EXPECT_EQ(pin, 77);
@@ -278,8 +275,7 @@ std::vector<std::uint16_t> ids_of_legacy_session(const Bytes& stream, std::size_
   Bytes pending;
   for (std::size_t at = 0; at < stream.size(); at += piece) {
     const std::size_t end = std::min(stream.size(), at + piece);
-    pending.insert(pending.end(), stream.begin() + static_cast<std::ptrdiff_t>(at),
-                   stream.begin() + static_cast<std::ptrdiff_t>(end));
+    pending.insert(pending.end(), stream.begin() + static_cast<std::ptrdiff_t>(at), stream.begin() + static_cast<std::ptrdiff_t>(end));
     ByteView rest = view(pending);
     for (;;) {
       rest = rest.drop(legacy.skip(rest));
@@ -304,8 +300,7 @@ TEST(LegacyPingReply, CostsNoFrameHoweverTheBytesArrive) {
                      0,  0x30, 0x3a, 0, 3, '2', '0', '0',               // twice in a row
                      0,  0x30, 0x3b, 0, 3, '2', '0', '0', 6,   0, 9,   0, 0};
   for (std::size_t piece = 1; piece <= stream.size(); ++piece) {
-    EXPECT_EQ(ids_of_legacy_session(stream, piece), (std::vector<std::uint16_t>{0x3039, 8, 0x303a, 0x303b, 9}))
-        << piece;
+    EXPECT_EQ(ids_of_legacy_session(stream, piece), (std::vector<std::uint16_t>{0x3039, 8, 0x303a, 0x303b, 9})) << piece;
   }
 }
 

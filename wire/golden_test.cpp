@@ -144,8 +144,7 @@ TEST(Golden, EveryFrameCutAtEachByteIsIncompleteOrRejected) {
 }
 
 TEST(Golden, TheLegacyPingReplyDoesNotCostTheSession) {
-  const auto reply = std::find_if(recorded().begin(), recorded().end(),
-                                  [](const Recorded& r) { return r.name == legacy_ping_reply_name; });
+  const auto reply = std::find_if(recorded().begin(), recorded().end(), [](const Recorded& r) { return r.name == legacy_ping_reply_name; });
   ASSERT_NE(reply, recorded().end());
   Bytes stream = reply->bytes;
   stream.insert(stream.end(), LegacyPingReply::stray.begin(), LegacyPingReply::stray.end());

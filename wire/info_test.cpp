@@ -18,12 +18,12 @@ DeviceInfo decoded(std::string_view body) {
 }
 
 TEST(IsInfo, TellsInfoKeysFromCommandWords) {
-  for (const auto key : {"mcu"sv, "ncp"sv, "ver"sv, "fw"sv, "fw-type"sv, "build"sv, "blynk"sv, "h-beat"sv, "buff-in"sv,
-                         "dev"sv, "cpu"sv, "con"sv, "conn"sv, "tmpl"sv, "agent"sv}) {
+  for (const auto key : {"mcu"sv, "ncp"sv, "ver"sv, "fw"sv, "fw-type"sv, "build"sv, "blynk"sv, "h-beat"sv, "buff-in"sv, "dev"sv, "cpu"sv,
+                         "con"sv, "conn"sv, "tmpl"sv, "agent"sv}) {
     EXPECT_TRUE(is_info(ByteView{std::string{key} + '\0' + "1"})) << key;
   }
-  for (const auto word : {"meta\0get\0Device Name"sv, "rtc\0sync"sv, "utc\0time"sv, "ota\0u"sv, "dbg\0x"sv, "vfs\0"sv,
-                          "acon\0"sv, "adis\0"sv, "loc\0"sv, ""sv, "\0mcu"sv, "m"sv, "mc"sv, "mcux\0"sv,
+  for (const auto word : {"meta\0get\0Device Name"sv, "rtc\0sync"sv, "utc\0time"sv, "ota\0u"sv, "dbg\0x"sv, "vfs\0"sv, "acon\0"sv,
+                          "adis\0"sv, "loc\0"sv, ""sv, "\0mcu"sv, "m"sv, "mc"sv, "mcux\0"sv,
                           "MCU\0"
                           "1"sv}) {
     EXPECT_FALSE(is_info(ByteView{word})) << word;

@@ -19,13 +19,11 @@ std::size_t sequence_size(std::string_view text) {
     return follows(1) ? 2 : 0;
   }
   if (first >= 0xe0 && first <= 0xef) {
-    const bool good =
-        follows(1) && follows(2) && !(first == 0xe0 && byte(1) < 0xa0) && !(first == 0xed && byte(1) > 0x9f);
+    const bool good = follows(1) && follows(2) && !(first == 0xe0 && byte(1) < 0xa0) && !(first == 0xed && byte(1) > 0x9f);
     return good ? 3 : 0;
   }
   if (first >= 0xf0 && first <= 0xf4) {
-    const bool good = follows(1) && follows(2) && follows(3) && !(first == 0xf0 && byte(1) < 0x90) &&
-                      !(first == 0xf4 && byte(1) > 0x8f);
+    const bool good = follows(1) && follows(2) && follows(3) && !(first == 0xf0 && byte(1) < 0x90) && !(first == 0xf4 && byte(1) > 0x8f);
     return good ? 4 : 0;
   }
   return 0;
@@ -34,42 +32,24 @@ std::size_t sequence_size(std::string_view text) {
 /// What a failure means to a person, and what to do about it.
 const char* advice(CloseReason reason) {
   switch (reason) {
-    case CloseReason::host_unknown:
-      return "the name of the host is not known here";
-    case CloseReason::refused:
-      return "nobody listens there; is the cloud running, and is this its port?";
-    case CloseReason::unreachable:
-      return "no way to that host; is the network up?";
-    case CloseReason::connect_timeout:
-      return "no answer";
-    case CloseReason::tls_untrusted:
-      return "its certificate is not trusted; give the cloud's CA with --ca";
-    case CloseReason::tls_failed:
-      return "no TLS there; is this its TLS port?";
-    case CloseReason::peer_closed:
-      return "the cloud closed the connection";
-    case CloseReason::network_lost:
-      return "the connection broke";
-    case CloseReason::login_timeout:
-      return "the login was not answered";
-    case CloseReason::login_refused:
-      return "the cloud cannot let us in now";
-    case CloseReason::invalid_token:
-      return "the cloud does not know the token";
-    case CloseReason::not_authenticated:
-      return "the cloud wants a new login";
-    case CloseReason::silent:
-      return "nothing was heard for too long";
-    case CloseReason::protocol_error:
-      return "the cloud sent something that makes no sense";
-    case CloseReason::redirected:
-      return "on to another host";
-    case CloseReason::redirect_loop:
-      return "too many redirects in a row";
-    case CloseReason::send_failed:
-      return "the connection takes no more data";
-    case CloseReason::stopped:
-      return "as asked";
+    case CloseReason::host_unknown: return "the name of the host is not known here";
+    case CloseReason::refused: return "nobody listens there; is the cloud running, and is this its port?";
+    case CloseReason::unreachable: return "no way to that host; is the network up?";
+    case CloseReason::connect_timeout: return "no answer";
+    case CloseReason::tls_untrusted: return "its certificate is not trusted; give the cloud's CA with --ca";
+    case CloseReason::tls_failed: return "no TLS there; is this its TLS port?";
+    case CloseReason::peer_closed: return "the cloud closed the connection";
+    case CloseReason::network_lost: return "the connection broke";
+    case CloseReason::login_timeout: return "the login was not answered";
+    case CloseReason::login_refused: return "the cloud cannot let us in now";
+    case CloseReason::invalid_token: return "the cloud does not know the token";
+    case CloseReason::not_authenticated: return "the cloud wants a new login";
+    case CloseReason::silent: return "nothing was heard for too long";
+    case CloseReason::protocol_error: return "the cloud sent something that makes no sense";
+    case CloseReason::redirected: return "on to another host";
+    case CloseReason::redirect_loop: return "too many redirects in a row";
+    case CloseReason::send_failed: return "the connection takes no more data";
+    case CloseReason::stopped: return "as asked";
   }
   return "";
 }
@@ -138,8 +118,8 @@ void Journal::event(const Event& event, std::string_view problem, Millis now) {
   std::string json = "\"event\":" + json_string(to_text(event.kind));
   std::string human;
   const auto add_place = [&] {
-    json += ",\"host\":" + json_string(event.host) + ",\"port\":" + std::to_string(event.port) +
-            ",\"tls\":" + (event.tls ? "true" : "false");
+    json +=
+        ",\"host\":" + json_string(event.host) + ",\"port\":" + std::to_string(event.port) + ",\"tls\":" + (event.tls ? "true" : "false");
   };
   const auto add_reason = [&] {
     json += ",\"reason\":" + json_string(to_text(event.reason));
@@ -163,28 +143,16 @@ void Journal::event(const Event& event, std::string_view problem, Millis now) {
         human += " [" + printable(problem) + ']';
       }
       break;
-    case EventKind::connected:
-      human = "connected";
-      break;
-    case EventKind::login_ok:
-      human = "the cloud knows this device";
-      break;
-    case EventKind::info_sent:
-      human = "told the cloud what this device is";
-      break;
-    case EventKind::info_accepted:
-      human = "the cloud accepted it";
-      break;
+    case EventKind::connected: human = "connected"; break;
+    case EventKind::login_ok: human = "the cloud knows this device"; break;
+    case EventKind::info_sent: human = "told the cloud what this device is"; break;
+    case EventKind::info_accepted: human = "the cloud accepted it"; break;
     case EventKind::info_refused:
       json += ",\"status\":" + std::to_string(event.status);
       human = "the cloud did not accept what this device says of itself (status " + std::to_string(event.status) + ')';
       break;
-    case EventKind::online:
-      human = "online";
-      break;
-    case EventKind::first_value_sent:
-      human = "first value sent";
-      break;
+    case EventKind::online: human = "online"; break;
+    case EventKind::first_value_sent: human = "first value sent"; break;
     case EventKind::redirected:
       add_place();
       human = "the cloud sends us to " + place(event);
@@ -192,21 +160,17 @@ void Journal::event(const Event& event, std::string_view problem, Millis now) {
     case EventKind::invalid_token:
       human = "the cloud does not know this token. The settings stay; to use another token, start again with --token";
       break;
-    case EventKind::quota:
-      human = "the cloud asks for fewer values";
-      break;
+    case EventKind::quota: human = "the cloud asks for fewer values"; break;
     case EventKind::disconnected:
       add_reason();
       human = std::string{"disconnected: "} + advice(event.reason);
       break;
     case EventKind::retry_in:
       json += ",\"delay_ms\":" + std::to_string(event.delay_ms);
-      human = "next try in " + (event.delay_ms < 10'000 ? std::to_string(event.delay_ms) + " ms"
-                                                        : std::to_string(event.delay_ms / 1000) + " s");
+      human = "next try in " +
+              (event.delay_ms < 10'000 ? std::to_string(event.delay_ms) + " ms" : std::to_string(event.delay_ms / 1000) + " s");
       break;
-    case EventKind::stopped:
-      human = "stopped";
-      break;
+    case EventKind::stopped: human = "stopped"; break;
   }
   line(json, human, now);
 }
@@ -229,8 +193,7 @@ void Journal::write(std::uint8_t pin, const std::vector<std::string_view>& value
 }
 
 void Journal::text(std::string_view kind, std::string_view text, Millis now) {
-  line("\"event\":" + json_string(kind) + ",\"text\":" + json_string(text), std::string{kind} + ": " + printable(text),
-       now);
+  line("\"event\":" + json_string(kind) + ",\"text\":" + json_string(text), std::string{kind} + ": " + printable(text), now);
 }
 
 }  // namespace muster::agent::app

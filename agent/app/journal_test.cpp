@@ -30,8 +30,7 @@ TEST(JsonString, EscapesWhatJsonAndTerminalsCannotTake) {
   EXPECT_EQ(json_string("\n\x1b\x7f\0"sv), R"("\u000a\u001b\u007f\u0000")");
   EXPECT_EQ(json_string("Wärme €  \xf0\x9f\x8c\xa1"), "\"Wärme €  \xf0\x9f\x8c\xa1\"");
   EXPECT_EQ(json_string("a\xff\xc3z"), "\"a\xef\xbf\xbd\xef\xbf\xbdz\"");
-  for (const auto bad :
-       {"\xc0\x80"sv, "\xed\xa0\x80"sv, "\xf4\x90\x80\x80"sv, "\xe0\x80\x80"sv, "\xf0\x80\x80\x80"sv, "\x80"sv}) {
+  for (const auto bad : {"\xc0\x80"sv, "\xed\xa0\x80"sv, "\xf4\x90\x80\x80"sv, "\xe0\x80\x80"sv, "\xf0\x80\x80\x80"sv, "\x80"sv}) {
     std::string expected = "\"";
     for (std::size_t i = 0; i < bad.size(); ++i) {
       expected += "\xef\xbf\xbd";
@@ -73,8 +72,7 @@ TEST(Journal, WritesOneJsonObjectALine) {
             "{\"event\":\"disconnected\",\"reason\":\"login_refused\",\"status\":19,\"t_ms\":500}\n");
   EXPECT_EQ(written(true, [](Journal& j) { j.write(10, {"on"}, 1'000); }),
             "{\"event\":\"write\",\"pin\":10,\"value\":\"on\",\"t_ms\":0}\n");
-  EXPECT_EQ(written(true, [](Journal& j) { j.write(10, {}, 1'000); }),
-            "{\"event\":\"write\",\"pin\":10,\"value\":\"\",\"t_ms\":0}\n");
+  EXPECT_EQ(written(true, [](Journal& j) { j.write(10, {}, 1'000); }), "{\"event\":\"write\",\"pin\":10,\"value\":\"\",\"t_ms\":0}\n");
   EXPECT_EQ(written(true, [](Journal& j) { j.write(3, {"30.5", "50.4"}, 1'000); }),
             "{\"event\":\"write\",\"pin\":3,\"value\":\"30.5\",\"values\":[\"30.5\",\"50.4\"],\"t_ms\":0}\n");
 }

@@ -67,8 +67,7 @@ std::string read_token_from_stdin() {
 /// What this machine does about what the agent tells.
 class Device final : public Handler {
  public:
-  Device(app::Journal& journal, const linux_port::SocketTransport& transport)
-      : journal_{journal}, transport_{transport} {}
+  Device(app::Journal& journal, const linux_port::SocketTransport& transport) : journal_{journal}, transport_{transport} {}
   void attach(Agent& agent) { agent_ = &agent; }
 
   void on_event(const Event& event, Millis now) override {
@@ -126,17 +125,14 @@ int prepare(app::Options& options, linux_port::FileStore& store, DeviceConfig& c
     return complain(1, "Cannot read " + store.path_of("config") + ".");
   }
   if (loaded == StoreStatus::ok || loaded == StoreStatus::too_big) {
-    const ConfigStatus status =
-        loaded == StoreStatus::ok ? decode_config({record, record_size}, config) : ConfigStatus::corrupt;
+    const ConfigStatus status = loaded == StoreStatus::ok ? decode_config({record, record_size}, config) : ConfigStatus::corrupt;
     if (status == ConfigStatus::newer_version) {
-      return complain(1, "The settings in " + options.store +
-                             " were written by a newer muster-agent. Use that one, or another --store.");
+      return complain(1, "The settings in " + options.store + " were written by a newer muster-agent. Use that one, or another --store.");
     }
     if (status != ConfigStatus::ok) {
       record_size = 0;
       if (!options.token || !options.host || !options.template_id) {
-        return complain(
-            1, "The settings in " + options.store + " are damaged. Give --token, --host and --template again.");
+        return complain(1, "The settings in " + options.store + " are damaged. Give --token, --host and --template again.");
       }
     }
   }

@@ -34,9 +34,7 @@ std::string use(std::string_view name, const std::string& value, Options& option
   }
   if (name == "--template") {
     options.template_id = value;
-    return is_valid_template_id(value)
-               ? ""
-               : "--template needs a template id, such as TMPL2abcdefgh, not \"" + value + "\".";
+    return is_valid_template_id(value) ? "" : "--template needs a template id, such as TMPL2abcdefgh, not \"" + value + "\".";
   }
   if (name == "--template-name") {
     options.template_name = value;

@@ -32,8 +32,8 @@ Parsed parse(std::vector<std::string> arguments) {
 }
 
 TEST(ParseOptions, TakesEverything) {
-  const Parsed p = parse({"--store", "/d", "--template", "TMPL2abcdefgh", "--template-name", "Lamp", "--token", token,
-                          "--host=c.example", "--port=8443", "--ca", "/ca.pem", "--report-interval-s", "60", "--json"});
+  const Parsed p = parse({"--store", "/d", "--template", "TMPL2abcdefgh", "--template-name", "Lamp", "--token", token, "--host=c.example",
+                          "--port=8443", "--ca", "/ca.pem", "--report-interval-s", "60", "--json"});
   EXPECT_EQ(p.problem, "");
   EXPECT_EQ(p.options.store, "/d");
   EXPECT_EQ(p.options.template_id, "TMPL2abcdefgh");

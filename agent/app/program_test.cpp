@@ -81,8 +81,7 @@ class Program {
   /// The exit code, after all output was read; -1 when it was killed by a signal.
   int wait_exit() {
     const auto end = std::chrono::steady_clock::now() + 15s;
-    while (read_some(100) && std::chrono::steady_clock::now() < end) {
-    }
+    while (read_some(100) && std::chrono::steady_clock::now() < end) {}
     int status = 0;
     if (std::chrono::steady_clock::now() >= end || waitpid(pid_, &status, 0) != pid_) {
       return -1;
@@ -159,8 +158,8 @@ TEST_F(ProgramTest, BecomesActiveOverTlsRemembersItAndEndsOnSigterm) {
   std::vector<std::string> first;
   {
     Server server{session(first), &identity};
-    Program program{{"--store", store_, "--template", "TMPL2abcdefgh", "--token", std::string{test::token}, "--host",
-                     "localhost", "--port", std::to_string(server.port()), "--ca", pem, "--json"}};
+    Program program{{"--store", store_, "--template", "TMPL2abcdefgh", "--token", std::string{test::token}, "--host", "localhost", "--port",
+                     std::to_string(server.port()), "--ca", pem, "--json"}};
     ASSERT_TRUE(program.wait_for("\"event\":\"write\"")) << program.output();
     EXPECT_THAT(program.command_line(), Not(HasSubstr(std::string{test::token})));
     EXPECT_THAT(program.command_line(), HasSubstr("********"));
@@ -168,8 +167,8 @@ TEST_F(ProgramTest, BecomesActiveOverTlsRemembersItAndEndsOnSigterm) {
     EXPECT_EQ(program.wait_exit(), 0);
     const std::string& output = program.output();
     std::size_t at = 0;
-    for (const char* event : {"connecting", "connected", "login_ok", "info_sent", "info_accepted", "online",
-                              "first_value_sent", "write", "disconnected", "stopped"}) {
+    for (const char* event : {"connecting", "connected", "login_ok", "info_sent", "info_accepted", "online", "first_value_sent", "write",
+                              "disconnected", "stopped"}) {
       at = output.find("{\"event\":\"" + std::string{event} + '"', at);
       ASSERT_NE(at, std::string::npos) << event << " in:\n" << output;
     }
@@ -228,15 +227,15 @@ TEST_F(ProgramTest, ReportsAgainAfterItsInterval) {
   std::vector<std::string> frames;
   {
     Server server{session(frames)};
-    Program program{{"--store", store_, "--template", "TMPL2abcdefgh", "--token", std::string{test::token}, "--host",
-                     "127.0.0.1", "--port", std::to_string(server.port()), "--plain", "--report-interval-s", "1"}};
+    Program program{{"--store", store_, "--template", "TMPL2abcdefgh", "--token", std::string{test::token}, "--host", "127.0.0.1", "--port",
+                     std::to_string(server.port()), "--plain", "--report-interval-s", "1"}};
     ASSERT_TRUE(program.wait_for("online"));
     std::this_thread::sleep_for(2500ms);
     program.send_signal(SIGTERM);
     EXPECT_EQ(program.wait_exit(), 0);
   }
-  const auto reports = std::count_if(frames.begin(), frames.end(),
-                                     [](const std::string& f) { return f.find(":vw|0|") != std::string::npos; });
+  const auto reports =
+      std::count_if(frames.begin(), frames.end(), [](const std::string& f) { return f.find(":vw|0|") != std::string::npos; });
   EXPECT_GE(reports, 3);
   EXPECT_LE(reports, 4);
 }
@@ -255,8 +254,7 @@ TEST_F(ProgramTest, SaysWhatIsWrongAndExitsWith2) {
   expect({"--store", store_, "--template", "T"}, "give --token TOKEN");
   expect({"--store", store_, "--template", "T", "--token", std::string{test::token}}, "give --host HOST");
   expect({"--store", store_, "--template", "T", "--token", "-", "--host", "h"}, "32 characters");  // stdin is empty.
-  expect({"--store", store_, "--template", "T", "--token", std::string{test::token}, "--host", "h", "--ca",
-          "/nonexistent"},
+  expect({"--store", store_, "--template", "T", "--token", std::string{test::token}, "--host", "h", "--ca", "/nonexistent"},
          "Cannot read a CA certificate (PEM) from /nonexistent");
   EXPECT_FALSE(fs::exists(store_ + "/config"));  // Nothing of all that was remembered.
   expect({"--store", "/nonexistent/store"}, "Cannot make the store /nonexistent/store", 1);

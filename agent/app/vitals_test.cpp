@@ -9,9 +9,7 @@ namespace {
 TEST(Vitals, ReadsWhatTheKernelWrites) {
   EXPECT_EQ(parse_uptime_s("350735.47 234388.90\n"), 350735);
   EXPECT_EQ(parse_load("0.42 0.37 0.30 1/512 12345\n"), "0.42");
-  EXPECT_EQ(
-      parse_available_mb("MemTotal:       16384 kB\nMemFree:        1 kB\nMemAvailable:   2000000 kB\nBuffers: 1 kB\n"),
-      2048);
+  EXPECT_EQ(parse_available_mb("MemTotal:       16384 kB\nMemFree:        1 kB\nMemAvailable:   2000000 kB\nBuffers: 1 kB\n"), 2048);
 }
 
 TEST(Vitals, KnowsNothingFromBrokenText) {

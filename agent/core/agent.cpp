@@ -46,84 +46,51 @@ bool has_nul(std::string_view text) noexcept { return text.find('\0') != std::st
 
 std::string_view to_text(CloseReason reason) noexcept {
   switch (reason) {
-    case CloseReason::host_unknown:
-      return "host_unknown";
-    case CloseReason::refused:
-      return "refused";
-    case CloseReason::unreachable:
-      return "unreachable";
-    case CloseReason::connect_timeout:
-      return "connect_timeout";
-    case CloseReason::tls_untrusted:
-      return "tls_untrusted";
-    case CloseReason::tls_failed:
-      return "tls_failed";
-    case CloseReason::peer_closed:
-      return "peer_closed";
-    case CloseReason::network_lost:
-      return "network_lost";
-    case CloseReason::login_timeout:
-      return "login_timeout";
-    case CloseReason::login_refused:
-      return "login_refused";
-    case CloseReason::invalid_token:
-      return "invalid_token";
-    case CloseReason::not_authenticated:
-      return "not_authenticated";
-    case CloseReason::silent:
-      return "silent";
-    case CloseReason::protocol_error:
-      return "protocol_error";
-    case CloseReason::redirected:
-      return "redirected";
-    case CloseReason::redirect_loop:
-      return "redirect_loop";
-    case CloseReason::send_failed:
-      return "send_failed";
-    case CloseReason::stopped:
-      return "stopped";
+    case CloseReason::host_unknown: return "host_unknown";
+    case CloseReason::refused: return "refused";
+    case CloseReason::unreachable: return "unreachable";
+    case CloseReason::connect_timeout: return "connect_timeout";
+    case CloseReason::tls_untrusted: return "tls_untrusted";
+    case CloseReason::tls_failed: return "tls_failed";
+    case CloseReason::peer_closed: return "peer_closed";
+    case CloseReason::network_lost: return "network_lost";
+    case CloseReason::login_timeout: return "login_timeout";
+    case CloseReason::login_refused: return "login_refused";
+    case CloseReason::invalid_token: return "invalid_token";
+    case CloseReason::not_authenticated: return "not_authenticated";
+    case CloseReason::silent: return "silent";
+    case CloseReason::protocol_error: return "protocol_error";
+    case CloseReason::redirected: return "redirected";
+    case CloseReason::redirect_loop: return "redirect_loop";
+    case CloseReason::send_failed: return "send_failed";
+    case CloseReason::stopped: return "stopped";
   }
   return "unknown";
 }
 
 std::string_view to_text(EventKind kind) noexcept {
   switch (kind) {
-    case EventKind::connecting:
-      return "connecting";
-    case EventKind::connect_failed:
-      return "connect_failed";
-    case EventKind::connected:
-      return "connected";
-    case EventKind::login_ok:
-      return "login_ok";
-    case EventKind::info_sent:
-      return "info_sent";
-    case EventKind::info_accepted:
-      return "info_accepted";
-    case EventKind::info_refused:
-      return "info_refused";
-    case EventKind::online:
-      return "online";
-    case EventKind::first_value_sent:
-      return "first_value_sent";
-    case EventKind::redirected:
-      return "redirected";
-    case EventKind::invalid_token:
-      return "invalid_token";
-    case EventKind::quota:
-      return "quota";
-    case EventKind::disconnected:
-      return "disconnected";
-    case EventKind::retry_in:
-      return "retry_in";
-    case EventKind::stopped:
-      return "stopped";
+    case EventKind::connecting: return "connecting";
+    case EventKind::connect_failed: return "connect_failed";
+    case EventKind::connected: return "connected";
+    case EventKind::login_ok: return "login_ok";
+    case EventKind::info_sent: return "info_sent";
+    case EventKind::info_accepted: return "info_accepted";
+    case EventKind::info_refused: return "info_refused";
+    case EventKind::online: return "online";
+    case EventKind::first_value_sent: return "first_value_sent";
+    case EventKind::redirected: return "redirected";
+    case EventKind::invalid_token: return "invalid_token";
+    case EventKind::quota: return "quota";
+    case EventKind::disconnected: return "disconnected";
+    case EventKind::retry_in: return "retry_in";
+    case EventKind::stopped: return "stopped";
   }
   return "unknown";
 }
 
-Agent::Agent(Transport& transport, Handler& handler, RandomSource& random, wire::ByteSpan receive_room,
-             wire::ByteSpan send_room, const Identity& identity, const Limits& limits) noexcept
+Agent::Agent(Transport& transport, Handler& handler, RandomSource& random, wire::ByteSpan receive_room, wire::ByteSpan send_room,
+             const Identity& identity, const Limits& limits) noexcept
     : transport_{transport},
       handler_{handler},
       random_{random},
@@ -148,8 +115,7 @@ Millis Agent::next_deadline() const noexcept {
   Millis next = due_;
   if (logged_in()) {
     const Millis heartbeat_ms = Millis{limits_.heartbeat_s} * 1000;
-    const Millis ping_at =
-        later(earlier(last_sent_, last_received_) + heartbeat_ms, last_ping_ + limits_.ping_spacing_ms);
+    const Millis ping_at = later(earlier(last_sent_, last_received_) + heartbeat_ms, last_ping_ + limits_.ping_spacing_ms);
     const Millis silent_at = last_received_ + heartbeat_ms + limits_.heartbeat_grace_ms;
     next = earlier(next, earlier(ping_at, silent_at));
     if (online_since_ != never) {
@@ -166,22 +132,12 @@ void Agent::on_timer(Millis now) {
   }
   if (now_ >= due_) {
     switch (state_) {
-      case State::waiting:
-        connect();
-        return;
-      case State::connecting:
-        fail(CloseReason::connect_timeout);
-        return;
-      case State::logging_in:
-        fail(CloseReason::login_timeout);
-        return;
-      case State::announcing:
-        go_online();
-        break;
+      case State::waiting: connect(); return;
+      case State::connecting: fail(CloseReason::connect_timeout); return;
+      case State::logging_in: fail(CloseReason::login_timeout); return;
+      case State::announcing: go_online(); break;
       case State::online:
-      case State::stopped:
-        due_ = never;
-        break;
+      case State::stopped: due_ = never; break;
     }
   }
   if (!logged_in()) {
@@ -449,15 +405,9 @@ void Agent::on_bytes(wire::ByteView bytes, Millis now) {
 
 void Agent::handle(const Frame& frame) {
   switch (frame.command) {
-    case Command::response:
-      handle_response(frame);
-      return;
-    case Command::ping:
-      respond(frame.id, Status::success);
-      return;
-    case Command::redirect:
-      handle_redirect(frame);
-      return;
+    case Command::response: handle_response(frame); return;
+    case Command::ping: respond(frame.id, Status::success); return;
+    case Command::redirect: handle_redirect(frame); return;
     case Command::debug_print:
       if (logged_in()) {
         handler_.on_print(frame.body.text());
@@ -474,9 +424,7 @@ void Agent::handle(const Frame& frame) {
         handle_internal(frame);
       }
       return;
-    default:
-      respond(frame.id, Status::illegal_command);
-      return;
+    default: respond(frame.id, Status::illegal_command); return;
   }
 }
 
@@ -658,8 +606,7 @@ SendResult Agent::may_send(Millis now) noexcept {
     return SendResult::not_online;
   }
   const std::uint64_t capacity = std::uint64_t{limits_.send_burst} * 1000;
-  const Millis elapsed_ms =
-      earlier(now_ - bucket_at_, 1'000'000);  // Long enough to fill any bucket; keeps the product small.
+  const Millis elapsed_ms = earlier(now_ - bucket_at_, 1'000'000);  // Long enough to fill any bucket; keeps the product small.
   const std::uint64_t refilled = bucket_thousandths_ + elapsed_ms * limits_.sends_per_s;
   bucket_thousandths_ = static_cast<std::uint32_t>(earlier(refilled, capacity));
   bucket_at_ = now_;

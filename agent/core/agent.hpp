@@ -32,16 +32,13 @@ struct Identity {
 struct Limits {
   std::uint32_t connect_timeout_ms = 20'000;  ///< Name look-up, TCP and TLS together.
   std::uint32_t login_timeout_ms = 6'000;
-  std::uint32_t info_wait_ms = 6'000;  ///< A server that has not answered the info block by then is taken to accept it.
-  std::uint16_t heartbeat_s =
-      40;  ///< H: ping after so long without traffic either way. 10..3600; announced as `h-beat`.
+  std::uint32_t info_wait_ms = 6'000;         ///< A server that has not answered the info block by then is taken to accept it.
+  std::uint16_t heartbeat_s = 40;             ///< H: ping after so long without traffic either way. 10..3600; announced as `h-beat`.
   std::uint32_t heartbeat_grace_ms = 18'000;  ///< Close when nothing was received for H and this.
   std::uint32_t ping_spacing_ms = 6'000;
-  std::uint32_t retry_first_ms =
-      2'000;  ///< Reconnecting: full jitter over this, doubled with each failure, up to the cap.
+  std::uint32_t retry_first_ms = 2'000;  ///< Reconnecting: full jitter over this, doubled with each failure, up to the cap.
   std::uint32_t retry_cap_ms = 60'000;
-  std::uint32_t refused_first_ms =
-      300'000;  ///< After status 9: equal jitter over this, doubled each time, up to the cap.
+  std::uint32_t refused_first_ms = 300'000;  ///< After status 9: equal jitter over this, doubled each time, up to the cap.
   std::uint32_t refused_cap_ms = 3'600'000;
   std::uint32_t stable_after_ms = 30'000;  ///< A session so old ends the counting of failures and of redirects.
   std::uint8_t redirect_hops_max = 3;      ///< Redirects followed in a row.
@@ -140,8 +137,8 @@ class Agent {
   /// The borrowed objects and rooms must outlive the agent. `receive_room` bounds the largest frame that is accepted
   /// (announced as `buff-in`, header apart; at least 256 + 5 bytes), `send_room` the largest that is sent (at least 256
   /// + 5).
-  Agent(Transport& transport, Handler& handler, RandomSource& random, wire::ByteSpan receive_room,
-        wire::ByteSpan send_room, const Identity& identity, const Limits& limits = {}) noexcept;
+  Agent(Transport& transport, Handler& handler, RandomSource& random, wire::ByteSpan receive_room, wire::ByteSpan send_room,
+        const Identity& identity, const Limits& limits = {}) noexcept;
   Agent(const Agent&) = delete;
   Agent& operator=(const Agent&) = delete;
 

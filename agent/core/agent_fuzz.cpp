@@ -41,8 +41,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   test::FakeRandom random;
   std::uint8_t receive_room[261];
   std::uint8_t send_room[261];
-  Agent agent{transport, handler, random, {receive_room, sizeof receive_room}, {send_room, sizeof send_room},
-              Identity{}};
+  Agent agent{transport, handler, random, {receive_room, sizeof receive_room}, {send_room, sizeof send_room}, Identity{}};
   Millis now = 0;
   agent.start(test::make_config("c.example", 0), now);
   for (std::size_t at = 0; at < size;) {
@@ -60,12 +59,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         at += count;
         break;
       }
-      case 2:
-        now += argument;
-        break;
-      case 3:
-        now += std::uint64_t{argument} * 1000;
-        break;
+      case 2: now += argument; break;
+      case 3: now += std::uint64_t{argument} * 1000; break;
       case 4:
         if (transport.open) {
           agent.on_connected(now);
@@ -77,12 +72,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
           agent.on_closed(static_cast<CloseReason>(argument % 8), now);
         }
         break;
-      case 6:
-        transport.has_room = argument % 4 != 0;
-        break;
-      case 7:
-        static_cast<void>(agent.write(argument, "value", now));
-        break;
+      case 6: transport.has_room = argument % 4 != 0; break;
+      case 7: static_cast<void>(agent.write(argument, "value", now)); break;
     }
     for (int i = 0; i < 100 && agent.next_deadline() <= now; ++i) {
       require(i < 99);  // A deadline that is never met would spin for ever.

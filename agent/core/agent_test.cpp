@@ -33,11 +33,10 @@ TEST(Agent, LogsInAnnouncesItselfAndGoesOnline) {
   EXPECT_EQ(rig.agent.state(), State::logging_in);
   rig.accept_login();
   EXPECT_EQ(rig.agent.state(), State::announcing);
-  EXPECT_THAT(
-      rig.transport.sent,
-      ElementsAre("29:1:0123456789abcdefghijklmnopqrstuv",
-                  "17:2:mcu|1.2.3|fw-type|TMPL2abcdefgh|build|Nov 24 2026 03:16:37|blynk|0.1.0|h-beat|40|buff-in|"
-                  "512|dev|Linux|agent|muster|tmpl|TMPL2abcdefgh"));
+  EXPECT_THAT(rig.transport.sent,
+              ElementsAre("29:1:0123456789abcdefghijklmnopqrstuv",
+                          "17:2:mcu|1.2.3|fw-type|TMPL2abcdefgh|build|Nov 24 2026 03:16:37|blynk|0.1.0|h-beat|40|buff-in|"
+                          "512|dev|Linux|agent|muster|tmpl|TMPL2abcdefgh"));
   EXPECT_FALSE(rig.agent.online());
   rig.feed(response(2, 200));
   EXPECT_TRUE(rig.agent.online());
@@ -101,11 +100,9 @@ TEST(Agent, UnderstandsAnyCutOfTheStreamFromTheServer) {
     rig.connect();
     for (std::size_t at = 0; at < stream.size(); at += piece) {
       const auto end = std::min(stream.size(), at + piece);
-      rig.feed(
-          Bytes{stream.begin() + static_cast<std::ptrdiff_t>(at), stream.begin() + static_cast<std::ptrdiff_t>(end)});
+      rig.feed(Bytes{stream.begin() + static_cast<std::ptrdiff_t>(at), stream.begin() + static_cast<std::ptrdiff_t>(end)});
     }
-    EXPECT_THAT(rig.handler.log, ElementsAre("login_ok", "info_accepted", "online", "write 5 one two",
-                                             "meta Device Name=Lamp", "write 6 "))
+    EXPECT_THAT(rig.handler.log, ElementsAre("login_ok", "info_accepted", "online", "write 5 one two", "meta Device Name=Lamp", "write 6 "))
         << piece;
     ASSERT_EQ(rig.transport.sent.size(), 3U);
     EXPECT_EQ(rig.transport.sent[2], "0:77:200");
@@ -233,9 +230,8 @@ TEST(Agent, TriesTheTwoUsualPortsByTurnsWhenNoneIsConfigured) {
     rig.agent.on_closed(CloseReason::refused, rig.now);
     rig.wait_out();
   }
-  EXPECT_THAT(rig.transport.connects,
-              ElementsAre("c.example:443+", "c.example:9443+", "c.example:443+", "c.example:9443+", "c.example:443+",
-                          "c.example:9443+", "c.example:443+"));
+  EXPECT_THAT(rig.transport.connects, ElementsAre("c.example:443+", "c.example:9443+", "c.example:443+", "c.example:9443+",
+                                                  "c.example:443+", "c.example:9443+", "c.example:443+"));
   EXPECT_THAT(rig.handler.delays_ms, ElementsAre(2'000, 4'000, 8'000));  // No wait between the two.
 
   Rig plain;
@@ -529,8 +525,8 @@ TEST(Agent, HandsWritesMetadataTimeConsoleTextAndOffersToTheProgram) {
   rig.feed(frame(Command::internal, 6, "dbg\0reboot"sv));
   rig.feed(frame(Command::internal, 7, "ota\0http://x/y"sv));
   rig.feed(frame(Command::debug_print, 8, "hi"sv));
-  EXPECT_THAT(rig.handler.log, ElementsAre("write 255 30.5 50.4", "write 7", "write 8 b", "meta Location=Kyiv",
-                                           "utc 1601968576000", "console reboot", "update http://x/y", "print hi"));
+  EXPECT_THAT(rig.handler.log, ElementsAre("write 255 30.5 50.4", "write 7", "write 8 b", "meta Location=Kyiv", "utc 1601968576000",
+                                           "console reboot", "update http://x/y", "print hi"));
   EXPECT_THAT(rig.transport.sent, IsEmpty());
 }
 
@@ -650,10 +646,9 @@ TEST(Agent, SendsValuesSyncsMetadataPropertiesAndEvents) {
   EXPECT_EQ(rig.agent.get_metadata("Device Name", rig.now), SendResult::sent);
   EXPECT_EQ(rig.agent.set_metadata("Room", "Attic", rig.now), SendResult::sent);
   EXPECT_EQ(rig.agent.request_utc(rig.now), SendResult::sent);
-  EXPECT_THAT(rig.transport.sent,
-              ElementsAre("20:3:vw|0|on", "20:4:vw|255|-12", "20:5:vw|3|30.5|50.4", "20:6:vw|3|",
-                          "16:7:", "16:8:vr|1|20", "19:9:4|color|#fff", "64:10:hot", "64:11:hot|very",
-                          "17:12:meta|get|Device Name", "17:13:meta|set|Room|Attic", "17:14:utc|time"));
+  EXPECT_THAT(rig.transport.sent, ElementsAre("20:3:vw|0|on", "20:4:vw|255|-12", "20:5:vw|3|30.5|50.4", "20:6:vw|3|",
+                                              "16:7:", "16:8:vr|1|20", "19:9:4|color|#fff", "64:10:hot", "64:11:hot|very",
+                                              "17:12:meta|get|Device Name", "17:13:meta|set|Room|Attic", "17:14:utc|time"));
   EXPECT_THAT(rig.handler.log, ElementsAre("first_value_sent"));
 }
 
@@ -801,8 +796,8 @@ TEST(Agent, CanBeStoppedFromInsideEachOfItsCallbacks) {
       check();
     }
   };
-  for (const char* at : {"connecting", "connected", "login_ok", "info_sent", "info_accepted", "online", "redirected",
-                         "disconnected", "retry_in", "write 5 v", "invalid_token"}) {
+  for (const char* at : {"connecting", "connected", "login_ok", "info_sent", "info_accepted", "online", "redirected", "disconnected",
+                         "retry_in", "write 5 v", "invalid_token"}) {
     test::FakeTransport transport;
     Stopper handler;
     test::FakeRandom random;

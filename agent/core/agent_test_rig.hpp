@@ -65,20 +65,12 @@ struct RecordingHandler : Handler {
     switch (event.kind) {
       case EventKind::connecting:
       case EventKind::connected:
-      case EventKind::info_sent:
-        return;
-      case EventKind::retry_in:
-        delays_ms.push_back(event.delay_ms);
-        return;
+      case EventKind::info_sent: return;
+      case EventKind::retry_in: delays_ms.push_back(event.delay_ms); return;
       case EventKind::disconnected:
-      case EventKind::connect_failed:
-        log.push_back(std::string{to_text(event.kind)} + ' ' + std::string{to_text(event.reason)});
-        return;
-      case EventKind::redirected:
-        log.push_back("redirected " + std::string{event.host} + ':' + std::to_string(event.port));
-        return;
-      default:
-        log.emplace_back(to_text(event.kind));
+      case EventKind::connect_failed: log.push_back(std::string{to_text(event.kind)} + ' ' + std::string{to_text(event.reason)}); return;
+      case EventKind::redirected: log.push_back("redirected " + std::string{event.host} + ':' + std::to_string(event.port)); return;
+      default: log.emplace_back(to_text(event.kind));
     }
   }
   void on_write(std::uint8_t pin, wire::Fields values, Millis now) override {

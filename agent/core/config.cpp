@@ -15,9 +15,7 @@ constexpr std::size_t checksum_size_bytes = 4;
 /// Keys of entries. Stored: never renumber, never reuse.
 enum class Key : std::uint8_t { token = 1, host = 2, port = 3, security = 4, template_id = 5, template_name = 6 };
 
-bool is_word(char c) noexcept {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_';
-}
+bool is_word(char c) noexcept { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_'; }
 
 bool all_words(std::string_view text) noexcept {
   for (const char c : text) {
@@ -80,10 +78,8 @@ class Writer {
 bool read_entry(std::uint8_t key, wire::ByteView value, DeviceConfig& config) noexcept {
   const std::string_view text = value.text();
   switch (static_cast<Key>(key)) {
-    case Key::token:
-      return is_valid_token(text) && config.token.assign(text);
-    case Key::host:
-      return is_valid_host(text) && config.host.assign(text);
+    case Key::token: return is_valid_token(text) && config.token.assign(text);
+    case Key::host: return is_valid_host(text) && config.host.assign(text);
     case Key::port:
       if (value.size != 2) {
         return false;
@@ -96,10 +92,8 @@ bool read_entry(std::uint8_t key, wire::ByteView value, DeviceConfig& config) no
       }
       config.security = static_cast<Security>(value[0]);
       return true;
-    case Key::template_id:
-      return is_valid_template_id(text) && config.template_id.assign(text);
-    case Key::template_name:
-      return text.find('\0') == std::string_view::npos && config.template_name.assign(text);
+    case Key::template_id: return is_valid_template_id(text) && config.template_id.assign(text);
+    case Key::template_name: return text.find('\0') == std::string_view::npos && config.template_name.assign(text);
   }
   return true;  // A key of a newer agent.
 }
@@ -120,14 +114,11 @@ bool is_valid_host(std::string_view text) noexcept {
   return true;
 }
 
-bool is_valid_template_id(std::string_view text) noexcept {
-  return !text.empty() && text.size() <= 32 && all_words(text);
-}
+bool is_valid_template_id(std::string_view text) noexcept { return !text.empty() && text.size() <= 32 && all_words(text); }
 
 std::size_t encode_config(const DeviceConfig& config, wire::ByteSpan out) noexcept {
   // What could not be read back must not get onto the disk.
-  if ((!config.token.empty() && !is_valid_token(config.token.view())) ||
-      (!config.host.empty() && !is_valid_host(config.host.view())) ||
+  if ((!config.token.empty() && !is_valid_token(config.token.view())) || (!config.host.empty() && !is_valid_host(config.host.view())) ||
       (!config.template_id.empty() && !is_valid_template_id(config.template_id.view())) ||
       config.template_name.view().find('\0') != std::string_view::npos) {
     return 0;
@@ -139,8 +130,7 @@ std::size_t encode_config(const DeviceConfig& config, wire::ByteSpan out) noexce
   writer.u8(0);
   writer.text(Key::token, config.token.view());
   writer.text(Key::host, config.host.view());
-  const std::uint8_t port[2] = {static_cast<std::uint8_t>(config.port >> 8),
-                                static_cast<std::uint8_t>(config.port & 0xff)};
+  const std::uint8_t port[2] = {static_cast<std::uint8_t>(config.port >> 8), static_cast<std::uint8_t>(config.port & 0xff)};
   writer.entry(Key::port, port, sizeof port);
   const auto security = static_cast<std::uint8_t>(config.security);
   writer.entry(Key::security, &security, 1);
@@ -172,8 +162,7 @@ ConfigStatus decode_config(wire::ByteView record, DeviceConfig& config) noexcept
   if (record.size < total) {
     return ConfigStatus::truncated;
   }
-  if (record.size > total ||
-      read_u32(record.data + total - checksum_size_bytes) != crc32(record.data, total - checksum_size_bytes)) {
+  if (record.size > total || read_u32(record.data + total - checksum_size_bytes) != crc32(record.data, total - checksum_size_bytes)) {
     return ConfigStatus::corrupt;
   }
   if (version != format_version) {

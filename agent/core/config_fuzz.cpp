@@ -15,11 +15,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   std::uint8_t room[config_record_size_max_bytes];
   const std::size_t written = encode_config(config, {room, sizeof room});
   DeviceConfig again;
-  if (written == 0 || decode_config({room, written}, again) != ConfigStatus::ok ||
-      again.token.view() != config.token.view() || again.host.view() != config.host.view() ||
-      again.port != config.port || again.security != config.security ||
-      again.template_id.view() != config.template_id.view() ||
-      again.template_name.view() != config.template_name.view()) {
+  if (written == 0 || decode_config({room, written}, again) != ConfigStatus::ok || again.token.view() != config.token.view() ||
+      again.host.view() != config.host.view() || again.port != config.port || again.security != config.security ||
+      again.template_id.view() != config.template_id.view() || again.template_name.view() != config.template_name.view()) {
     std::abort();
   }
   return 0;

@@ -89,9 +89,7 @@ TEST(Config, EveryTruncationIsTold) {
   const Bytes record = encoded(full_config());
   for (std::size_t size = 0; size < record.size(); ++size) {
     DeviceConfig read;
-    EXPECT_EQ(decode(Bytes{record.begin(), record.begin() + static_cast<std::ptrdiff_t>(size)}, read),
-              ConfigStatus::truncated)
-        << size;
+    EXPECT_EQ(decode(Bytes{record.begin(), record.begin() + static_cast<std::ptrdiff_t>(size)}, read), ConfigStatus::truncated) << size;
     EXPECT_TRUE(read.token.empty());
   }
 }
@@ -144,8 +142,8 @@ TEST(Config, SkipsUnknownKeysAndRefusesImpossibleContent) {
   EXPECT_EQ(decode(with_payload({2, 2, 'h', '/'}), read), ConfigStatus::corrupt);  // no host
   EXPECT_EQ(decode(with_payload({1, 2, 'a', 'b'}), read), ConfigStatus::corrupt);  // short token
   EXPECT_EQ(decode(with_payload({3, 1, 1}), read), ConfigStatus::corrupt);         // port of one byte
-  EXPECT_EQ(decode(with_payload({4, 1, 3}), read), ConfigStatus::corrupt);       // unknown security: not to be guessed
-  EXPECT_EQ(decode(with_payload({6, 2, 'a', 0}), read), ConfigStatus::corrupt);  // NUL in the name
+  EXPECT_EQ(decode(with_payload({4, 1, 3}), read), ConfigStatus::corrupt);         // unknown security: not to be guessed
+  EXPECT_EQ(decode(with_payload({6, 2, 'a', 0}), read), ConfigStatus::corrupt);    // NUL in the name
   Bytes long_name{6, 65};
   long_name.resize(67, 'x');
   EXPECT_EQ(decode(with_payload(long_name), read), ConfigStatus::corrupt);

@@ -72,9 +72,7 @@ void expect_reaction(Rig& rig, const wire::Decoded& decoded) {
         stays_silent();
       }
       return;
-    case wire::Command::ping:
-      EXPECT_THAT(rig.transport.sent, ::testing::ElementsAre("0:" + id + ":200"));
-      return;
+    case wire::Command::ping: EXPECT_THAT(rig.transport.sent, ::testing::ElementsAre("0:" + id + ":200")); return;
     case wire::Command::redirect:
       if (word.empty()) {
         EXPECT_THAT(rig.handler.log, ::testing::ElementsAre("disconnected protocol_error"));
@@ -85,9 +83,7 @@ void expect_reaction(Rig& rig, const wire::Decoded& decoded) {
         EXPECT_EQ(rig.transport.connects.size(), 1U);
       }
       return;
-    case wire::Command::internal:
-      stays_silent();
-      return;
+    case wire::Command::internal: stays_silent(); return;
     case wire::Command::debug_print:
       stays_silent();
       EXPECT_EQ(rig.handler.log.size(), 1U);
@@ -108,9 +104,7 @@ void expect_reaction(Rig& rig, const wire::Decoded& decoded) {
       }
       return;
     }
-    default:
-      EXPECT_TRUE(rig.agent.online());
-      EXPECT_THAT(rig.transport.sent, ::testing::ElementsAre("0:" + id + ":2"));
+    default: EXPECT_TRUE(rig.agent.online()); EXPECT_THAT(rig.transport.sent, ::testing::ElementsAre("0:" + id + ":2"));
   }
 }
 

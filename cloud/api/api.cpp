@@ -83,7 +83,8 @@ Lane Api::lane(const Request& request) const noexcept {
 Response Api::handle(const Request& request) {
   try {
     Response response;
-    if (answer_from_memory(request, response)) return response;  // The state may have changed since the loop asked; also for callers without a loop.
+    if (answer_from_memory(request, response))
+      return response;  // The state may have changed since the loop asked; also for callers without a loop.
     if (request.path.starts_with(ExternalApi::prefix)) {
       response = impl_->external.handle(request);
     } else if (is_health_path(request.path)) {
@@ -140,7 +141,8 @@ void Api::device_gone(DeviceId device) noexcept { impl_->core.stream.device_gone
 
 std::vector<Api::RouteInfo> Api::routes() {
   std::vector<RouteInfo> all = health_routes();
-  for (const Route& route : route_table()) all.push_back({std::string{method_word(route.method)}, std::string{route.path}, rule_text(route.rule)});
+  for (const Route& route : route_table())
+    all.push_back({std::string{method_word(route.method)}, std::string{route.path}, rule_text(route.rule)});
   all.push_back({"GET", std::string{stream_path}, "see on device, checked for every row"});
   for (auto& route : ExternalApi::routes()) all.push_back(std::move(route));
   return all;

@@ -23,17 +23,17 @@
 namespace muster::api {
 
 struct ApiOptions {
-  std::string public_url;        ///< Empty: none given.
-  std::string setup_code;        ///< Shown once on stdout while there is no administrator.
+  std::string public_url;  ///< Empty: none given.
+  std::string setup_code;  ///< Shown once on stdout while there is no administrator.
   std::string version;
   std::size_t body_size_max_bytes = 2u << 20;
-  unsigned sign_in_failures_per_address = 5;           ///< Then blocked ...
-  std::chrono::seconds sign_in_block{600};             ///< ... this long; also per account.
+  unsigned sign_in_failures_per_address = 5;  ///< Then blocked ...
+  std::chrono::seconds sign_in_block{600};    ///< ... this long; also per account.
   unsigned requests_per_minute_per_organization = 10'000;
-  unsigned updates_per_day_per_device = 500'000;       ///< By /external/api/update; 0 = no limit.
+  unsigned updates_per_day_per_device = 500'000;  ///< By /external/api/update; 0 = no limit.
   std::chrono::hours access_token_life{30 * 24};
   std::size_t stream_clients_max = 1'000;
-  std::size_t stream_rows_max = 10'000;                ///< Subscribed rows a client.
+  std::size_t stream_rows_max = 10'000;  ///< Subscribed rows a client.
 };
 
 /// Pushes to live devices; the gateway, as far as handlers need it.
@@ -64,7 +64,7 @@ class Api {
     domain::ValueCache& values;
     DeviceLink& devices;
     const KeyRing& keys;
-    Random& random;      ///< Thread-safe.
+    Random& random;  ///< Thread-safe.
     const Clock& clock;
     Metrics& metrics;
   };
@@ -88,7 +88,9 @@ class Api {
   void permissions_changed() noexcept;
   void device_gone(DeviceId device) noexcept;
 
-  struct RouteInfo { std::string method, path, permission; };
+  struct RouteInfo {
+    std::string method, path, permission;
+  };
   [[nodiscard]] static std::vector<RouteInfo> routes();  ///< For the test that compares them with openapi.yaml.
 
  private:

@@ -38,7 +38,8 @@ Response get_audit(Context& context) {
         .add("objectKind", entry.object_kind)
         .add("objectId", entry.object_id);
     const ParsedJson detail = parse_json(entry.detail);
-    json.add_raw("detail", detail.problem == JsonProblem::none && detail.value.kind == Json::Kind::object ? to_text(detail.value) : "{}").end_object();
+    json.add_raw("detail", detail.problem == JsonProblem::none && detail.value.kind == Json::Kind::object ? to_text(detail.value) : "{}")
+        .end_object();
   }
   json.end_array().add("totalElements", found->total).end_object();
   return json_response(200, json.take());

@@ -22,12 +22,22 @@ inline constexpr unsigned unknown_secrets_per_minute = 120;
 /// What every handler may use. Built by Api, borrowed by handlers for the call.
 struct Core {
   Core(const Api::Dependencies& dependencies, ApiOptions given)
-      : store{dependencies.store}, views{dependencies.views}, sessions{dependencies.sessions}, values{dependencies.values}, devices{dependencies.devices},
-        keys{dependencies.keys}, random{dependencies.random}, clock{dependencies.clock}, metrics{dependencies.metrics}, options{std::move(given)},
+      : store{dependencies.store},
+        views{dependencies.views},
+        sessions{dependencies.sessions},
+        values{dependencies.values},
+        devices{dependencies.devices},
+        keys{dependencies.keys},
+        random{dependencies.random},
+        clock{dependencies.clock},
+        metrics{dependencies.metrics},
+        options{std::move(given)},
         sign_in_throttle{options.sign_in_failures_per_address, options.sign_in_block},
         organization_rate{options.requests_per_minute_per_organization, std::chrono::seconds{60}},
-        updates{options.updates_per_day_per_device, std::chrono::hours{24}}, unknown_secrets{unknown_secrets_per_minute, std::chrono::seconds{60}},
-        stream{StreamHub::Dependencies{store, views, sessions, values, keys, clock, metrics}, StreamLimits{options.stream_clients_max, options.stream_rows_max}} {}
+        updates{options.updates_per_day_per_device, std::chrono::hours{24}},
+        unknown_secrets{unknown_secrets_per_minute, std::chrono::seconds{60}},
+        stream{StreamHub::Dependencies{store, views, sessions, values, keys, clock, metrics},
+               StreamLimits{options.stream_clients_max, options.stream_rows_max}} {}
 
   domain::Store& store;
   domain::Views& views;

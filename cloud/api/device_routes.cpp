@@ -30,8 +30,12 @@ void write_device(JsonWriter& json, const Core& core, const domain::Device& devi
   json.add("templateId", published && !published->tmpl_ids.empty() ? std::string_view{published->tmpl_ids.front()} : std::string_view{});
   json.add("productId", device.template_id.value()).add("ownerId", device.owner_id.value()).add("online", core.sessions.online(device.id));
   if (!token.empty()) json.add("token", token);
-  json.add("activationWay", way_word(device.activation_way)).add("activatedAt", device.activated_at.ms).add("activatedBy", device.activated_by.value());
-  json.add("firstConnectTime", device.first_connect_time.ms).add("connectTime", device.connect_time.ms).add("disconnectTime", device.disconnect_time.ms);
+  json.add("activationWay", way_word(device.activation_way))
+      .add("activatedAt", device.activated_at.ms)
+      .add("activatedBy", device.activated_by.value());
+  json.add("firstConnectTime", device.first_connect_time.ms)
+      .add("connectTime", device.connect_time.ms)
+      .add("disconnectTime", device.disconnect_time.ms);
   json.add("lastReportedAt", device.last_reported_at.ms).add("ip", device.last_ip).add("plainTextLink", device.plain_text_link);
   const auto& hardware = device.hardware;
   json.object("hardwareInfo")
@@ -79,16 +83,24 @@ std::shared_ptr<const domain::PublishedTemplate> usable_template(const Core& cor
 /// The AuthToken of a static device belongs to who made the device, not to who claimed it.
 bool token_is_the_makers(const domain::Device& device) { return device.activation_way == ActivationWay::static_; }
 
-Response static_token_refused() { return error_response(403, "static_token", "The AuthToken of a claimed static device is only for its maker."); }
+Response static_token_refused() {
+  return error_response(403, "static_token", "The AuthToken of a claimed static device is only for its maker.");
+}
 
 std::string_view meta_type_word(MetaFieldType type);
 
 void write_meta_value(JsonWriter& json, const domain::MetaField& field, std::string_view value) {
-  json.object().add("id", field.id.value()).add("name", field.name).add("type", meta_type_word(field.type)).add("value", value).end_object();
+  json.object()
+      .add("id", field.id.value())
+      .add("name", field.name)
+      .add("type", meta_type_word(field.type))
+      .add("value", value)
+      .end_object();
 }
 
 /// What a field holds: the device's own facts for the built-in ones, else what was set, else the default.
-std::string meta_value(const Context& context, const domain::Device& device, const domain::MetaField& field, const std::vector<domain::Store::MetadataValue>& stored) {
+std::string meta_value(const Context& context, const domain::Device& device, const domain::MetaField& field,
+                       const std::vector<domain::Store::MetadataValue>& stored) {
   if (field.type == MetaFieldType::device_name) return device.name;
   if (field.type == MetaFieldType::device_owner) {
     const auto owner = context.core.views.directory.user(device.owner_id);
@@ -101,10 +113,13 @@ std::string meta_value(const Context& context, const domain::Device& device, con
 /// nullopt: the value suits the field.
 std::optional<std::string> check_meta_value(const domain::MetaField& field, const std::string& value) {
   const auto digits = [&](std::size_t least, std::size_t most) {
-    return value.size() >= least && value.size() <= most && std::all_of(value.begin(), value.end(), [](char c) { return c >= '0' && c <= '9'; });
+    return value.size() >= least && value.size() <= most &&
+           std::all_of(value.begin(), value.end(), [](char c) { return c >= '0' && c <= '9'; });
   };
   const auto hex = [&](std::size_t count) {
-    return value.size() == count && std::all_of(value.begin(), value.end(), [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F'); });
+    return value.size() == count && std::all_of(value.begin(), value.end(), [](char c) {
+             return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
+           });
   };
   if (value.find('\0') != std::string::npos) return "A value cannot hold NUL.";
   if (value.size() > 255) return "A value has at most 255 bytes.";
@@ -132,7 +147,8 @@ std::optional<std::string> check_meta_value(const domain::MetaField& field, cons
     case MetaFieldType::mac: {
       std::string plain = value;
       std::erase_if(plain, [](char c) { return c == ':' || c == '-'; });
-      if (plain.size() != 12 || plain.find_first_not_of("0123456789abcdefABCDEF") != std::string::npos) return "A MAC address is like 00:11:22:aa:bb:cc.";
+      if (plain.size() != 12 || plain.find_first_not_of("0123456789abcdefABCDEF") != std::string::npos)
+        return "A MAC address is like 00:11:22:aa:bb:cc.";
       break;
     }
     default: break;
@@ -224,7 +240,9 @@ Response get_device(Context& context) { return read_back(context); }
 Response create_device(Context& context) {
   Core& core = context.core;
   const auto published = usable_template(core, *context.arguments.find("templateId"), context.organization);
-  if (!published) return error_response(404, "not_found", "There is no such template, or the organization cannot use it.", {{"templateId", "There is no such template, or the organization cannot use it."}});
+  if (!published)
+    return error_response(404, "not_found", "There is no such template, or the organization cannot use it.",
+                          {{"templateId", "There is no such template, or the organization cannot use it."}});
   domain::Device device;
   device.name = domain::trim(*context.arguments.text("name"));
   if (const auto complaint = domain::check_device_name(device.name)) return invalid_value("name", *complaint);
@@ -236,7 +254,8 @@ Response create_device(Context& context) {
   if (owner) {
     device.owner_id = UserId{*owner};
     const auto user = core.views.directory.user(device.owner_id);
-    if (device.owner_id && (!user || user->organization_id != context.organization)) return invalid_value("ownerId", "The owner must be a member of the device's organization.");
+    if (device.owner_id && (!user || user->organization_id != context.organization))
+      return invalid_value("ownerId", "The owner must be a member of the device's organization.");
   } else if (context.organization == context.caller.organization_id) {
     device.owner_id = context.caller.user_id;
   }
@@ -335,7 +354,8 @@ Response get_device_metadata(Context& context) {
 Response post_device_metadata(Context& context) {
   Core& core = context.core;
   const bool by_id = context.arguments.find("metaFieldId") != nullptr;
-  if (by_id == (context.arguments.find("name") != nullptr)) return invalid_value("metaFieldId", "Name the field by either metaFieldId or name.");
+  if (by_id == (context.arguments.find("name") != nullptr))
+    return invalid_value("metaFieldId", "Name the field by either metaFieldId or name.");
   const auto published = core.views.directory.find_template(context.access.place.template_id);
   const auto* field = published ? find_meta_field(*published, context.arguments) : nullptr;
   if (field == nullptr) return invalid_value(by_id ? "metaFieldId" : "name", "The device's template has no such metadata field.");
@@ -344,10 +364,12 @@ Response post_device_metadata(Context& context) {
   if (field->type == MetaFieldType::device_name) {
     const std::string name = domain::trim(value);
     if (const auto complaint = domain::check_device_name(name)) return invalid_value("value", *complaint);
-    if (const auto renamed = core.store.rename_device(context.device, name, context.actor()); !renamed) return error_response(renamed.error());
+    if (const auto renamed = core.store.rename_device(context.device, name, context.actor()); !renamed)
+      return error_response(renamed.error());
   } else {
     if (const auto complaint = check_meta_value(*field, value)) return invalid_value("value", *complaint);
-    if (const auto set = core.store.set_device_metadata(context.device, field->name, value, context.actor()); !set) return error_response(set.error());
+    if (const auto set = core.store.set_device_metadata(context.device, field->name, value, context.actor()); !set)
+      return error_response(set.error());
   }
   JsonWriter json;
   write_meta_value(json, *field, value);

@@ -17,7 +17,8 @@ struct Detail {
 };
 
 /// `{"error":{"code","message","details"}}`. The codes are listed in openapi.yaml (x-error-codes) and never change.
-[[nodiscard]] Response error_response(unsigned status, std::string_view code, std::string_view message, const std::vector<Detail>& details = {});
+[[nodiscard]] Response error_response(unsigned status, std::string_view code, std::string_view message,
+                                      const std::vector<Detail>& details = {});
 /// The same for what the domain or the store refuses. Store trouble is a 503.
 [[nodiscard]] Response error_response(const Error& error);
 [[nodiscard]] Response not_found();

@@ -117,10 +117,13 @@ void append_json_values(std::string& out, DataType type, std::string_view value)
   out += ']';
 }
 
-std::string no_such_stream(const PublishedTemplate& published) { return "Requested dataStream doesn't exist in the product " + published.name; }
+std::string no_such_stream(const PublishedTemplate& published) {
+  return "Requested dataStream doesn't exist in the product " + published.name;
+}
 
 const domain::Datastream* stream_by_id(const PublishedTemplate& published, std::int64_t id) noexcept {
-  const auto found = std::find_if(published.datastreams.begin(), published.datastreams.end(), [&](const auto& stream) { return stream.id.value() == id; });
+  const auto found =
+      std::find_if(published.datastreams.begin(), published.datastreams.end(), [&](const auto& stream) { return stream.id.value() == id; });
   return found == published.datastreams.end() ? nullptr : &*found;
 }
 
@@ -142,7 +145,9 @@ std::optional<ExternalApi::Call> ExternalApi::call_of(std::string_view path) noe
 }
 
 std::vector<Api::RouteInfo> ExternalApi::routes() {
-  return {{"GET", "/external/api/get", "device token"}, {"GET", "/external/api/update", "device token"}, {"GET", "/external/api/isHardwareConnected", "device token"}};
+  return {{"GET", "/external/api/get", "device token"},
+          {"GET", "/external/api/update", "device token"},
+          {"GET", "/external/api/isHardwareConnected", "device token"}};
 }
 
 Response ExternalApi::unavailable() {
@@ -160,7 +165,8 @@ bool ExternalApi::home_elsewhere(const Request& request, DeviceId device, Respon
     const auto colon = own.rfind(':');
     const bool has_port = colon != std::string_view::npos && own.find(']', colon) == std::string_view::npos;
     const std::string_view host = has_port ? own.substr(0, colon) : own;
-    const auto port = has_port ? parse_number(own.substr(colon + 1)) : std::optional<std::int64_t>{core_.options.public_url.starts_with("http://") ? 80 : 443};
+    const auto port = has_port ? parse_number(own.substr(colon + 1))
+                               : std::optional<std::int64_t>{core_.options.public_url.starts_with("http://") ? 80 : 443};
     if (port && (*port == home->port_tls || *port == home->port_plain) && lower_equal(host, home->host)) return false;
   }
   redirect = {};

@@ -32,14 +32,20 @@ class External : public ::testing::Test {
     integer.default_value = "7";
     auto choice = stream(5, DataType::enumeration, "Choice");
     choice.enum_values = {"off", "on"};
-    typed_ = server_.make_template(server_.root, "ESP32 QA", {integer, stream(2, DataType::real, "Real"), stream(3, DataType::string, "Text"), stream(4, DataType::location, "Place"), choice});
+    typed_ = server_.make_template(
+        server_.root, "ESP32 QA",
+        {integer, stream(2, DataType::real, "Real"), stream(3, DataType::string, "Text"), stream(4, DataType::location, "Place"), choice});
     open_ = server_.make_template(server_.root, "Prototype");
     device_ = server_.device(server_.root, typed_.id, "Typed");
     proto_ = server_.device(server_.root, open_.id, "Proto");
   }
 
-  Response typed(std::string_view call, std::string_view rest) { return server_.get("/external/api/" + std::string{call} + "?token=" + device_.token + std::string{rest}); }
-  Response proto(std::string_view call, std::string_view rest) { return server_.get("/external/api/" + std::string{call} + "?token=" + proto_.token + std::string{rest}); }
+  Response typed(std::string_view call, std::string_view rest) {
+    return server_.get("/external/api/" + std::string{call} + "?token=" + device_.token + std::string{rest});
+  }
+  Response proto(std::string_view call, std::string_view rest) {
+    return server_.get("/external/api/" + std::string{call} + "?token=" + proto_.token + std::string{rest});
+  }
   std::string id_of(std::uint8_t pin) const {
     for (const auto& each : typed_.datastreams) {
       if (each.pin == pin) return str(each.id);
@@ -51,7 +57,9 @@ class External : public ::testing::Test {
     EXPECT_EQ(response.body, body);
     EXPECT_EQ(response.content_type, type) << response.body;
   }
-  static void expect_error(const Response& response, std::string_view message) { expect(response, 400, error(message), "application/json"); }
+  static void expect_error(const Response& response, std::string_view message) {
+    expect(response, 400, error(message), "application/json");
+  }
   static void expect_empty(const Response& response) { expect(response, 200, "", ""); }
 
   TestServer server_;
@@ -61,7 +69,8 @@ class External : public ::testing::Test {
 
 TEST_F(External, ABadTokenIsInvalidForEveryEndpoint) {
   for (const std::string call : {"get", "update", "isHardwareConnected"}) {
-    for (const std::string& token : {std::string(32, 'A'), std::string("short"), std::string(31, 'A') + "!", std::string(33, 'A'), std::string(1000, '%'), std::string{}}) {
+    for (const std::string& token : {std::string(32, 'A'), std::string("short"), std::string(31, 'A') + "!", std::string(33, 'A'),
+                                     std::string(1000, '%'), std::string{}}) {
       expect_error(server_.get("/external/api/" + call + "?token=" + token + "&v1=1"), "Invalid token.");
     }
     expect_error(server_.get("/external/api/" + call + "?v1=1"), "No token provided.");
@@ -91,7 +100,8 @@ TEST_F(External, IsHardwareConnectedFollowsTheSession) {
 }
 
 TEST_F(External, PathsAndMethodsAreStrictAndAnswerInTheirOwnShape) {
-  for (const std::string path : {"/external/api/", "/external/api/Get", "/external/api/get/", "/external/api/getall", "/external/api/../api/get", "/external/api/ishardwareconnected"}) {
+  for (const std::string path : {"/external/api/", "/external/api/Get", "/external/api/get/", "/external/api/getall",
+                                 "/external/api/../api/get", "/external/api/ishardwareconnected"}) {
     expect(server_.get(path + "?token=" + device_.token), 404, error("Not found."), "application/json");
   }
   const Response post = server_.call(Method::post, "/external/api/get?token=" + device_.token + "&v1");
@@ -129,7 +139,7 @@ TEST_F(External, SeveralPinsAreAJsonObjectWithTheTypesOfTheDatastreams) {
   expect_empty(typed("update", "&v1=2&v2=1&v3=string+pin&v4=1&v4=2"));
   expect(typed("get", "&v1&v2&v3&v4"), 200, R"({"v1":2,"v2":1.0,"v3":"string pin","v4":[1.0,2.0]})", "application/json");
   expect(typed("get", "&V2&V1"), 200, R"({"v2":1.0,"v1":2})", "application/json");
-  expect(typed("get", "&v2&v2"), 200, "1.00000", "text/plain");      // The same pin twice is one pin.
+  expect(typed("get", "&v2&v2"), 200, "1.00000", "text/plain");            // The same pin twice is one pin.
   expect(typed("get", "&v1&v5"), 200, R"({"v1":2})", "application/json");  // No value: left out.
 }
 
@@ -142,7 +152,8 @@ TEST_F(External, APinNeverWrittenGivesItsDefaultOrAnError) {
 
 TEST_F(External, ErrorsOfGet) {
   expect_error(typed("get", ""), "Wrong pin format.");
-  for (const std::string bad : {"vX", "v", "v256", "x1", "d1", "pin=", "pin=7", "v1&vX", "foo"}) expect_error(typed("get", "&" + bad), "Wrong pin format.");
+  for (const std::string bad : {"vX", "v", "v256", "x1", "d1", "pin=", "pin=7", "v1&vX", "foo"})
+    expect_error(typed("get", "&" + bad), "Wrong pin format.");
   expect_error(typed("get", "&v200"), "Requested dataStream doesn't exist in the product ESP32 QA");
   expect_error(typed("get", "&v1&v200"), "Requested dataStream doesn't exist in the product ESP32 QA");
   expect_error(typed("get", "&dataStreamId=9999"), "Requested dataStream doesn't exist in the product ESP32 QA");
@@ -152,11 +163,13 @@ TEST_F(External, ErrorsOfGet) {
 
 TEST_F(External, ErrorsOfUpdateWithAndWithoutTheDot) {
   expect_error(typed("update", ""), "Wrong pin format.");
-  for (const std::string bad : {"vX=1", "v256=1", "pin=x&value=1", "value=1", "a1=1"}) expect_error(typed("update", "&" + bad), "Wrong pin format.");
+  for (const std::string bad : {"vX=1", "v256=1", "pin=x&value=1", "value=1", "a1=1"})
+    expect_error(typed("update", "&" + bad), "Wrong pin format.");
   expect_error(typed("update", "&dataStreamId=x&value=1"), "Wrong dataStreamId format.");
   expect_error(typed("update", "&v200=1"), "No datastream setup for that pin.");
   expect_error(typed("update", "&dataStreamId=9999&value=1"), "No datastream setup for that pin.");
-  for (const std::string bad : {"v1=abc", "v1=", "v1", "pin=v1", "pin=V1&value=x", "v1=1&v1=2", "v4=1", "v4=500&v4=1", "v5=maybe", "v2=nan", "v3=%ff", "v3=a%00b"}) {
+  for (const std::string bad : {"v1=abc", "v1=", "v1", "pin=v1", "pin=V1&value=x", "v1=1&v1=2", "v4=1", "v4=500&v4=1", "v5=maybe", "v2=nan",
+                                "v3=%ff", "v3=a%00b"}) {
     expect_error(typed("update", "&" + bad), "Value doesn't match the Datastream data type.");
   }
   expect_error(typed("update", "&dataStreamId=" + id_of(1) + "&value=abc"), "Value doesn't match the Datastream data type");
@@ -208,7 +221,9 @@ TEST_F(External, AnUpdateIsPushedToTheDeviceAsItIsStored) {
   EXPECT_EQ(server_.link.pushed[0].device, device_.id);
   EXPECT_EQ(server_.link.pushed[0].pin, 1);
   EXPECT_EQ(server_.link.pushed[0].value, "100");
-  EXPECT_EQ(server_.link.pushed[1].value, (std::string{"1\0" "2", 3}));
+  EXPECT_EQ(server_.link.pushed[1].value, (std::string{"1\0"
+                                                       "2",
+                                                       3}));
 }
 
 TEST_F(External, ADeviceHasItsUpdatesADay) {
@@ -249,7 +264,8 @@ TEST_F(External, ValuesFromBeforeARestartAreReadFromTheStoreOnce) {
 }
 
 TEST_F(External, ADeletedDeviceAndAReplacedTokenAreInvalidAtOnce) {
-  const Response replaced = server_.call(Method::put, "/api/v1/device/token", R"({"deviceId":)" + str(device_.id) + "}", server_.admin_token);
+  const Response replaced =
+      server_.call(Method::put, "/api/v1/device/token", R"({"deviceId":)" + str(device_.id) + "}", server_.admin_token);
   ASSERT_EQ(replaced.status, 200u);
   expect_error(typed("isHardwareConnected", ""), "Invalid token.");
   const std::string fresh = text_in(replaced, "token");
@@ -269,7 +285,8 @@ TEST_F(External, AHomeElsewhereRedirectsWithTheSameQueryAndNeverToItself) {
   home.port_tls = 9443;
   ASSERT_TRUE(server_.store->set_device_home(device_.id, home, server_.actor()));
   server_.catch_up();
-  EXPECT_EQ(header_of(typed("isHardwareConnected", ""), "Location"), "https://ny3.example:9443/external/api/isHardwareConnected?token=" + device_.token);
+  EXPECT_EQ(header_of(typed("isHardwareConnected", ""), "Location"),
+            "https://ny3.example:9443/external/api/isHardwareConnected?token=" + device_.token);
   // A token that nobody has is no matter of region.
   expect_error(server_.get("/external/api/get?token=" + std::string(32, 'B') + "&v1"), "Invalid token.");
 
@@ -286,8 +303,8 @@ TEST_F(External, StoreTroubleIsA503AndNeverAnInvalidToken) {
   EXPECT_EQ(unknown.status, 503u);
   EXPECT_EQ(unknown.content_type, "application/json");
   EXPECT_NE(header_of(unknown, "Retry-After"), "");
-  EXPECT_EQ(typed("get", "&v3").status, 503u);                     // The value is in the store alone.
-  EXPECT_EQ(typed("isHardwareConnected", "").status, 200u);        // Memory knows.
+  EXPECT_EQ(typed("get", "&v3").status, 503u);               // The value is in the store alone.
+  EXPECT_EQ(typed("isHardwareConnected", "").status, 200u);  // Memory knows.
   EXPECT_EQ(typed("update", "&v1=3").status, 200u);
   EXPECT_EQ(typed("get", "&v1").body, "3");
   expect_error(server_.get("/external/api/get?token=malformed&v1"), "Invalid token.");  // Positively none.
@@ -296,7 +313,8 @@ TEST_F(External, StoreTroubleIsA503AndNeverAnInvalidToken) {
 TEST_F(External, BeforeTheViewsAreBuiltNobodyHearsInvalid) {
   server_.views = std::make_unique<domain::Views>(*server_.store);
   server_.serve_from(*server_.store);
-  for (const std::string& token : {device_.token, std::string(32, 'D')}) EXPECT_EQ(server_.get("/external/api/isHardwareConnected?token=" + token).status, 503u);
+  for (const std::string& token : {device_.token, std::string(32, 'D')})
+    EXPECT_EQ(server_.get("/external/api/isHardwareConnected?token=" + token).status, 503u);
   ASSERT_TRUE(server_.views->rebuild());
   EXPECT_EQ(server_.get("/external/api/isHardwareConnected?token=" + device_.token).status, 200u);
 }

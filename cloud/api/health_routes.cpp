@@ -19,7 +19,15 @@ Response text(unsigned status, std::string_view type, std::string body) {
 }
 
 void line(std::string& out, std::string_view name, std::string_view type, std::uint64_t value) {
-  out.append("# TYPE muster_").append(name).append(" ").append(type).append("\nmuster_").append(name).append(" ").append(std::to_string(value)).append("\n");
+  out.append("# TYPE muster_")
+      .append(name)
+      .append(" ")
+      .append(type)
+      .append("\nmuster_")
+      .append(name)
+      .append(" ")
+      .append(std::to_string(value))
+      .append("\n");
 }
 
 std::string metrics_text(Core& core) {
@@ -86,7 +94,8 @@ std::string metrics_text(Core& core) {
 }
 
 constexpr std::string_view start_page =
-    "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\"><title>Muster</title></head>"
+    "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" "
+    "content=\"width=device-width\"><title>Muster</title></head>"
     "<body><h1>Muster</h1><p>This is a Muster server: it makes devices active. It has no console yet.</p>"
     "<p>Operators use the <code>muster</code> command (<code>muster login --url &hellip;</code>); devices connect to this same address. "
     "<a href=\"/readyz\">Is it ready?</a></p></body></html>\n";
@@ -126,7 +135,8 @@ std::optional<Response> health_from_memory(Core& core, const Request& request) {
 
 Response readiness(Core& core) {
   if (!core.views.ready()) return readiness_response(503, "unavailable", "The views are not built yet.");
-  if (const auto checked = core.store.check(); !checked) return readiness_response(503, "unavailable", "The store: " + checked.error().message());
+  if (const auto checked = core.store.check(); !checked)
+    return readiness_response(503, "unavailable", "The store: " + checked.error().message());
   return readiness_response(200, "ready", {});
 }
 

@@ -14,7 +14,9 @@ namespace muster::api {
 
 enum class Method : std::uint8_t { get, head, post, put, patch, delete_, options, other };
 
-struct Header { std::string_view name, value; };
+struct Header {
+  std::string_view name, value;
+};
 
 /// One complete request. Everything borrows from the connection; on a worker, from a copy that outlives the call.
 struct Request {
@@ -36,8 +38,9 @@ struct Response {
   unsigned status = 200;
   std::string content_type;  ///< Empty: no Content-Type header.
   std::string body;
-  std::vector<std::pair<std::string, std::string>> headers;  ///< Besides Content-Length, Content-Type, Connection and the security headers that net adds to all.
-  bool close = false;        ///< Close the connection after it.
+  std::vector<std::pair<std::string, std::string>>
+      headers;         ///< Besides Content-Length, Content-Type, Connection and the security headers that net adds to all.
+  bool close = false;  ///< Close the connection after it.
 };
 
 }  // namespace muster::api

@@ -54,10 +54,20 @@ class JsonWriter {
   JsonWriter& object(std::string_view key) { return name(key).open('{', true); }
   JsonWriter& array() { return open('['); }
   JsonWriter& array(std::string_view key) { return name(key).open('[', true); }
-  JsonWriter& end_object() { out_ += '}'; return *this; }
-  JsonWriter& end_array() { out_ += ']'; return *this; }
+  JsonWriter& end_object() {
+    out_ += '}';
+    return *this;
+  }
+  JsonWriter& end_array() {
+    out_ += ']';
+    return *this;
+  }
 
-  JsonWriter& add(std::string_view key, std::string_view value) { name(key); append_json_string(out_, value); return *this; }
+  JsonWriter& add(std::string_view key, std::string_view value) {
+    name(key);
+    append_json_string(out_, value);
+    return *this;
+  }
   JsonWriter& add(std::string_view key, const char* value) { return add(key, std::string_view{value}); }
   JsonWriter& add(std::string_view key, const std::string& value) { return add(key, std::string_view{value}); }
   template <class T>
@@ -66,11 +76,26 @@ class JsonWriter {
     name(key);
     return number(value);
   }
-  JsonWriter& add_null(std::string_view key) { name(key); out_ += "null"; return *this; }
+  JsonWriter& add_null(std::string_view key) {
+    name(key);
+    out_ += "null";
+    return *this;
+  }
   /// `json` is JSON text already.
-  JsonWriter& add_raw(std::string_view key, std::string_view json) { name(key); out_ += json; return *this; }
-  JsonWriter& item(std::string_view value) { comma(); append_json_string(out_, value); return *this; }
-  JsonWriter& item_number(std::int64_t value) { comma(); return number(value); }
+  JsonWriter& add_raw(std::string_view key, std::string_view json) {
+    name(key);
+    out_ += json;
+    return *this;
+  }
+  JsonWriter& item(std::string_view value) {
+    comma();
+    append_json_string(out_, value);
+    return *this;
+  }
+  JsonWriter& item_number(std::int64_t value) {
+    comma();
+    return number(value);
+  }
 
   [[nodiscard]] std::size_t size() const noexcept { return out_.size(); }
   [[nodiscard]] std::string take() { return std::move(out_); }

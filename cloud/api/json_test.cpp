@@ -58,7 +58,24 @@ TEST(Json, WritesNumbersThatReadBack) {
 
 TEST(Json, TheWriterPutsCommasWhereTheyBelong) {
   JsonWriter json;
-  json.object().add("a", 1).add("b", "x").object("c").end_object().array("d").object().add("e", true).end_object().item("f").item_number(2).array().end_array().end_array().add_null("g").add_raw("h", "[]").add("i", 0.5).end_object();
+  json.object()
+      .add("a", 1)
+      .add("b", "x")
+      .object("c")
+      .end_object()
+      .array("d")
+      .object()
+      .add("e", true)
+      .end_object()
+      .item("f")
+      .item_number(2)
+      .array()
+      .end_array()
+      .end_array()
+      .add_null("g")
+      .add_raw("h", "[]")
+      .add("i", 0.5)
+      .end_object();
   EXPECT_EQ(json.take(), R"({"a":1,"b":"x","c":{},"d":[{"e":true},"f",2,[]],"g":null,"h":[],"i":0.5})");
 }
 

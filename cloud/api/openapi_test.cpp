@@ -19,19 +19,27 @@ TEST(OpenApi, ServedAndDocumentedRoutesAndTheirPermissionsAreTheSameSet) {
   for (const auto& route : Api::routes()) EXPECT_TRUE(served.emplace(route.method, route.path, route.permission).second) << route.path;
   for (const auto& operation : read_openapi()) documented.emplace(operation.method, operation.path, operation.permission);
   EXPECT_GT(served.size(), 50u);
-  for (const auto& each : served) EXPECT_TRUE(documented.contains(each)) << std::get<0>(each) << " " << std::get<1>(each) << " needs \"" << std::get<2>(each) << "\": served, not documented so";
-  for (const auto& each : documented) EXPECT_TRUE(served.contains(each)) << std::get<0>(each) << " " << std::get<1>(each) << " needs \"" << std::get<2>(each) << "\": documented, not served so";
+  for (const auto& each : served)
+    EXPECT_TRUE(documented.contains(each)) << std::get<0>(each) << " " << std::get<1>(each) << " needs \"" << std::get<2>(each)
+                                           << "\": served, not documented so";
+  for (const auto& each : documented)
+    EXPECT_TRUE(served.contains(each)) << std::get<0>(each) << " " << std::get<1>(each) << " needs \"" << std::get<2>(each)
+                                       << "\": documented, not served so";
 }
 
 TEST(OpenApi, EveryDocumentedRouteIsReallyAnsweredAndNothingElseIs) {
   TestServer server;
   server.set_up();
   for (const auto& operation : read_openapi()) {
-    const Method method = operation.method == "GET" ? Method::get : operation.method == "POST" ? Method::post : operation.method == "PUT" ? Method::put : Method::delete_;
+    const Method method = operation.method == "GET"    ? Method::get
+                          : operation.method == "POST" ? Method::post
+                          : operation.method == "PUT"  ? Method::put
+                                                       : Method::delete_;
     std::vector<std::string> paths{operation.path};
     constexpr std::string_view prefix = "/api/v1/organization/device";
     // Both spellings; `organization/devices` is another path.
-    if (operation.path == prefix || operation.path.starts_with(std::string{prefix} + "/")) paths.push_back("/api/v1/device" + operation.path.substr(prefix.size()));
+    if (operation.path == prefix || operation.path.starts_with(std::string{prefix} + "/"))
+      paths.push_back("/api/v1/device" + operation.path.substr(prefix.size()));
     for (const auto& path : paths) {
       const Response response = server.call(method, path);
       EXPECT_NE(response.status, 405u) << operation.method << " " << path;
@@ -41,15 +49,17 @@ TEST(OpenApi, EveryDocumentedRouteIsReallyAnsweredAndNothingElseIs) {
       EXPECT_NE(header_of(patch, "Allow").find(operation.method), std::string::npos) << path;
     }
   }
-  for (const std::string path : {"/api/v1", "/api/v1/", "/api/v1/nothing", "/api/v1/session/", "/api/v1/../api/v1/session", "/api/v1//session", "/API/v1/session", "/api/v1/%73ession", "/api/v2/session",
-                                 "/api/v1/devicex", "/api/v1/device/", "/healthz/", "/Healthz", "//", "*", "", "/api/v1/organization/device/token/x"}) {
+  for (const std::string path : {"/api/v1", "/api/v1/", "/api/v1/nothing", "/api/v1/session/", "/api/v1/../api/v1/session",
+                                 "/api/v1//session", "/API/v1/session", "/api/v1/%73ession", "/api/v2/session", "/api/v1/devicex",
+                                 "/api/v1/device/", "/healthz/", "/Healthz", "//", "*", "", "/api/v1/organization/device/token/x"}) {
     EXPECT_EQ(server.get(path).status, 404u) << path;
   }
 }
 
 /// Words of a line from `from` on: lower-case letters, digits and '_'.
 std::string word_at(std::string_view line, std::size_t from) {
-  const auto end = std::find_if(line.begin() + static_cast<std::ptrdiff_t>(from), line.end(), [](char c) { return !((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_'); });
+  const auto end = std::find_if(line.begin() + static_cast<std::ptrdiff_t>(from), line.end(),
+                                [](char c) { return !((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_'); });
   return {line.begin() + static_cast<std::ptrdiff_t>(from), end};
 }
 
@@ -75,9 +85,11 @@ TEST(OpenApi, EveryErrorCodeThatTheSourcesNameIsDocumented) {
     std::ifstream source{entry.path()};
     while (std::getline(source, line)) {
       // The calls that take a code, with "NNN" where a status comes before it.
-      for (const std::string_view call : {"error_response(NNN, \"", "return {NNN, \"", "wrong_field(\"", "too_many(\"", "fail(id, \"", "fail({}, \"", "error_text({}, \"", "error_text(id, \"", "close_with(\""}) {
+      for (const std::string_view call : {"error_response(NNN, \"", "return {NNN, \"", "wrong_field(\"", "too_many(\"", "fail(id, \"",
+                                          "fail({}, \"", "error_text({}, \"", "error_text(id, \"", "close_with(\""}) {
         const auto is_here = [&](std::size_t at) {
-          return std::equal(call.begin(), call.end(), line.begin() + static_cast<std::ptrdiff_t>(at), [](char wanted, char is) { return wanted == 'N' ? is >= '0' && is <= '9' : wanted == is; });
+          return std::equal(call.begin(), call.end(), line.begin() + static_cast<std::ptrdiff_t>(at),
+                            [](char wanted, char is) { return wanted == 'N' ? is >= '0' && is <= '9' : wanted == is; });
         };
         for (std::size_t at = 0; at + call.size() < line.size(); ++at) {
           if (is_here(at)) used.insert(word_at(line, at + call.size()));

@@ -20,7 +20,11 @@ constexpr std::array<std::pair<OrganizationType, std::string_view>, 8> type_name
                                                                                    {OrganizationType::reseller, "RESELLER"}}};
 
 void write_organization(JsonWriter& json, const domain::Organization& organization) {
-  json.object().add("id", organization.id.value()).add("parentId", organization.parent_id.value()).add("name", organization.name).add("description", organization.description);
+  json.object()
+      .add("id", organization.id.value())
+      .add("parentId", organization.parent_id.value())
+      .add("name", organization.name)
+      .add("description", organization.description);
   for (const auto& [type, name] : type_names) {
     if (type == organization.type) json.add("type", name);
   }
@@ -37,7 +41,8 @@ Response organization_response(unsigned status, const domain::Organization& orga
 
 Response list_response(std::vector<domain::Organization> rows, const domain::Page& page) {
   const std::string wanted = domain::lower_ascii(page.query);
-  if (!wanted.empty()) std::erase_if(rows, [&](const auto& row) { return domain::lower_ascii(row.name).find(wanted) == std::string::npos; });
+  if (!wanted.empty())
+    std::erase_if(rows, [&](const auto& row) { return domain::lower_ascii(row.name).find(wanted) == std::string::npos; });
   std::sort(rows.begin(), rows.end(), [&](const auto& a, const auto& b) {
     const auto& [x, y] = page.descending ? std::tie(b, a) : std::tie(a, b);
     if (page.sort_by == "name" && x.name != y.name) return x.name < y.name;
@@ -47,7 +52,8 @@ Response list_response(std::vector<domain::Organization> rows, const domain::Pag
   const auto total = static_cast<std::int64_t>(rows.size());
   JsonWriter json;
   json.object().array("content");
-  for (std::int64_t i = page.offset; i < std::min(total, page.offset + page.limit); ++i) write_organization(json, rows[static_cast<std::size_t>(i)]);
+  for (std::int64_t i = page.offset; i < std::min(total, page.offset + page.limit); ++i)
+    write_organization(json, rows[static_cast<std::size_t>(i)]);
   json.end_array().add("totalElements", total).end_object();
   return json_response(200, json.take());
 }
@@ -128,7 +134,8 @@ Response put_organization(Context& context) {
 }
 
 Response delete_organization(Context& context) {
-  if (context.organization == context.caller.organization_id) return error_response(409, "own_organization", "You cannot delete the organization you belong to.");
+  if (context.organization == context.caller.organization_id)
+    return error_response(409, "own_organization", "You cannot delete the organization you belong to.");
   const auto deleted = context.core.store.delete_organization(context.organization, context.actor_in(context.caller.organization_id));
   return deleted ? no_content() : error_response(deleted.error());
 }
@@ -170,8 +177,10 @@ Response create_organization(Context& context) {
   if (auto refused = read_fields(context.arguments, organization)) return std::move(*refused);
   if (const auto type = context.arguments.text("type")) {
     const auto known = std::find_if(type_names.begin(), type_names.end(), [&](const auto& each) { return each.second == *type; });
-    if (known == type_names.end() || known->first == OrganizationType::root) return invalid_value("type", "type must be BUSINESS, PERSONAL, BRANCH, DISTRIBUTOR, CONTRACTOR, INSTALLER or RESELLER.");
-    if (parent->type == OrganizationType::personal && known->first != OrganizationType::personal) return invalid_value("type", "An organization beneath a PERSONAL one is PERSONAL.");
+    if (known == type_names.end() || known->first == OrganizationType::root)
+      return invalid_value("type", "type must be BUSINESS, PERSONAL, BRANCH, DISTRIBUTOR, CONTRACTOR, INSTALLER or RESELLER.");
+    if (parent->type == OrganizationType::personal && known->first != OrganizationType::personal)
+      return invalid_value("type", "An organization beneath a PERSONAL one is PERSONAL.");
     organization.type = known->first;
   }
   organization.can_create_sub_organizations = context.arguments.flag("canCreateSubOrgs", true);

@@ -47,7 +47,8 @@ constexpr Row table[] = {
     {"DELETE /api/v1/user", "userId={user}", "AFFU", "AFFU", "NNNU", "NNNU"},
     {"GET /api/v1/user/profile", "", self, self, self, self},
     // Too short a password: the permission is what counts here, and hashing takes long.
-    {"POST /api/v1/users/create-in-org", R"({"orgId":{org},"email":"u{unique}@example.org","password":"short"})", "AAFU", "AAFU", "NNNU", "NNNU"},
+    {"POST /api/v1/users/create-in-org", R"({"orgId":{org},"email":"u{unique}@example.org","password":"short"})", "AAFU", "AAFU", "NNNU",
+     "NNNU"},
     {"PUT /api/v1/users/role", R"({"userId":{user},"role":"User"})", "AFFU", "AFFU", "NNNU", "NNNU"},
     {"POST /api/v1/user/suspend", R"({"userId":{user}})", "AFFU", "AFFU", "NNNU", "NNNU"},
     {"POST /api/v1/user/activate", R"({"userId":{user}})", "AFFU", "AFFU", "NNNU", "NNNU"},
@@ -71,7 +72,8 @@ constexpr Row table[] = {
     // Answers protected_entity, which is no matter of permission.
     {"DELETE /api/v1/template/metafield", "templateId={template}&metaFieldId=1", "AFFU", "AFFU", "NNNU", "FFFU"},
     {"GET /api/v1/template/events", "templateId={template}", "AAAU", "AAFU", "NNNU", "AAAU"},
-    {"POST /api/v1/template/event/create", R"({"templateId":{template},"name":"E","eventCode":"e{unique}"})", "AFFU", "AFFU", "NNNU", "FFFU"},
+    {"POST /api/v1/template/event/create", R"({"templateId":{template},"name":"E","eventCode":"e{unique}"})", "AFFU", "AFFU", "NNNU",
+     "FFFU"},
     {"PUT /api/v1/template/event", R"({"templateId":{template},"eventId":1,"description":"d"})", "AFFU", "AFFU", "NNNU", "FFFU"},
     {"DELETE /api/v1/template/event", "templateId={template}&eventId=1", "AFFU", "AFFU", "NNNU", "FFFU"},
 
@@ -81,13 +83,15 @@ constexpr Row table[] = {
     {"GET /api/v1/organization/device", "deviceId={device}", "AANU", "AANU", "NNNU", "NNNU"},
     {"PUT /api/v1/organization/device", R"({"deviceId":{device},"name":"Renamed"})", "AANU", "AANU", "NNNU", "NNNU"},
     {"DELETE /api/v1/organization/device", "deviceId={device}", "AANU", "AANU", "NNNU", "NNNU"},
-    {"POST /api/v1/organization/device/create", R"({"orgId":{org},"templateId":{shared},"name":"D{unique}"})", "AAFU", "AAFU", "NNNU", "NNNU"},
+    {"POST /api/v1/organization/device/create", R"({"orgId":{org},"templateId":{shared},"name":"D{unique}"})", "AAFU", "AAFU", "NNNU",
+     "NNNU"},
     {"GET /api/v1/organization/device/online", "deviceId={device}", "AANU", "AANU", "NNNU", "NNNU"},
     {"PUT /api/v1/organization/device/home", R"({"deviceId":{device},"host":"other.example"})", "AFNU", "AFNU", "NNNU", "NNNU"},
     {"GET /api/v1/organization/device/token", "deviceId={device}", "AANU", "AANU", "NNNU", "NNNU"},
     {"PUT /api/v1/organization/device/token", R"({"deviceId":{device}})", "AFNU", "AFNU", "NNNU", "NNNU"},
     {"GET /api/v1/organization/device/metafield", "deviceId={device}", "AANU", "AANU", "NNNU", "NNNU"},
-    {"POST /api/v1/organization/device/metafield", R"({"deviceId":{device},"name":"Device Name","value":"Renamed"})", "AANU", "AANU", "NNNU", "NNNU"},
+    {"POST /api/v1/organization/device/metafield", R"({"deviceId":{device},"name":"Device Name","value":"Renamed"})", "AANU", "AANU",
+     "NNNU", "NNNU"},
 
     {"GET /api/v1/audit", "orgId={org}", "AFFU", "AFFU", "NNNU", "NNNU"},
 };
@@ -106,9 +110,11 @@ class PermissionMatrix : public ::testing::Test {
     server_->set_up();
     middle_ = server_->organization(server_->root, "Middle");
     places_ = {middle_, server_->organization(middle_, "Beneath"), server_->organization(server_->root, "Foreign"), server_->root};
-    for (std::size_t i = 0; i < places_.size(); ++i) place_templates_[i] = server_->make_template(places_[i], "Template " + str(places_[i])).id;
+    for (std::size_t i = 0; i < places_.size(); ++i)
+      place_templates_[i] = server_->make_template(places_[i], "Template " + str(places_[i])).id;
     shared_ = server_->make_template(server_->root, "Shared").id;
-    callers_ = {server_->user(middle_, domain::admin_role, "admin@example.org"), server_->user(middle_, domain::staff_role, "staff@example.org"),
+    callers_ = {server_->user(middle_, domain::admin_role, "admin@example.org"),
+                server_->user(middle_, domain::staff_role, "staff@example.org"),
                 server_->user(middle_, domain::user_role, "user@example.org")};
     // Deleting is tried, too: the organization stays, for it has a device.
     server_->device(places_[1], shared_, "Stays");
@@ -142,7 +148,8 @@ class PermissionMatrix : public ::testing::Test {
     const std::string path{route.substr(space + 1)};
     const Method method = word == "GET" ? Method::get : word == "POST" ? Method::post : word == "PUT" ? Method::put : Method::delete_;
     const bool in_query = method == Method::get || method == Method::delete_;
-    return in_query ? server_->call(method, request.empty() ? path : path + "?" + request, {}, token) : server_->call(method, path, request, token);
+    return in_query ? server_->call(method, request.empty() ? path : path + "?" + request, {}, token)
+                    : server_->call(method, path, request, token);
   }
 
   std::unique_ptr<TestServer> server_;
@@ -159,7 +166,8 @@ TEST_F(PermissionMatrix, HasARowForEveryRouteOfTheContract) {
   for (const Row& row : table) EXPECT_TRUE(rows.insert(std::string{row.route}).second) << row.route << " is there twice";
   for (const auto& operation : read_openapi()) {
     // The stream checks each of its rows (stream_test.cpp); devices show their AuthToken (external_routes_test.cpp).
-    if (operation.path.starts_with("/api/v1/") && operation.path != "/api/v1/stream") documented.insert(operation.method + " " + operation.path);
+    if (operation.path.starts_with("/api/v1/") && operation.path != "/api/v1/stream")
+      documented.insert(operation.method + " " + operation.path);
   }
   EXPECT_EQ(rows, documented);
 }
@@ -175,10 +183,13 @@ TEST_F(PermissionMatrix, EveryRouteAnswersEveryRoleInEveryPlaceAsTheTableSays) {
       for (std::size_t role = 0; role < role_names.size(); ++role) {
         const std::string token = role < callers_.size() ? server_->access_token(callers_[role]) : "";
         const Response response = send(row.route, fill(row.request, place, false), token);
-        const std::string where = std::string{row.route} + " as " + std::string{role_names[role]} + ", " + std::string{place_names[place]} + ": " + std::to_string(response.status) + " " + response.body;
+        const std::string where = std::string{row.route} + " as " + std::string{role_names[role]} + ", " + std::string{place_names[place]} +
+                                  ": " + std::to_string(response.status) + " " + response.body;
         ++checked;
         switch (columns[place][role]) {
-          case 'A': EXPECT_TRUE(response.status != 401 && response.status != 403 && response.status != 404 && response.status < 500) << where; break;
+          case 'A':
+            EXPECT_TRUE(response.status != 401 && response.status != 403 && response.status != 404 && response.status < 500) << where;
+            break;
           case 'F': EXPECT_EQ(response.status, 403u) << where; break;
           case 'U': EXPECT_EQ(response.status, 401u) << where; break;
           case 'P': EXPECT_TRUE(response.status == 400 || response.status == 409) << where; break;
@@ -213,9 +224,12 @@ TEST_F(PermissionMatrix, AUserHasHisOwnDevicesAndTheirTokenOnlyWithThePermission
 
 TEST_F(PermissionMatrix, NobodyActsOnSomebodyStrongerOrGivesMoreThanHeHas) {
   const auto staff = server_->access_token(callers_[1]);
-  EXPECT_EQ(code_of(server_->call(Method::post, "/api/v1/users/create-in-org", R"({"email":"x@example.org","password":"12345678","role":"Admin"})", staff)), "role_exceeds_own");
+  EXPECT_EQ(code_of(server_->call(Method::post, "/api/v1/users/create-in-org",
+                                  R"({"email":"x@example.org","password":"12345678","role":"Admin"})", staff)),
+            "role_exceeds_own");
   const auto admin = server_->access_token(callers_[0]);
-  EXPECT_EQ(server_->call(Method::put, "/api/v1/users/role", R"({"userId":)" + str(callers_[2]) + R"(,"role":"Admin"})", admin).status, 200u);
+  EXPECT_EQ(server_->call(Method::put, "/api/v1/users/role", R"({"userId":)" + str(callers_[2]) + R"(,"role":"Admin"})", admin).status,
+            200u);
   EXPECT_EQ(code_of(server_->call(Method::post, "/api/v1/user/suspend", R"({"userId":)" + str(callers_[0]) + "}", admin)), "own_account");
 }
 
@@ -223,7 +237,8 @@ TEST_F(PermissionMatrix, ARoleThatChangesCountsFromTheNextRequestOn) {
   const auto token = server_->access_token(callers_[2]);
   EXPECT_EQ(server_->get("/api/v1/users", token).status, 403u);
   const auto admin = server_->access_token(callers_[0]);
-  ASSERT_EQ(server_->call(Method::put, "/api/v1/users/role", R"({"userId":)" + str(callers_[2]) + R"(,"role":"Staff"})", admin).status, 200u);
+  ASSERT_EQ(server_->call(Method::put, "/api/v1/users/role", R"({"userId":)" + str(callers_[2]) + R"(,"role":"Staff"})", admin).status,
+            200u);
   EXPECT_EQ(server_->get("/api/v1/users", token).status, 200u);
   ASSERT_EQ(server_->call(Method::post, "/api/v1/user/suspend", R"({"userId":)" + str(callers_[2]) + "}", admin).status, 200u);
   EXPECT_EQ(server_->get("/api/v1/users", token).status, 401u);

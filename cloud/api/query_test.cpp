@@ -37,7 +37,8 @@ TEST(Query, PinsAreVAndZeroTo255) {
   EXPECT_EQ(parse_pin("v0"), 0);
   EXPECT_EQ(parse_pin("V255"), 255);
   EXPECT_EQ(parse_pin("v007"), 7);
-  for (const std::string_view bad : {"", "v", "V", "1", "v256", "v999", "v0001", "v-1", "v1 ", " v1", "vX", "a1", "d1", "v1.0", "v+1"}) EXPECT_FALSE(parse_pin(bad)) << bad;
+  for (const std::string_view bad : {"", "v", "V", "1", "v256", "v999", "v0001", "v-1", "v1 ", " v1", "vX", "a1", "d1", "v1.0", "v+1"})
+    EXPECT_FALSE(parse_pin(bad)) << bad;
 }
 
 }  // namespace

@@ -22,7 +22,11 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (const auto at = target.find("token=T"); at != std::string::npos) target.replace(at + 6, 1, FuzzWorld::token);
 
   Request request;
-  request.method = method == "GET" ? Method::get : method == "POST" ? Method::post : method == "PUT" ? Method::put : method == "DELETE" ? Method::delete_ : Method::other;
+  request.method = method == "GET"      ? Method::get
+                   : method == "POST"   ? Method::post
+                   : method == "PUT"    ? Method::put
+                   : method == "DELETE" ? Method::delete_
+                                        : Method::other;
   request.target = target;
   request.path = std::string_view{target}.substr(0, target.find('?'));
   if (target.find('?') != std::string::npos) request.query = std::string_view{target}.substr(target.find('?') + 1);

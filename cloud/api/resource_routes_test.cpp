@@ -118,8 +118,11 @@ TEST_F(Resources, ADeviceNeedsAUsableTemplateAndAnOwnerFromItsOrganization) {
 
 TEST_F(Resources, MetadataOfADevice) {
   const auto lamp = server_.make_template(server_.root, "Lamp");
-  ASSERT_EQ(post("/api/v1/template/metafield/create", R"({"templateId":)" + str(lamp.id) + R"(,"name":"Room","defaultValue":"hall"})").status, 201u);
-  const Response number = post("/api/v1/template/metafield/create", R"({"templateId":)" + str(lamp.id) + R"(,"name":"Watts","type":"Number"})");
+  ASSERT_EQ(
+      post("/api/v1/template/metafield/create", R"({"templateId":)" + str(lamp.id) + R"(,"name":"Room","defaultValue":"hall"})").status,
+      201u);
+  const Response number =
+      post("/api/v1/template/metafield/create", R"({"templateId":)" + str(lamp.id) + R"(,"name":"Watts","type":"Number"})");
   ASSERT_EQ(number.status, 201u);
   const auto device = server_.device(server_.root, lamp.id, "Desk lamp", server_.admin);
   const std::string id = str(device.id);
@@ -143,7 +146,9 @@ TEST_F(Resources, MetadataOfADevice) {
 TEST_F(Resources, TheHomeOfADeviceIsSetAndTakenAway) {
   const auto lamp = server_.make_template(server_.root, "Lamp");
   const auto device = server_.device(server_.root, lamp.id, "D");
-  const auto set = [&](const std::string& rest) { return put("/api/v1/device/home", R"({"deviceId":)" + str(device.id) + "," + rest + "}"); };
+  const auto set = [&](const std::string& rest) {
+    return put("/api/v1/device/home", R"({"deviceId":)" + str(device.id) + "," + rest + "}");
+  };
   const Response moved = set(R"("host":"NY3.example","portTls":9443)");
   EXPECT_EQ(moved.status, 200u);
   EXPECT_NE(moved.body.find(R"("home":{"host":"ny3.example","portPlain":80,"portTls":9443})"), std::string::npos) << moved.body;
@@ -155,7 +160,9 @@ TEST_F(Resources, TheHomeOfADeviceIsSetAndTakenAway) {
 }
 
 TEST_F(Resources, TemplatesKeepTheirVersionAndTheirParts) {
-  const Response made = post("/api/v1/template/create", R"({"name":"Lamp","datastreams":[{"pin":"V1","type":"INTEGER","min":0,"max":10},{"pin":2,"type":"ENUM","enumValues":["off","on"],"name":"Mode"}]})");
+  const Response made = post(
+      "/api/v1/template/create",
+      R"({"name":"Lamp","datastreams":[{"pin":"V1","type":"INTEGER","min":0,"max":10},{"pin":2,"type":"ENUM","enumValues":["off","on"],"name":"Mode"}]})");
   ASSERT_EQ(made.status, 201u) << made.body;
   const std::string id = std::to_string(number_in(made, "id"));
   const std::string by_id = R"({"templateId":)" + id;
@@ -216,7 +223,8 @@ TEST_F(Resources, OrganizationsAreMadeFoundChangedAndDeleted) {
   EXPECT_EQ(number_in(get("/api/v1/organization/sub-organizations"), "totalElements"), 1);
   EXPECT_EQ(number_in(get("/api/v1/organization/sub-organizations?recursive=true"), "totalElements"), 2);
   EXPECT_EQ(number_in(get("/api/v1/organization/search?query=ON"), "totalElements"), 1);
-  EXPECT_EQ(text_in(put("/api/v1/organization", R"({"orgId":)" + id + R"(,"name":"Customers","home":{"host":"eu.example"}})"), "name"), "Customers");
+  EXPECT_EQ(text_in(put("/api/v1/organization", R"({"orgId":)" + id + R"(,"name":"Customers","home":{"host":"eu.example"}})"), "name"),
+            "Customers");
   EXPECT_NE(get("/api/v1/organization?orgId=" + id).body.find(R"("host":"eu.example")"), std::string::npos);
   EXPECT_EQ(code_of(remove("/api/v1/organization?orgId=" + id)), "in_use");
   EXPECT_EQ(remove("/api/v1/organization?orgId=" + std::to_string(number_in(child, "id"))).status, 204u);
@@ -228,7 +236,8 @@ TEST_F(Resources, OrganizationsAreMadeFoundChangedAndDeleted) {
 TEST_F(Resources, TheTreeHasFourLevels) {
   OrganizationId parent = server_.root;
   for (int level = 2; level <= 4; ++level) {
-    const Response made = post("/api/v1/organization/create", R"({"name":"L)" + std::to_string(level) + R"(","orgId":)" + str(parent) + "}");
+    const Response made =
+        post("/api/v1/organization/create", R"({"name":"L)" + std::to_string(level) + R"(","orgId":)" + str(parent) + "}");
     ASSERT_EQ(made.status, 201u) << level << made.body;
     parent = OrganizationId{static_cast<std::int32_t>(number_in(made, "id"))};
   }
@@ -239,7 +248,8 @@ TEST_F(Resources, UsersAreListedChangedAndTheLastAdminStays) {
   const auto other = server_.user(server_.root, domain::admin_role, "second@example.org");
   EXPECT_EQ(number_in(get("/api/v1/users"), "totalElements"), 2);
   EXPECT_EQ(number_in(get("/api/v1/search/users?query=SECOND"), "totalElements"), 1);
-  EXPECT_EQ(text_in(put("/api/v1/user", R"({"userId":)" + str(server_.admin) + R"(,"name":"Grace","timeZone":"Europe/Berlin"})"), "name"), "Grace");
+  EXPECT_EQ(text_in(put("/api/v1/user", R"({"userId":)" + str(server_.admin) + R"(,"name":"Grace","timeZone":"Europe/Berlin"})"), "name"),
+            "Grace");
   EXPECT_EQ(field_of(put("/api/v1/user", R"({"userId":)" + str(server_.admin) + R"(,"timeZone":"no zone!"})")), "timeZone");
   EXPECT_EQ(text_in(get("/api/v1/user/profile"), "name"), "Grace");
   EXPECT_EQ(field_of(put("/api/v1/users/role", R"({"userId":)" + str(other) + R"(,"role":"Boss"})")), "role");
@@ -253,7 +263,8 @@ TEST_F(Resources, UsersAreListedChangedAndTheLastAdminStays) {
 TEST_F(Resources, TheAuditLogIsFilteredByOrganizationActionAndTime) {
   const auto lamp = server_.make_template(server_.root, "Lamp");
   const auto beneath = server_.organization(server_.root, "Beneath");
-  ASSERT_EQ(post("/api/v1/device/create", R"({"name":"D","templateId":)" + str(lamp.id) + R"(,"orgId":)" + str(beneath) + "}").status, 201u);
+  ASSERT_EQ(post("/api/v1/device/create", R"({"name":"D","templateId":)" + str(lamp.id) + R"(,"orgId":)" + str(beneath) + "}").status,
+            201u);
   EXPECT_EQ(number_in(get("/api/v1/audit?action=device.create"), "totalElements"), 0);
   EXPECT_EQ(number_in(get("/api/v1/audit?action=device.create&includeSubOrgs=true"), "totalElements"), 1);
   const Response there = get("/api/v1/audit?action=device.&orgId=" + str(beneath));
@@ -269,7 +280,10 @@ TEST_F(Resources, TheAuditLogIsFilteredByOrganizationActionAndTime) {
 }
 
 TEST_F(Resources, ClientsAreToldApartInTheAuditLog) {
-  ASSERT_EQ(server_.call(Method::put, "/api/v1/organization", R"({"description":"a"})", server_.admin_token, {{"User-Agent", "muster-cli/0.1"}}).status, 200u);
+  ASSERT_EQ(
+      server_.call(Method::put, "/api/v1/organization", R"({"description":"a"})", server_.admin_token, {{"User-Agent", "muster-cli/0.1"}})
+          .status,
+      200u);
   const Json body = body_of(get("/api/v1/audit?action=organization.&size=1"));
   EXPECT_EQ(body.find("content")->items.front().find("client")->text, "CLI");
 }

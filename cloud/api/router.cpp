@@ -45,53 +45,85 @@ constexpr Field organization_required_fields[] = {{"orgId", FieldType::integer, 
 constexpr Field organization_put_fields[] = {org_id, text("name"), text("description"), text("timeZone"), {"home", FieldType::object}};
 constexpr Field sub_organizations_fields[] = {org_id, query_flag("recursive"), page, size, sort_by, sort_order};
 constexpr Field organization_search_fields[] = {org_id, search, page, size, sort_by, sort_order};
-constexpr Field organization_create_fields[] = {org_id, text("name", true), text("description"), text("timeZone"), text("type"), flag("canCreateSubOrgs")};
+constexpr Field organization_create_fields[] = {org_id,           text("name", true), text("description"),
+                                                text("timeZone"), text("type"),       flag("canCreateSubOrgs")};
 
 constexpr Field users_fields[] = {org_id, page, size, sort_by, sort_order};
 constexpr Field users_search_fields[] = {org_id, search, page, size, sort_by, sort_order};
 constexpr Field user_fields[] = {user_id};
 constexpr Field user_put_fields[] = {user_id, text("name"), text("locale"), text("timeZone")};
-constexpr Field user_create_fields[] = {org_id, text("email", true), text("name"), integer("roleId"), text("role"), text("password", true), text("locale"), text("timeZone")};
+constexpr Field user_create_fields[] = {org_id,       text("email", true),    text("name"),   integer("roleId"),
+                                        text("role"), text("password", true), text("locale"), text("timeZone")};
 constexpr Field user_role_fields[] = {user_id, integer("roleId"), text("role")};
 constexpr Field user_password_fields[] = {user_id, text("password", true), text("currentPassword")};
 
 constexpr Field templates_fields[] = {org_id, search, page, size, sort_by, sort_order};
 constexpr Field template_fields[] = {template_id};
 constexpr Field template_delete_fields[] = {template_id, query_flag("withDevices")};
-constexpr Field template_create_fields[] = {org_id, text("name", true), text("boardType"), text("connectionType"), text("manufacturer"), text("description"), text("hotspotPrefix"),
-                                            text("firmwareType"), integer("offlineIgnorePeriod"), flag("allowPublicPlainText"), list("datastreams")};
-constexpr Field template_put_fields[] = {template_id, version, text("name"), text("boardType"), text("connectionType"), text("manufacturer"), text("description"), text("hotspotPrefix"),
-                                         text("firmwareType"), integer("offlineIgnorePeriod"), flag("allowPublicPlainText")};
+constexpr Field template_create_fields[] = {org_id,
+                                            text("name", true),
+                                            text("boardType"),
+                                            text("connectionType"),
+                                            text("manufacturer"),
+                                            text("description"),
+                                            text("hotspotPrefix"),
+                                            text("firmwareType"),
+                                            integer("offlineIgnorePeriod"),
+                                            flag("allowPublicPlainText"),
+                                            list("datastreams")};
+constexpr Field template_put_fields[] = {template_id,
+                                         version,
+                                         text("name"),
+                                         text("boardType"),
+                                         text("connectionType"),
+                                         text("manufacturer"),
+                                         text("description"),
+                                         text("hotspotPrefix"),
+                                         text("firmwareType"),
+                                         integer("offlineIgnorePeriod"),
+                                         flag("allowPublicPlainText")};
 
-#define MUSTER_DATASTREAM_FIELDS                                                                                                                   \
-  text("name"), text("alias"), text("type"), text("units"), number("min"), number("max"), text("defaultValue"), integer("decimals"), flag("syncOnConnect"), list("enumValues")
+#define MUSTER_DATASTREAM_FIELDS                                                                                                     \
+  text("name"), text("alias"), text("type"), text("units"), number("min"), number("max"), text("defaultValue"), integer("decimals"), \
+      flag("syncOnConnect"), list("enumValues")
 constexpr Field datastream_id{"dataStreamId", FieldType::integer, Place::both, true};
-constexpr Field datastream_create_fields[] = {template_id, version, {"pin", FieldType::integer_or_text, Place::body, true}, MUSTER_DATASTREAM_FIELDS};
-constexpr Field datastream_put_fields[] = {template_id, version, datastream_id, {"pin", FieldType::integer_or_text}, MUSTER_DATASTREAM_FIELDS};
+constexpr Field datastream_create_fields[] = {
+    template_id, version, {"pin", FieldType::integer_or_text, Place::body, true}, MUSTER_DATASTREAM_FIELDS};
+constexpr Field datastream_put_fields[] = {
+    template_id, version, datastream_id, {"pin", FieldType::integer_or_text}, MUSTER_DATASTREAM_FIELDS};
 #undef MUSTER_DATASTREAM_FIELDS
 constexpr Field datastream_delete_fields[] = {template_id, version, datastream_id};
 
 constexpr Field meta_field_id{"metaFieldId", FieldType::integer, Place::both, true};
-constexpr Field meta_field_create_fields[] = {template_id, version, text("name", true), text("type"), text("defaultValue"), text("description"), flag("inProvisioning"), flag("required")};
-constexpr Field meta_field_put_fields[] = {template_id, version, meta_field_id, text("name"), text("type"), text("defaultValue"), text("description"), flag("inProvisioning"), flag("required")};
+constexpr Field meta_field_create_fields[] = {
+    template_id,     version, text("name", true), text("type"), text("defaultValue"), text("description"), flag("inProvisioning"),
+    flag("required")};
+constexpr Field meta_field_put_fields[] = {
+    template_id,     version, meta_field_id, text("name"), text("type"), text("defaultValue"), text("description"), flag("inProvisioning"),
+    flag("required")};
 constexpr Field meta_field_delete_fields[] = {template_id, version, meta_field_id};
 
 constexpr Field event_id{"eventId", FieldType::integer, Place::both, true};
-constexpr Field event_create_fields[] = {template_id, version, text("name", true), text("eventCode", true), text("type"), text("description")};
+constexpr Field event_create_fields[] = {template_id,        version, text("name", true), text("eventCode", true), text("type"),
+                                         text("description")};
 constexpr Field event_put_fields[] = {template_id, version, event_id, text("name"), text("eventCode"), text("type"), text("description")};
 constexpr Field event_delete_fields[] = {template_id, version, event_id};
 
 constexpr Field template_filter{"templateId", FieldType::integer_or_text, Place::query};
-constexpr Field devices_fields[] = {org_id, query_flag("includeSubOrgDevices"), query_integer("ownerId"), template_filter, page, size, sort_by, sort_order};
-constexpr Field devices_search_fields[] = {org_id, query_flag("includeSubOrgDevices"), query_integer("ownerId"), template_filter, search, page, size, sort_by, sort_order};
+constexpr Field devices_fields[] = {
+    org_id, query_flag("includeSubOrgDevices"), query_integer("ownerId"), template_filter, page, size, sort_by, sort_order};
+constexpr Field devices_search_fields[] = {
+    org_id, query_flag("includeSubOrgDevices"), query_integer("ownerId"), template_filter, search, page, size, sort_by, sort_order};
 constexpr Field device_fields[] = {device_id};
-constexpr Field device_create_fields[] = {org_id, {"templateId", FieldType::integer_or_text, Place::body, true}, text("name", true), integer("ownerId"), integer("onwerId")};
+constexpr Field device_create_fields[] = {
+    org_id, {"templateId", FieldType::integer_or_text, Place::body, true}, text("name", true), integer("ownerId"), integer("onwerId")};
 constexpr Field device_put_fields[] = {device_id, text("name", true)};
 constexpr Field device_home_fields[] = {device_id, text("host", true), integer("portPlain"), integer("portTls")};
 constexpr Field metadata_get_fields[] = {device_id, {"metaFieldId", FieldType::integer, Place::query}, query_text("name")};
 constexpr Field metadata_post_fields[] = {device_id, integer("metaFieldId"), text("name"), text("value", true)};
 
-constexpr Field audit_fields[] = {org_id, query_flag("includeSubOrgs"), query_text("action"), query_integer("from"), query_integer("to"), page, size};
+constexpr Field audit_fields[] = {
+    org_id, query_flag("includeSubOrgs"), query_text("action"), query_integer("from"), query_integer("to"), page, size};
 
 // --- THE route table ---------------------------------------------------------------------------------------------------------
 constexpr std::string_view device_prefix = "/api/v1/organization/device", device_alias = "/api/v1/device";
@@ -105,10 +137,12 @@ constexpr Route routes_of_api[] = {
     {Method::get, "/api/v1/organization/profile", signed_in(), Lane::api, {}, get_organization_profile},
     {Method::get, "/api/v1/organization", on_organization(), Lane::api, organization_fields, get_organization},
     {Method::put, "/api/v1/organization", on_organization(Permission::org_edit), Lane::api, organization_put_fields, put_organization},
-    {Method::delete_, "/api/v1/organization", on_organization(Permission::org_delete), Lane::api, organization_required_fields, delete_organization},
+    {Method::delete_, "/api/v1/organization", on_organization(Permission::org_delete), Lane::api, organization_required_fields,
+     delete_organization},
     {Method::get, "/api/v1/organization/sub-organizations", on_organization(), Lane::api, sub_organizations_fields, get_sub_organizations},
     {Method::get, "/api/v1/organization/search", on_organization(), Lane::api, organization_search_fields, search_organizations},
-    {Method::post, "/api/v1/organization/create", on_organization(Permission::org_create), Lane::api, organization_create_fields, create_organization},
+    {Method::post, "/api/v1/organization/create", on_organization(Permission::org_create), Lane::api, organization_create_fields,
+     create_organization},
 
     {Method::get, "/api/v1/users", on_organization(Permission::org_view_users), Lane::api, users_fields, get_users},
     {Method::get, "/api/v1/search/users", on_organization(Permission::org_view_users), Lane::api, users_search_fields, get_users},
@@ -116,44 +150,56 @@ constexpr Route routes_of_api[] = {
     {Method::put, "/api/v1/user", on_user_or_oneself(Permission::user_edit), Lane::api, user_put_fields, put_user},
     {Method::delete_, "/api/v1/user", on_user(Permission::user_delete), Lane::api, user_fields, delete_user},
     {Method::get, "/api/v1/user/profile", signed_in(), Lane::api, {}, get_user_profile},
-    {Method::post, "/api/v1/users/create-in-org", on_organization(Permission::user_invite), Lane::password, user_create_fields, create_user_in_organization},
+    {Method::post, "/api/v1/users/create-in-org", on_organization(Permission::user_invite), Lane::password, user_create_fields,
+     create_user_in_organization},
     {Method::put, "/api/v1/users/role", on_user(Permission::user_edit), Lane::api, user_role_fields, put_user_role},
     {Method::post, "/api/v1/user/suspend", on_user(Permission::user_suspend), Lane::api, user_fields, suspend_user},
     {Method::post, "/api/v1/user/activate", on_user(Permission::user_suspend), Lane::api, user_fields, activate_user},
-    {Method::put, "/api/v1/user/password", on_user_or_oneself(Permission::user_password), Lane::password, user_password_fields, put_user_password},
+    {Method::put, "/api/v1/user/password", on_user_or_oneself(Permission::user_password), Lane::password, user_password_fields,
+     put_user_password},
     {Method::get, "/api/v1/roles", on_organization(), Lane::api, organization_fields, get_roles},
 
     {Method::get, "/api/v1/templates", on_organization(Permission::template_view), Lane::api, templates_fields, get_templates},
     {Method::get, "/api/v1/template", on_template(Permission::template_view), Lane::api, template_fields, get_template},
     {Method::put, "/api/v1/template", on_template(Permission::template_edit), Lane::api, template_put_fields, put_template},
     {Method::delete_, "/api/v1/template", on_template(Permission::template_delete), Lane::api, template_delete_fields, delete_template},
-    {Method::post, "/api/v1/template/create", on_organization(Permission::template_create), Lane::api, template_create_fields, create_template},
+    {Method::post, "/api/v1/template/create", on_organization(Permission::template_create), Lane::api, template_create_fields,
+     create_template},
     {Method::get, "/api/v1/template/datastreams", on_template(Permission::template_view), Lane::api, template_fields, get_datastreams},
-    {Method::post, "/api/v1/template/datastream/create", on_template(Permission::template_edit), Lane::api, datastream_create_fields, create_datastream},
+    {Method::post, "/api/v1/template/datastream/create", on_template(Permission::template_edit), Lane::api, datastream_create_fields,
+     create_datastream},
     {Method::put, "/api/v1/template/datastream", on_template(Permission::template_edit), Lane::api, datastream_put_fields, put_datastream},
-    {Method::delete_, "/api/v1/template/datastream", on_template(Permission::template_edit), Lane::api, datastream_delete_fields, delete_datastream},
+    {Method::delete_, "/api/v1/template/datastream", on_template(Permission::template_edit), Lane::api, datastream_delete_fields,
+     delete_datastream},
     {Method::get, "/api/v1/template/metafields", on_template(Permission::template_view), Lane::api, template_fields, get_meta_fields},
-    {Method::post, "/api/v1/template/metafield/create", on_template(Permission::template_edit), Lane::api, meta_field_create_fields, create_meta_field},
+    {Method::post, "/api/v1/template/metafield/create", on_template(Permission::template_edit), Lane::api, meta_field_create_fields,
+     create_meta_field},
     {Method::put, "/api/v1/template/metafield", on_template(Permission::template_edit), Lane::api, meta_field_put_fields, put_meta_field},
-    {Method::delete_, "/api/v1/template/metafield", on_template(Permission::template_edit), Lane::api, meta_field_delete_fields, delete_meta_field},
+    {Method::delete_, "/api/v1/template/metafield", on_template(Permission::template_edit), Lane::api, meta_field_delete_fields,
+     delete_meta_field},
     {Method::get, "/api/v1/template/events", on_template(Permission::template_view), Lane::api, template_fields, get_events},
     {Method::post, "/api/v1/template/event/create", on_template(Permission::template_edit), Lane::api, event_create_fields, create_event},
     {Method::put, "/api/v1/template/event", on_template(Permission::template_edit), Lane::api, event_put_fields, put_event},
     {Method::delete_, "/api/v1/template/event", on_template(Permission::template_edit), Lane::api, event_delete_fields, delete_event},
 
-    {Method::get, "/api/v1/organization/devices", on_organization(Permission::org_devices_view, Permission::own_devices_view), Lane::api, devices_fields, get_devices},
-    {Method::get, "/api/v1/organization/search/devices", on_organization(Permission::org_devices_view, Permission::own_devices_view), Lane::api, devices_search_fields, get_devices},
+    {Method::get, "/api/v1/organization/devices", on_organization(Permission::org_devices_view, Permission::own_devices_view), Lane::api,
+     devices_fields, get_devices},
+    {Method::get, "/api/v1/organization/search/devices", on_organization(Permission::org_devices_view, Permission::own_devices_view),
+     Lane::api, devices_search_fields, get_devices},
     {Method::get, "/api/v1/organization/device", on_device(DeviceRight::see), Lane::api, device_fields, get_device},
     {Method::put, "/api/v1/organization/device", on_device(DeviceRight::edit), Lane::api, device_put_fields, put_device},
     {Method::delete_, "/api/v1/organization/device", on_device(DeviceRight::remove), Lane::api, device_fields, delete_device},
-    {Method::post, "/api/v1/organization/device/create", on_organization(Permission::org_devices_create), Lane::api, device_create_fields, create_device},
+    {Method::post, "/api/v1/organization/device/create", on_organization(Permission::org_devices_create), Lane::api, device_create_fields,
+     create_device},
     {Method::get, "/api/v1/organization/device/online", on_device(DeviceRight::see), Lane::api, device_fields, get_device_online},
     // A home sends the device, token in hand, to another server: that is for who runs the organization, not for who edits devices.
     {Method::put, "/api/v1/organization/device/home", on_device(Permission::org_edit), Lane::api, device_home_fields, put_device_home},
     {Method::get, "/api/v1/organization/device/token", on_device(Permission::auth_token_view), Lane::api, device_fields, get_device_token},
     {Method::put, "/api/v1/organization/device/token", on_device(Permission::auth_token_edit), Lane::api, device_fields, put_device_token},
-    {Method::get, "/api/v1/organization/device/metafield", on_device(DeviceRight::see), Lane::api, metadata_get_fields, get_device_metadata},
-    {Method::post, "/api/v1/organization/device/metafield", on_device(DeviceRight::edit), Lane::api, metadata_post_fields, post_device_metadata},
+    {Method::get, "/api/v1/organization/device/metafield", on_device(DeviceRight::see), Lane::api, metadata_get_fields,
+     get_device_metadata},
+    {Method::post, "/api/v1/organization/device/metafield", on_device(DeviceRight::edit), Lane::api, metadata_post_fields,
+     post_device_metadata},
 
     {Method::get, "/api/v1/audit", on_organization(Permission::audit_view), Lane::api, audit_fields, get_audit},
 };
@@ -246,7 +292,8 @@ bool same(const Json& a, const Json& b) { return to_text(a) == to_text(b); }
 std::optional<Response> put_argument(Json& all, const Field& field, Json value) {
   if (const Json* already = all.find(field.name)) {
     if (same(*already, value)) return std::nullopt;
-    return wrong_field("conflicting_field", std::string{field.name}, "Field " + in_quotes(field.name) + " is given twice with different values.");
+    return wrong_field("conflicting_field", std::string{field.name},
+                       "Field " + in_quotes(field.name) + " is given twice with different values.");
   }
   all.members.emplace_back(std::string{field.name}, std::move(value));
   return std::nullopt;
@@ -271,7 +318,9 @@ std::optional<IdType> to_id(std::int64_t value) noexcept {
 /// An access token is 43 characters of base64url; anything else needs no look-up.
 bool looks_like_access_token(std::string_view text) noexcept {
   if (text.size() != 43) return false;
-  return std::all_of(text.begin(), text.end(), [](char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_'; });
+  return std::all_of(text.begin(), text.end(), [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_';
+  });
 }
 
 Response access_token_invalid() {
@@ -353,7 +402,9 @@ std::optional<Response> read_arguments(const Route& route, const Request& reques
     std::string value = percent_decoded(pair.value);
     if (!domain::is_valid_utf8(value)) return wrong_field("invalid_utf8", name, "Query parameter " + in_quotes(name) + " is not UTF-8.");
     auto parsed = from_query(std::move(value), field->type);
-    if (!parsed) return wrong_field("wrong_type", name, "Query parameter " + in_quotes(name) + " must be " + std::string{type_words(field->type)} + ".");
+    if (!parsed)
+      return wrong_field("wrong_type", name,
+                         "Query parameter " + in_quotes(name) + " must be " + std::string{type_words(field->type)} + ".");
     if (auto refused = put_argument(out.all_, *field, std::move(*parsed))) return refused;
   }
 
@@ -368,15 +419,18 @@ std::optional<Response> read_arguments(const Route& route, const Request& reques
     if (parsed.value.kind != Json::Kind::object) return error_response(400, "invalid_json", "The body must be a JSON object.");
     for (auto& [name, value] : parsed.value.members) {
       const Field* field = find_field(route.fields, name);
-      if (field == nullptr || field->place == Place::query) return wrong_field("unknown_field", name.substr(0, 100), "Unknown field " + in_quotes(name) + ".");
-      if (!has_type(value, field->type)) return wrong_field("wrong_type", name, "Field " + in_quotes(name) + " must be " + std::string{type_words(field->type)} + ".");
+      if (field == nullptr || field->place == Place::query)
+        return wrong_field("unknown_field", name.substr(0, 100), "Unknown field " + in_quotes(name) + ".");
+      if (!has_type(value, field->type))
+        return wrong_field("wrong_type", name, "Field " + in_quotes(name) + " must be " + std::string{type_words(field->type)} + ".");
       if (auto refused = put_argument(out.all_, *field, std::move(value))) return refused;
     }
   }
 
   std::vector<Detail> missing;
   for (const Field& field : route.fields) {
-    if (field.required && out.find(field.name) == nullptr) missing.push_back({std::string{field.name}, "Field " + in_quotes(field.name) + " is missing."});
+    if (field.required && out.find(field.name) == nullptr)
+      missing.push_back({std::string{field.name}, "Field " + in_quotes(field.name) + " is missing."});
   }
   if (!missing.empty()) {
     const std::string message = missing.front().message;
@@ -397,7 +451,8 @@ void check_members(const Json& object, std::span<const Field> fields, const std:
   }
   for (const Field& field : fields) {
     if (field.required && object.find(field.name) == nullptr) {
-      details.push_back({where + "." + std::string{field.name}, "Field " + in_quotes(where + "." + std::string{field.name}) + " is missing."});
+      details.push_back(
+          {where + "." + std::string{field.name}, "Field " + in_quotes(where + "." + std::string{field.name}) + " is missing."});
     }
   }
 }
@@ -411,7 +466,8 @@ std::optional<Response> read_page(const Arguments& arguments, domain::Page& out)
   out.query = arguments.text("query").value_or("");
   if (out.query.size() > 255) return invalid_value("query", "query has at most 255 bytes.");
   out.sort_by = arguments.text("sortBy").value_or("id");
-  if (out.sort_by != "id" && out.sort_by != "name" && out.sort_by != "createdAt") return invalid_value("sortBy", "sortBy must be id, name or createdAt.");
+  if (out.sort_by != "id" && out.sort_by != "name" && out.sort_by != "createdAt")
+    return invalid_value("sortBy", "sortBy must be id, name or createdAt.");
   const std::string order = arguments.text("sortOrder").value_or("ASC");
   if (order != "ASC" && order != "DESC") return invalid_value("sortOrder", "sortOrder must be ASC or DESC.");
   out.descending = order == "DESC";
@@ -458,7 +514,8 @@ bool origin_is_ours(const Request& request, std::string_view public_url) noexcep
   if (!origin.starts_with("https://") && !origin.starts_with("http://")) return false;  // Also "null".
   const std::string_view host = without_scheme(origin);
   // The scheme may differ: a proxy in front of the server may end TLS.
-  return !host.empty() && (equal_ignoring_case(host, request.header("Host")) || (!public_url.empty() && equal_ignoring_case(host, without_scheme(public_url))));
+  return !host.empty() && (equal_ignoring_case(host, request.header("Host")) ||
+                           (!public_url.empty() && equal_ignoring_case(host, without_scheme(public_url))));
 }
 
 std::string session_cookie_header(std::string_view token, std::chrono::seconds life, bool secure) {
@@ -507,7 +564,8 @@ const Route* Router::find(const Request& request, std::optional<Response>& refus
 
 std::optional<Response> Router::refuse_early(const Route& route, const Request& request) const {
   if (request.body.size() > core_.options.body_size_max_bytes) {
-    Response response = error_response(413, "body_too_large", "The body has at most " + std::to_string(core_.options.body_size_max_bytes) + " bytes.");
+    Response response =
+        error_response(413, "body_too_large", "The body has at most " + std::to_string(core_.options.body_size_max_bytes) + " bytes.");
     response.close = true;
     return response;
   }
@@ -536,7 +594,8 @@ std::optional<Response> Router::refuse_early(const Route& route, const Request& 
     std::string_view type = request.header("Content-Type");
     type = type.substr(0, type.find(';'));
     while (type.ends_with(' ')) type.remove_suffix(1);
-    if (!type.empty() && !equal_ignoring_case(type, "application/json")) return error_response(415, "unsupported_media_type", "The body must be application/json.");
+    if (!type.empty() && !equal_ignoring_case(type, "application/json"))
+      return error_response(415, "unsupported_media_type", "The body must be application/json.");
   }
   return std::nullopt;
 }
@@ -632,7 +691,8 @@ Response Router::run(const Route& route, const Request& request) {
   std::optional<std::string> renewed_cookie;
   if (route.rule.target != Target::nothing) {
     if (auto refused = authenticate(context)) return std::move(*refused);
-    if (const auto wait = core_.organization_rate.count(static_cast<std::uint64_t>(context.caller.organization_id.value()), core_.clock.now())) {
+    if (const auto wait =
+            core_.organization_rate.count(static_cast<std::uint64_t>(context.caller.organization_id.value()), core_.clock.now())) {
       core_.metrics.http_throttled_total.add();
       return too_many("too_many_requests", "Your organization sends too many requests; wait and try again.", wait->count());
     }
@@ -643,7 +703,8 @@ Response Router::run(const Route& route, const Request& request) {
       const UtcTime until{now.ms + life_ms};
       if (core_.store.extend_access_token(context.access_digests.all(), until)) {
         context.access_expires_at = until;
-        if (context.by_cookie) renewed_cookie = session_cookie_header(sent_access_token(request).token, core_.options.access_token_life, request.secure);
+        if (context.by_cookie)
+          renewed_cookie = session_cookie_header(sent_access_token(request).token, core_.options.access_token_life, request.secure);
       }
     }
   }
@@ -654,7 +715,8 @@ Response Router::run(const Route& route, const Request& request) {
     // The caller's next request, on whatever loop, must see what he has just done.
     if (const auto caught_up = core_.views.catch_up(); !caught_up) log::warning("views_behind", {{"error", caught_up.error().message()}});
   }
-  const bool sets_cookie = std::any_of(response.headers.begin(), response.headers.end(), [](const auto& header) { return header.first == "Set-Cookie"; });
+  const bool sets_cookie =
+      std::any_of(response.headers.begin(), response.headers.end(), [](const auto& header) { return header.first == "Set-Cookie"; });
   if (renewed_cookie && !sets_cookie) response.headers.emplace_back("Set-Cookie", std::move(*renewed_cookie));
   return response;
 }

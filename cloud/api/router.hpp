@@ -54,10 +54,16 @@ struct Rule {
 [[nodiscard]] constexpr Rule public_rule() noexcept { return {}; }
 [[nodiscard]] constexpr Rule signed_in() noexcept { return {Target::caller, {}, {}, {}, false}; }
 [[nodiscard]] constexpr Rule on_organization() noexcept { return {Target::organization, {}, {}, {}, false}; }
-[[nodiscard]] constexpr Rule on_organization(domain::Permission permission) noexcept { return {Target::organization, permission, {}, {}, false}; }
-[[nodiscard]] constexpr Rule on_organization(domain::Permission permission, domain::Permission alternative) noexcept { return {Target::organization, permission, alternative, {}, false}; }
+[[nodiscard]] constexpr Rule on_organization(domain::Permission permission) noexcept {
+  return {Target::organization, permission, {}, {}, false};
+}
+[[nodiscard]] constexpr Rule on_organization(domain::Permission permission, domain::Permission alternative) noexcept {
+  return {Target::organization, permission, alternative, {}, false};
+}
 [[nodiscard]] constexpr Rule on_device(DeviceRight right) noexcept { return {Target::device, {}, {}, right, false}; }
-[[nodiscard]] constexpr Rule on_device(domain::Permission permission) noexcept { return {Target::device, permission, {}, DeviceRight::see, false}; }
+[[nodiscard]] constexpr Rule on_device(domain::Permission permission) noexcept {
+  return {Target::device, permission, {}, DeviceRight::see, false};
+}
 [[nodiscard]] constexpr Rule on_user(domain::Permission permission) noexcept { return {Target::user, permission, {}, {}, false}; }
 [[nodiscard]] constexpr Rule on_user_or_oneself(domain::Permission permission) noexcept { return {Target::user, permission, {}, {}, true}; }
 [[nodiscard]] constexpr Rule on_template(domain::Permission permission) noexcept { return {Target::template_, permission, {}, {}, false}; }
@@ -103,16 +109,16 @@ struct Context {
   const Route& route;
   Arguments arguments;
 
-  domain::Caller caller;            ///< Set for all rules but the public one.
-  TokenDigests access_digests;      ///< Of the access token that was sent.
+  domain::Caller caller;        ///< Set for all rules but the public one.
+  TokenDigests access_digests;  ///< Of the access token that was sent.
   UtcTime access_expires_at;
   bool by_cookie = false;
 
-  OrganizationId organization;              ///< Of the target.
-  domain::PermissionSet permissions;        ///< The caller's there.
-  DeviceId device;                          ///< For rules on a device.
-  domain::Directory::DeviceAccess access;   ///< For rules on a device.
-  std::optional<domain::User> user;         ///< For rules on a user.
+  OrganizationId organization;                                 ///< Of the target.
+  domain::PermissionSet permissions;                           ///< The caller's there.
+  DeviceId device;                                             ///< For rules on a device.
+  domain::Directory::DeviceAccess access;                      ///< For rules on a device.
+  std::optional<domain::User> user;                            ///< For rules on a user.
   std::shared_ptr<const domain::PublishedTemplate> published;  ///< For rules on a template. Shared as in Directory::find_template.
 
   [[nodiscard]] domain::Actor actor() const;
@@ -123,7 +129,10 @@ struct Context {
 [[nodiscard]] std::string client_name(const Request& request, bool by_cookie);
 
 /// The access token of a request: Bearer, else the cookie. Borrows from the request.
-struct SentAccessToken { std::string_view token; bool by_cookie = false; };
+struct SentAccessToken {
+  std::string_view token;
+  bool by_cookie = false;
+};
 [[nodiscard]] SentAccessToken sent_access_token(const Request& request) noexcept;
 /// True when a request with the cookie comes from a page of this server: Origin names the host that the request came to, or the public URL.
 [[nodiscard]] bool origin_is_ours(const Request& request, std::string_view public_url) noexcept;
@@ -209,8 +218,7 @@ Response post_device_metadata(Context&);
 Response get_audit(Context&);
 
 // --- shared pieces of JSON --------------------------------------------------------------------------------------------------------
-inline constexpr Field home_fields[] = {
-    {"host", FieldType::text}, {"portPlain", FieldType::integer}, {"portTls", FieldType::integer}};
+inline constexpr Field home_fields[] = {{"host", FieldType::text}, {"portPlain", FieldType::integer}, {"portTls", FieldType::integer}};
 void write_home(JsonWriter& json, const domain::Home& home);
 /// Only what `object` names is changed. A response when a value is not allowed.
 [[nodiscard]] std::optional<Response> read_home(const Json& object, domain::Home& home);
@@ -219,9 +227,13 @@ void write_home(JsonWriter& json, const domain::Home& home);
 [[nodiscard]] std::string_view meta_field_type_word(domain::MetaFieldType type);
 
 /// Issues an access token for a user who has just proved who he is. Blocks.
-struct IssuedAccessToken { std::string token; UtcTime expires_at; };
+struct IssuedAccessToken {
+  std::string token;
+  UtcTime expires_at;
+};
 [[nodiscard]] Result<IssuedAccessToken> issue_access_token(Core& core, UserId user, const domain::Actor& actor);
-[[nodiscard]] Response signed_in_response(Core& core, const Request& request, const IssuedAccessToken& issued, UserId user, OrganizationId organization);
+[[nodiscard]] Response signed_in_response(Core& core, const Request& request, const IssuedAccessToken& issued, UserId user,
+                                          OrganizationId organization);
 /// Keys that the sign-in throttle counts by.
 [[nodiscard]] std::uint64_t account_key(const Core& core, std::string_view email);
 

@@ -16,7 +16,9 @@ using namespace std::chrono_literals;
 class Shape : public ::testing::Test {
  protected:
   void SetUp() override { server_.set_up(); }
-  Response put(std::string_view body, const Headers& headers = {}) { return server_.call(Method::put, "/api/v1/organization", body, server_.admin_token, headers); }
+  Response put(std::string_view body, const Headers& headers = {}) {
+    return server_.call(Method::put, "/api/v1/organization", body, server_.admin_token, headers);
+  }
   TestServer server_;
 };
 
@@ -24,7 +26,9 @@ TEST_F(Shape, ErrorsHaveCodeMessageAndDetails) {
   const Response response = put(R"({"nmae":"x"})");
   EXPECT_EQ(response.status, 400u);
   EXPECT_EQ(response.content_type, "application/json");
-  EXPECT_EQ(response.body, R"({"error":{"code":"unknown_field","message":"Unknown field \"nmae\".","details":[{"field":"nmae","message":"Unknown field \"nmae\"."}]}})");
+  EXPECT_EQ(
+      response.body,
+      R"({"error":{"code":"unknown_field","message":"Unknown field \"nmae\".","details":[{"field":"nmae","message":"Unknown field \"nmae\"."}]}})");
 }
 
 TEST_F(Shape, AWrongTypeNamesTheFieldAndWhatItMustBe) {
@@ -59,7 +63,8 @@ TEST_F(Shape, MissingFieldsAreAllNamed) {
 }
 
 TEST_F(Shape, BodiesThatAreNoJsonObjectAreRefused) {
-  for (const std::string_view bad : {"{", "x", "[]", "5", "null", "\"x\"", "{}{}", "{\"name\":}"}) EXPECT_EQ(code_of(put(bad)), "invalid_json") << bad;
+  for (const std::string_view bad : {"{", "x", "[]", "5", "null", "\"x\"", "{}{}", "{\"name\":}"})
+    EXPECT_EQ(code_of(put(bad)), "invalid_json") << bad;
   EXPECT_EQ(code_of(put("{\"name\":\"\xff\"}")), "invalid_utf8");
   EXPECT_EQ(code_of(put("\xc0\xaf")), "invalid_utf8");
   EXPECT_EQ(code_of(put(std::string(100'000, '['))), "invalid_json");
@@ -71,7 +76,8 @@ TEST_F(Shape, TheContentTypeMayBeLeftOutAndMustElseBeJson) {
   EXPECT_EQ(put(body).status, 200u);
   EXPECT_EQ(put(body, {{"Content-Type", "application/json"}}).status, 200u);
   EXPECT_EQ(put(body, {{"content-type", "Application/JSON ; charset=utf-8"}}).status, 200u);
-  for (const std::string bad : {"text/plain", "application/x-www-form-urlencoded", "application/jsonx", "multipart/form-data; boundary=x"}) {
+  for (const std::string bad :
+       {"text/plain", "application/x-www-form-urlencoded", "application/jsonx", "multipart/form-data; boundary=x"}) {
     const Response response = put(body, {{"Content-Type", bad}});
     EXPECT_EQ(response.status, 415u) << bad;
     EXPECT_EQ(code_of(response), "unsupported_media_type");
@@ -93,11 +99,16 @@ TEST_F(Shape, ABodyOverTheLimitIsRefusedOneAtTheLimitIsRead) {
 TEST_F(Shape, AnIdMayComeInQueryOrBodyButNotDifferently) {
   const std::string own = str(server_.root);
   EXPECT_EQ(server_.call(Method::put, "/api/v1/organization?orgId=" + own, R"({"description":"d"})", server_.admin_token).status, 200u);
-  EXPECT_EQ(server_.call(Method::put, "/api/v1/organization?orgId=" + own, R"({"description":"d","orgId":)" + own + "}", server_.admin_token).status, 200u);
-  EXPECT_EQ(code_of(server_.call(Method::put, "/api/v1/organization?orgId=" + own, R"({"orgId":77})", server_.admin_token)), "conflicting_field");
+  EXPECT_EQ(
+      server_.call(Method::put, "/api/v1/organization?orgId=" + own, R"({"description":"d","orgId":)" + own + "}", server_.admin_token)
+          .status,
+      200u);
+  EXPECT_EQ(code_of(server_.call(Method::put, "/api/v1/organization?orgId=" + own, R"({"orgId":77})", server_.admin_token)),
+            "conflicting_field");
   EXPECT_EQ(code_of(server_.get("/api/v1/organization?orgId=1&orgId=2", server_.admin_token)), "conflicting_field");
   EXPECT_EQ(server_.call(Method::get, "/api/v1/organization", R"({"orgId":)" + own + "}", server_.admin_token).status, 200u);
-  for (const std::string bad : {"0", "-1", "2147483648", "9223372036854775807"}) EXPECT_EQ(server_.get("/api/v1/organization?orgId=" + bad, server_.admin_token).status, 404u) << bad;
+  for (const std::string bad : {"0", "-1", "2147483648", "9223372036854775807"})
+    EXPECT_EQ(server_.get("/api/v1/organization?orgId=" + bad, server_.admin_token).status, 404u) << bad;
 }
 
 TEST_F(Shape, PagingHasLimits) {
@@ -154,7 +165,9 @@ TEST_F(Shape, WhatMemoryCanRefuseNeverReachesAWorker) {
 
 TEST_F(Shape, AHandlerThatThrowsIsA500) {
   class Throwing : public FailingStore {
-    Result<std::optional<domain::StoredAccessToken>> find_access_token(std::span<const TokenDigest>) override { throw std::runtime_error{"secret"}; }
+    Result<std::optional<domain::StoredAccessToken>> find_access_token(std::span<const TokenDigest>) override {
+      throw std::runtime_error{"secret"};
+    }
   } throwing;
   server_.serve_from(throwing);
   const Response response = server_.get("/api/v1/session", server_.admin_token);
@@ -193,7 +206,9 @@ TEST_F(Shape, HealthAndReadinessTellLifeAndStoreApart) {
   EXPECT_EQ(server_.get("/healthz").status, 200u);
   EXPECT_EQ(server_.get("/readyz").status, 503u);
   domain::Views unbuilt{*server_.store};
-  const Api fresh{{*server_.store, unbuilt, server_.sessions, server_.values, server_.link, *server_.keys, server_.random, server_.clock, server_.metrics}, {}};
+  const Api fresh{{*server_.store, unbuilt, server_.sessions, server_.values, server_.link, *server_.keys, server_.random, server_.clock,
+                   server_.metrics},
+                  {}};
   Request request;
   server_.make_request(request, Method::get, "/readyz", {}, {});
   Response response;

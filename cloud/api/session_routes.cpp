@@ -71,7 +71,8 @@ void audit_refusal(Core& core, const Request& request, const domain::User* user,
   JsonWriter detail;
   detail.object().add("reason", why).end_object();
   entry.detail = detail.take();
-  if (const auto written = core.store.append_audit(entry); !written) log::warning("audit_not_written", {{"action", entry.action}, {"error", written.error().message()}});
+  if (const auto written = core.store.append_audit(entry); !written)
+    log::warning("audit_not_written", {{"action", entry.action}, {"error", written.error().message()}});
 }
 
 }  // namespace
@@ -89,7 +90,8 @@ Result<IssuedAccessToken> issue_access_token(Core& core, UserId user, const doma
   IssuedAccessToken issued;
   issued.token = base64url(bytes);
   OPENSSL_cleanse(bytes.data(), bytes.size());
-  issued.expires_at = {core.clock.utc_now().ms + std::chrono::duration_cast<std::chrono::milliseconds>(core.options.access_token_life).count()};
+  issued.expires_at = {core.clock.utc_now().ms +
+                       std::chrono::duration_cast<std::chrono::milliseconds>(core.options.access_token_life).count()};
   const auto digest = core.keys.digest(access_token_domain, issued.token);
   MUSTER_TRY_VOID(core.store.create_access_token(user, digest.newest(), issued.expires_at, actor));
   return issued;
@@ -97,7 +99,12 @@ Result<IssuedAccessToken> issue_access_token(Core& core, UserId user, const doma
 
 Response signed_in_response(Core& core, const Request& request, const IssuedAccessToken& issued, UserId user, OrganizationId organization) {
   JsonWriter json;
-  json.object().add("accessToken", issued.token).add("expiresAt", issued.expires_at.ms).add("userId", user.value()).add("organizationId", organization.value()).end_object();
+  json.object()
+      .add("accessToken", issued.token)
+      .add("expiresAt", issued.expires_at.ms)
+      .add("userId", user.value())
+      .add("organizationId", organization.value())
+      .end_object();
   Response response = json_response(201, json.take());
   response.headers.emplace_back("Set-Cookie", session_cookie_header(issued.token, core.options.access_token_life, request.secure));
   return response;
@@ -169,7 +176,8 @@ Response post_session(Context& context) {
     audit_refusal(core, context.request, &user, "not_active");
     return error_response(domain::DomainError::not_active);
   }
-  const domain::Actor actor{user.id, user.organization_id, client_name(context.request, false), context.request.peer.text(), core.clock.utc_now()};
+  const domain::Actor actor{user.id, user.organization_id, client_name(context.request, false), context.request.peer.text(),
+                            core.clock.utc_now()};
   const auto issued = issue_access_token(core, user.id, actor);
   if (!issued) return error_response(issued.error());
   return signed_in_response(core, context.request, *issued, user.id, user.organization_id);
@@ -181,7 +189,12 @@ Response get_session(Context& context) {
   const auto roles = context.core.store.roles();
   if (!roles) return error_response(roles.error());
   JsonWriter json;
-  json.object().add("userId", user->id.value()).add("organizationId", user->organization_id.value()).add("email", user->email).add("name", user->name).add("roleId", user->role_id.value());
+  json.object()
+      .add("userId", user->id.value())
+      .add("organizationId", user->organization_id.value())
+      .add("email", user->email)
+      .add("name", user->name)
+      .add("roleId", user->role_id.value());
   for (const auto& role : *roles) {
     if (role.id == user->role_id) json.add("role", role.name);
   }

@@ -12,9 +12,12 @@ using namespace std::chrono_literals;
 
 constexpr std::string_view password = "correct horse";
 std::string setup_body(std::string_view code = "the-setup-code") {
-  return R"({"code":")" + std::string{code} + R"(","email":"Ada@Example.org","password":")" + std::string{password} + R"(","organizationName":"Works"})";
+  return R"({"code":")" + std::string{code} + R"(","email":"Ada@Example.org","password":")" + std::string{password} +
+         R"(","organizationName":"Works"})";
 }
-std::string sign_in_body(std::string_view email, std::string_view with) { return R"({"email":")" + std::string{email} + R"(","password":")" + std::string{with} + R"("})"; }
+std::string sign_in_body(std::string_view email, std::string_view with) {
+  return R"({"email":")" + std::string{email} + R"(","password":")" + std::string{with} + R"("})";
+}
 
 class Session : public ::testing::Test {
  protected:
@@ -24,7 +27,9 @@ class Session : public ::testing::Test {
     ASSERT_EQ(response.status, 201u) << response.body;
     token_ = text_in(response, "accessToken");
   }
-  Response sign_in(std::string_view email = "ada@example.org", std::string_view with = password) { return server_.call(Method::post, "/api/v1/session", sign_in_body(email, with)); }
+  Response sign_in(std::string_view email = "ada@example.org", std::string_view with = password) {
+    return server_.call(Method::post, "/api/v1/session", sign_in_body(email, with));
+  }
   std::vector<domain::AuditEntry> audit(std::string_view action) {
     const auto organization = server_.store->organizations().value().front().id;
     domain::Store::AuditFilter filter{{&organization, 1}, std::string{action}, {}, {}};
@@ -37,8 +42,12 @@ class Session : public ::testing::Test {
 
 TEST_F(Session, SetupWorksOnceSignsInAndMakesAnAdmin) {
   EXPECT_EQ(code_of(server_.call(Method::post, "/api/v1/setup", setup_body("wrong"))), "setup_code_wrong");
-  EXPECT_EQ(field_of(server_.call(Method::post, "/api/v1/setup", R"({"code":"the-setup-code","email":"ada@example.org","password":"short"})")), "password");
-  EXPECT_EQ(field_of(server_.call(Method::post, "/api/v1/setup", R"({"code":"the-setup-code","email":"nothing","password":"long enough"})")), "email");
+  EXPECT_EQ(
+      field_of(server_.call(Method::post, "/api/v1/setup", R"({"code":"the-setup-code","email":"ada@example.org","password":"short"})")),
+      "password");
+  EXPECT_EQ(
+      field_of(server_.call(Method::post, "/api/v1/setup", R"({"code":"the-setup-code","email":"nothing","password":"long enough"})")),
+      "email");
   set_up();
   EXPECT_GE(token_.size(), 40u);
   const Response again = server_.call(Method::post, "/api/v1/setup", setup_body());
@@ -71,7 +80,8 @@ TEST_F(Session, SigningInTakesThePasswordInBothForms) {
   ASSERT_EQ(hashed.status, 201u) << hashed.body;
   EXPECT_NE(text_in(plain, "accessToken"), text_in(hashed, "accessToken"));
   EXPECT_EQ(field_of(server_.call(Method::post, "/api/v1/session", R"({"email":"ada@example.org"})")), "password");
-  EXPECT_EQ(field_of(server_.call(Method::post, "/api/v1/session", R"({"email":"a@b.org","password":"x","passwordHash":"y"})")), "password");
+  EXPECT_EQ(field_of(server_.call(Method::post, "/api/v1/session", R"({"email":"a@b.org","password":"x","passwordHash":"y"})")),
+            "password");
   // Each is in the audit log; the password and the tokens are not.
   const auto entries = audit("session.");
   EXPECT_GE(entries.size(), 3u);
@@ -190,8 +200,11 @@ TEST_F(Session, TheCookieIsHttpOnlyAndStrictAndItsWritesNeedOurOrigin) {
   EXPECT_EQ(write("http://muster.example:8080").status, 200u);
   EXPECT_EQ(write("https://muster.example:8080").status, 200u);
   // A page elsewhere cannot sign somebody in either; a Bearer needs no Origin.
-  EXPECT_EQ(code_of(server_.call(Method::post, "/api/v1/session", sign_in_body("ada@example.org", password), {}, {{"Origin", "https://evil.example"}})), "origin_refused");
-  EXPECT_EQ(server_.call(Method::put, "/api/v1/organization", R"({"description":"e"})", token, {{"Origin", "https://evil.example"}}).status, 200u);
+  EXPECT_EQ(code_of(server_.call(Method::post, "/api/v1/session", sign_in_body("ada@example.org", password), {},
+                                 {{"Origin", "https://evil.example"}})),
+            "origin_refused");
+  EXPECT_EQ(server_.call(Method::put, "/api/v1/organization", R"({"description":"e"})", token, {{"Origin", "https://evil.example"}}).status,
+            200u);
 }
 
 TEST_F(Session, OverTlsTheCookieIsSecure) {
@@ -208,9 +221,16 @@ TEST_F(Session, OnesOwnPasswordNeedsTheOldOneAndEndsOtherSessions) {
   set_up();
   const std::string other = text_in(sign_in(), "accessToken");
   const std::string me = str(UserId{number_in(server_.get("/api/v1/session", token_), "userId")});
-  EXPECT_EQ(field_of(server_.call(Method::put, "/api/v1/user/password", R"({"userId":)" + me + R"(,"password":"new password"})", token_)), "currentPassword");
-  EXPECT_EQ(code_of(server_.call(Method::put, "/api/v1/user/password", R"({"userId":)" + me + R"(,"password":"new password","currentPassword":"wrong"})", token_)), "invalid_credentials");
-  EXPECT_EQ(server_.call(Method::put, "/api/v1/user/password", R"({"userId":)" + me + R"(,"password":"new password","currentPassword":"correct horse"})", token_).status, 204u);
+  EXPECT_EQ(field_of(server_.call(Method::put, "/api/v1/user/password", R"({"userId":)" + me + R"(,"password":"new password"})", token_)),
+            "currentPassword");
+  EXPECT_EQ(code_of(server_.call(Method::put, "/api/v1/user/password",
+                                 R"({"userId":)" + me + R"(,"password":"new password","currentPassword":"wrong"})", token_)),
+            "invalid_credentials");
+  EXPECT_EQ(server_
+                .call(Method::put, "/api/v1/user/password",
+                      R"({"userId":)" + me + R"(,"password":"new password","currentPassword":"correct horse"})", token_)
+                .status,
+            204u);
   EXPECT_EQ(server_.get("/api/v1/session", token_).status, 200u);
   EXPECT_EQ(server_.get("/api/v1/session", other).status, 401u);
   EXPECT_EQ(sign_in().status, 401u);
@@ -219,7 +239,8 @@ TEST_F(Session, OnesOwnPasswordNeedsTheOldOneAndEndsOtherSessions) {
 
 TEST_F(Session, AnAdminMakesAUserWhoSignsInUntilDisabled) {
   set_up();
-  const Response made = server_.call(Method::post, "/api/v1/users/create-in-org", R"({"email":"Bob@example.org","name":"Bob","role":"staff","password":"bobs password"})", token_);
+  const Response made = server_.call(Method::post, "/api/v1/users/create-in-org",
+                                     R"({"email":"Bob@example.org","name":"Bob","role":"staff","password":"bobs password"})", token_);
   ASSERT_EQ(made.status, 201u) << made.body;
   EXPECT_EQ(made.body.find("password"), std::string::npos);
   const std::string bob = std::to_string(number_in(made, "id"));
@@ -232,7 +253,9 @@ TEST_F(Session, AnAdminMakesAUserWhoSignsInUntilDisabled) {
   ASSERT_EQ(server_.call(Method::post, "/api/v1/user/activate", R"({"userId":)" + bob + "}", token_).status, 200u);
   EXPECT_EQ(sign_in("bob@example.org", "bobs password").status, 201u);
   ASSERT_EQ(server_.call(Method::delete_, "/api/v1/user?userId=" + bob, {}, token_).status, 204u);
-  EXPECT_EQ(code_of(server_.call(Method::post, "/api/v1/users/create-in-org", R"({"email":"ada@example.org","password":"some password"})", token_)), "email_taken");
+  EXPECT_EQ(code_of(server_.call(Method::post, "/api/v1/users/create-in-org", R"({"email":"ada@example.org","password":"some password"})",
+                                 token_)),
+            "email_taken");
 }
 
 TEST_F(Session, StoreTroubleIsA503AndNoFailedAttempt) {

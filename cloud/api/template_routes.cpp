@@ -16,13 +16,27 @@ using domain::DataType;
 using domain::EventType;
 using domain::MetaFieldType;
 
-constexpr std::array<std::pair<DataType, std::string_view>, 5> data_type_names{
-    {{DataType::integer, "INTEGER"}, {DataType::real, "DOUBLE"}, {DataType::string, "STRING"}, {DataType::enumeration, "ENUM"}, {DataType::location, "LOCATION"}}};
-constexpr std::array<std::pair<EventType, std::string_view>, 4> event_type_names{
-    {{EventType::information, "INFORMATION"}, {EventType::warning, "WARNING"}, {EventType::critical, "CRITICAL"}, {EventType::content, "CONTENT"}}};
-constexpr std::array<MetaFieldType, 13> settable_meta_types{MetaFieldType::text,       MetaFieldType::number,   MetaFieldType::list,        MetaFieldType::switch_,
-                                                            MetaFieldType::email,      MetaFieldType::imei,     MetaFieldType::iccid,       MetaFieldType::device_eui,
-                                                            MetaFieldType::join_eui,   MetaFieldType::coordinates, MetaFieldType::firmware_update_control, MetaFieldType::mac,
+constexpr std::array<std::pair<DataType, std::string_view>, 5> data_type_names{{{DataType::integer, "INTEGER"},
+                                                                                {DataType::real, "DOUBLE"},
+                                                                                {DataType::string, "STRING"},
+                                                                                {DataType::enumeration, "ENUM"},
+                                                                                {DataType::location, "LOCATION"}}};
+constexpr std::array<std::pair<EventType, std::string_view>, 4> event_type_names{{{EventType::information, "INFORMATION"},
+                                                                                  {EventType::warning, "WARNING"},
+                                                                                  {EventType::critical, "CRITICAL"},
+                                                                                  {EventType::content, "CONTENT"}}};
+constexpr std::array<MetaFieldType, 13> settable_meta_types{MetaFieldType::text,
+                                                            MetaFieldType::number,
+                                                            MetaFieldType::list,
+                                                            MetaFieldType::switch_,
+                                                            MetaFieldType::email,
+                                                            MetaFieldType::imei,
+                                                            MetaFieldType::iccid,
+                                                            MetaFieldType::device_eui,
+                                                            MetaFieldType::join_eui,
+                                                            MetaFieldType::coordinates,
+                                                            MetaFieldType::firmware_update_control,
+                                                            MetaFieldType::mac,
                                                             MetaFieldType::serial};
 
 /// Fields of a datastream inside the body of template/create.
@@ -46,7 +60,9 @@ void write_datastream(JsonWriter& json, const domain::Datastream& stream) {
   json.add("units", stream.units);
   stream.min ? json.add("min", *stream.min) : json.add_null("min");
   stream.max ? json.add("max", *stream.max) : json.add_null("max");
-  json.add("defaultValue", stream.default_value).add("decimals", static_cast<int>(stream.decimals)).add("syncOnConnect", stream.sync_on_connect);
+  json.add("defaultValue", stream.default_value)
+      .add("decimals", static_cast<int>(stream.decimals))
+      .add("syncOnConnect", stream.sync_on_connect);
   json.array("enumValues");
   for (const auto& value : stream.enum_values) json.item(value);
   json.end_array().end_object();
@@ -74,12 +90,23 @@ void write_event(JsonWriter& json, const domain::EventDef& event) {
 }
 
 void write_template(JsonWriter& json, const domain::Template& value) {
-  json.object().add("id", value.id.value()).add("templateId", value.tmpl_ids.empty() ? std::string_view{} : std::string_view{value.tmpl_ids.front()});
+  json.object()
+      .add("id", value.id.value())
+      .add("templateId", value.tmpl_ids.empty() ? std::string_view{} : std::string_view{value.tmpl_ids.front()});
   json.array("templateIds");
   for (const auto& id : value.tmpl_ids) json.item(id);
-  json.end_array().add("orgId", value.organization_id.value()).add("name", value.name).add("boardType", value.board_type).add("connectionType", value.connection_type);
-  json.add("manufacturer", value.manufacturer).add("description", value.description).add("hotspotPrefix", value.hotspot_prefix).add("firmwareType", value.firmware_type);
-  json.add("offlineIgnorePeriod", value.offline_ignore_period_s).add("allowPublicPlainText", value.allow_public_plain_text).add("version", value.version);
+  json.end_array()
+      .add("orgId", value.organization_id.value())
+      .add("name", value.name)
+      .add("boardType", value.board_type)
+      .add("connectionType", value.connection_type);
+  json.add("manufacturer", value.manufacturer)
+      .add("description", value.description)
+      .add("hotspotPrefix", value.hotspot_prefix)
+      .add("firmwareType", value.firmware_type);
+  json.add("offlineIgnorePeriod", value.offline_ignore_period_s)
+      .add("allowPublicPlainText", value.allow_public_plain_text)
+      .add("version", value.version);
   json.array("datastreams");
   for (const auto& stream : value.datastreams) write_datastream(json, stream);
   json.end_array().array("metaFields");
@@ -130,7 +157,8 @@ std::optional<Response> read_template(const Json& object, domain::Template& valu
   take_text(object, "firmwareType", value.firmware_type);
   take_flag(object, "allowPublicPlainText", value.allow_public_plain_text);
   if (const Json* given = object.find("offlineIgnorePeriod")) {
-    if (given->integer < 0 || given->integer > 365 * 86'400) return invalid_value("offlineIgnorePeriod", "offlineIgnorePeriod is 0 to 31536000 seconds.");
+    if (given->integer < 0 || given->integer > 365 * 86'400)
+      return invalid_value("offlineIgnorePeriod", "offlineIgnorePeriod is 0 to 31536000 seconds.");
     value.offline_ignore_period_s = static_cast<std::uint32_t>(given->integer);
   }
   if (const auto complaint = domain::check_template_name(value.name)) return invalid_value("name", *complaint);
@@ -156,7 +184,8 @@ std::optional<Response> read_datastream(const Json& object, domain::Datastream& 
   take_text(object, "defaultValue", stream.default_value);
   take_flag(object, "syncOnConnect", stream.sync_on_connect);
   if (const Json* given = object.find("type")) {
-    const auto known = std::find_if(data_type_names.begin(), data_type_names.end(), [&](const auto& each) { return each.second == given->text; });
+    const auto known =
+        std::find_if(data_type_names.begin(), data_type_names.end(), [&](const auto& each) { return each.second == given->text; });
     if (known == data_type_names.end()) return invalid_value("type", "type must be INTEGER, DOUBLE, STRING, ENUM or LOCATION.");
     stream.type = known->first;
   }
@@ -188,12 +217,14 @@ std::optional<Response> read_meta_field(const Json& object, domain::MetaField& f
   take_flag(object, "required", field.required);
   const Json* name = object.find("name");
   const Json* type = object.find("type");
-  if (field.is_builtin && ((name != nullptr && name->text != field.name) || (type != nullptr && type->text != meta_field_type_word(field.type)))) {
+  if (field.is_builtin &&
+      ((name != nullptr && name->text != field.name) || (type != nullptr && type->text != meta_field_type_word(field.type)))) {
     return error_response(domain::DomainError::protected_entity);
   }
   if (name != nullptr) field.name = name->text;
   if (type != nullptr && !field.is_builtin) {
-    const auto known = std::find_if(settable_meta_types.begin(), settable_meta_types.end(), [&](MetaFieldType each) { return meta_field_type_word(each) == type->text; });
+    const auto known = std::find_if(settable_meta_types.begin(), settable_meta_types.end(),
+                                    [&](MetaFieldType each) { return meta_field_type_word(each) == type->text; });
     if (known == settable_meta_types.end()) return invalid_value("type", "There is no such type of metadata field.");
     field.type = *known;
   }
@@ -206,7 +237,8 @@ std::optional<Response> read_event(const Json& object, domain::EventDef& event) 
   take_text(object, "eventCode", event.code);
   take_text(object, "description", event.description);
   if (const Json* given = object.find("type")) {
-    const auto known = std::find_if(event_type_names.begin(), event_type_names.end(), [&](const auto& each) { return each.second == given->text; });
+    const auto known =
+        std::find_if(event_type_names.begin(), event_type_names.end(), [&](const auto& each) { return each.second == given->text; });
     if (known == event_type_names.end()) return invalid_value("type", "type must be INFORMATION, WARNING, CRITICAL or CONTENT.");
     event.type = known->first;
   }
@@ -219,7 +251,8 @@ Response not_allowed(const std::string& complaint) { return error_response(400, 
 
 /// Reads the template, applies `change`, writes it back. A client that names the version it saw is told when somebody was faster;
 /// for one that names none, the change is applied to what is there now.
-Result<domain::Template> edit(Context& context, std::optional<Response>& refusal, const std::function<std::optional<Response>(domain::Template&)>& change) {
+Result<domain::Template> edit(Context& context, std::optional<Response>& refusal,
+                              const std::function<std::optional<Response>(domain::Template&)>& change) {
   constexpr int tries_max = 5;
   const auto seen = context.arguments.integer("version");
   Error last = domain::DomainError::version_conflict;
@@ -252,7 +285,8 @@ T* find_part(std::vector<T>& parts, std::int64_t id) {
 
 /// Adds one part of a template and answers it as stored: the part whose id was not there before.
 template <class T>
-Response create_part(Context& context, std::vector<T> domain::Template::*parts, std::size_t count_max, std::optional<Response> (*read)(const Json&, T&), void (*write)(JsonWriter&, const T&)) {
+Response create_part(Context& context, std::vector<T> domain::Template::* parts, std::size_t count_max,
+                     std::optional<Response> (*read)(const Json&, T&), void (*write)(JsonWriter&, const T&)) {
   std::vector<std::int32_t> before;
   std::optional<Response> refusal;
   const auto updated = edit(context, refusal, [&](domain::Template& value) -> std::optional<Response> {
@@ -273,7 +307,8 @@ Response create_part(Context& context, std::vector<T> domain::Template::*parts, 
 }
 
 template <class T>
-Response put_part(Context& context, std::string_view id_name, std::vector<T> domain::Template::*parts, std::optional<Response> (*read)(const Json&, T&), void (*write)(JsonWriter&, const T&)) {
+Response put_part(Context& context, std::string_view id_name, std::vector<T> domain::Template::* parts,
+                  std::optional<Response> (*read)(const Json&, T&), void (*write)(JsonWriter&, const T&)) {
   const std::int64_t id = *context.arguments.integer(id_name);
   std::optional<Response> refusal;
   auto updated = edit(context, refusal, [&](domain::Template& value) -> std::optional<Response> {
@@ -287,7 +322,7 @@ Response put_part(Context& context, std::string_view id_name, std::vector<T> dom
 }
 
 template <class T>
-Response delete_part(Context& context, std::string_view id_name, std::vector<T> domain::Template::*parts, bool (*is_protected)(const T&)) {
+Response delete_part(Context& context, std::string_view id_name, std::vector<T> domain::Template::* parts, bool (*is_protected)(const T&)) {
   const std::int64_t id = *context.arguments.integer(id_name);
   std::optional<Response> refusal;
   const auto updated = edit(context, refusal, [&](domain::Template& value) -> std::optional<Response> {
@@ -311,7 +346,8 @@ Response get_templates(Context& context) {
   if (auto refused = read_page(context.arguments, page)) return std::move(*refused);
   auto rows = context.core.views.directory.templates_of(context.organization);
   const std::string wanted = domain::lower_ascii(page.query);
-  if (!wanted.empty()) std::erase_if(rows, [&](const auto& row) { return domain::lower_ascii(row->name).find(wanted) == std::string::npos; });
+  if (!wanted.empty())
+    std::erase_if(rows, [&](const auto& row) { return domain::lower_ascii(row->name).find(wanted) == std::string::npos; });
   std::sort(rows.begin(), rows.end(), [&](const auto& a, const auto& b) {
     const auto& [x, y] = page.descending ? std::tie(b, a) : std::tie(a, b);
     if (page.sort_by == "name" && x->name != y->name) return x->name < y->name;
@@ -321,7 +357,8 @@ Response get_templates(Context& context) {
   const auto total = static_cast<std::int64_t>(rows.size());
   JsonWriter json;
   json.object().array("content");
-  for (std::int64_t i = page.offset; i < std::min(total, page.offset + page.limit); ++i) write_template(json, *rows[static_cast<std::size_t>(i)]);
+  for (std::int64_t i = page.offset; i < std::min(total, page.offset + page.limit); ++i)
+    write_template(json, *rows[static_cast<std::size_t>(i)]);
   json.end_array().add("totalElements", total).end_object();
   return json_response(200, json.take());
 }
@@ -331,7 +368,8 @@ Response get_template(Context& context) { return template_response(200, *context
 Response create_template(Context& context) {
   const auto organization = context.core.views.directory.organization(context.organization);
   if (!organization) return not_found();
-  if (organization->parent_id) return error_response(403, "root_organization_only", "Templates are made in the root organization; those beneath it use them.");
+  if (organization->parent_id)
+    return error_response(403, "root_organization_only", "Templates are made in the root organization; those beneath it use them.");
   domain::Template value;
   value.organization_id = context.organization;
   if (auto refused = read_template(context.arguments.as_object(), value)) return std::move(*refused);
@@ -370,24 +408,35 @@ Response delete_template(Context& context) {
 }
 
 Response get_datastreams(Context& context) { return part_list(context.published->datastreams, write_datastream); }
-Response create_datastream(Context& context) { return create_part(context, &domain::Template::datastreams, datastreams_max, read_datastream, write_datastream); }
-Response put_datastream(Context& context) { return put_part(context, "dataStreamId", &domain::Template::datastreams, read_datastream, write_datastream); }
+Response create_datastream(Context& context) {
+  return create_part(context, &domain::Template::datastreams, datastreams_max, read_datastream, write_datastream);
+}
+Response put_datastream(Context& context) {
+  return put_part(context, "dataStreamId", &domain::Template::datastreams, read_datastream, write_datastream);
+}
 Response delete_datastream(Context& context) {
-  return delete_part<domain::Datastream>(context, "dataStreamId", &domain::Template::datastreams, [](const domain::Datastream&) { return false; });
+  return delete_part<domain::Datastream>(context, "dataStreamId", &domain::Template::datastreams,
+                                         [](const domain::Datastream&) { return false; });
 }
 
 Response get_meta_fields(Context& context) { return part_list(context.published->meta_fields, write_meta_field); }
-Response create_meta_field(Context& context) { return create_part(context, &domain::Template::meta_fields, meta_fields_max, read_meta_field, write_meta_field); }
-Response put_meta_field(Context& context) { return put_part(context, "metaFieldId", &domain::Template::meta_fields, read_meta_field, write_meta_field); }
+Response create_meta_field(Context& context) {
+  return create_part(context, &domain::Template::meta_fields, meta_fields_max, read_meta_field, write_meta_field);
+}
+Response put_meta_field(Context& context) {
+  return put_part(context, "metaFieldId", &domain::Template::meta_fields, read_meta_field, write_meta_field);
+}
 Response delete_meta_field(Context& context) {
-  return delete_part<domain::MetaField>(context, "metaFieldId", &domain::Template::meta_fields, [](const domain::MetaField& field) { return field.is_builtin; });
+  return delete_part<domain::MetaField>(context, "metaFieldId", &domain::Template::meta_fields,
+                                        [](const domain::MetaField& field) { return field.is_builtin; });
 }
 
 Response get_events(Context& context) { return part_list(context.published->events, write_event); }
 Response create_event(Context& context) { return create_part(context, &domain::Template::events, events_max, read_event, write_event); }
 Response put_event(Context& context) { return put_part(context, "eventId", &domain::Template::events, read_event, write_event); }
 Response delete_event(Context& context) {
-  return delete_part<domain::EventDef>(context, "eventId", &domain::Template::events, [](const domain::EventDef& event) { return event.is_system; });
+  return delete_part<domain::EventDef>(context, "eventId", &domain::Template::events,
+                                       [](const domain::EventDef& event) { return event.is_system; });
 }
 
 }  // namespace muster::api

@@ -21,7 +21,9 @@ class FailingStore : public domain::Store {
   Result<void> for_each_seen_ip(const std::function<void(std::string_view)>&) override { return trouble(); }
   Result<void> for_each_device_home(const std::function<void(DeviceId, const domain::Home&)>&) override { return trouble(); }
   Result<bool> has_administrator() override { return {boost::system::in_place_error, trouble()}; }
-  Result<FirstAdministrator> set_up(std::string_view, std::string_view, std::string_view, const domain::Actor&) override { return trouble(); }
+  Result<FirstAdministrator> set_up(std::string_view, std::string_view, std::string_view, const domain::Actor&) override {
+    return trouble();
+  }
   Result<UserId> recover_administrator(std::string_view, std::string_view, const domain::Actor&) override { return trouble(); }
   Result<domain::Organization> create_organization(const domain::Organization&, const domain::Actor&) override { return trouble(); }
   Result<domain::Organization> update_organization(const domain::Organization&, const domain::Actor&) override { return trouble(); }
@@ -30,7 +32,9 @@ class FailingStore : public domain::Store {
   Result<std::optional<domain::Organization>> find_organization(OrganizationId) override { return trouble(); }
   Result<domain::User> create_user(const domain::User&, std::string_view, const domain::Actor&) override { return trouble(); }
   Result<domain::User> update_user(const domain::User&, const domain::Actor&) override { return trouble(); }
-  Result<void> set_password(UserId, std::string_view, const std::optional<TokenDigest>&, const domain::Actor&) override { return trouble(); }
+  Result<void> set_password(UserId, std::string_view, const std::optional<TokenDigest>&, const domain::Actor&) override {
+    return trouble();
+  }
   Result<void> delete_user(UserId, const domain::Actor&) override { return trouble(); }
   Result<std::vector<domain::User>> all_users() override { return trouble(); }
   Result<domain::PageOf<domain::User>> users(OrganizationId, const domain::Page&) override { return trouble(); }

@@ -47,14 +47,18 @@ class FuzzStore final : public FailingStore {
   }
   Result<std::vector<domain::User>> all_users() override { return std::vector{user()}; }
   Result<std::optional<domain::User>> find_user(UserId) override { return std::optional{user()}; }
-  Result<domain::PageOf<domain::User>> users(OrganizationId, const domain::Page&) override { return domain::PageOf<domain::User>{{user()}, 1}; }
+  Result<domain::PageOf<domain::User>> users(OrganizationId, const domain::Page&) override {
+    return domain::PageOf<domain::User>{{user()}, 1};
+  }
   Result<std::vector<domain::Role>> roles() override {
     return std::vector{domain::Role{domain::admin_role, "Admin", true, domain::builtin_role_permissions(domain::admin_role)}};
   }
   Result<std::optional<domain::StoredAccessToken>> find_access_token(std::span<const TokenDigest>) override {
     return std::optional{domain::StoredAccessToken{UserId{1}, {0}, {4'000'000'000'000}}};
   }
-  Result<domain::PageOf<domain::AuditEntry>> audit(const AuditFilter&, const domain::Page&) override { return domain::PageOf<domain::AuditEntry>{}; }
+  Result<domain::PageOf<domain::AuditEntry>> audit(const AuditFilter&, const domain::Page&) override {
+    return domain::PageOf<domain::AuditEntry>{};
+  }
   Result<std::vector<domain::Template>> templates() override { return std::vector{one_template()}; }
   Result<std::optional<domain::Template>> find_template(TemplateId) override { return std::optional{one_template()}; }
   Result<std::optional<domain::Device>> find_device(DeviceId id) override {
@@ -68,7 +72,9 @@ class FuzzStore final : public FailingStore {
   Result<domain::PageOf<domain::Device>> devices(const domain::DeviceFilter&, const domain::Page&) override {
     return domain::PageOf<domain::Device>{{*find_device(DeviceId{1}).value()}, 1};
   }
-  Result<std::optional<domain::FoundToken>> find_token(std::span<const TokenDigest>) override { return std::optional<domain::FoundToken>{}; }
+  Result<std::optional<domain::FoundToken>> find_token(std::span<const TokenDigest>) override {
+    return std::optional<domain::FoundToken>{};
+  }
   Result<std::vector<domain::TokenRecord>> tokens_of_device(DeviceId) override { return std::vector<domain::TokenRecord>{}; }
   Result<std::vector<MetadataValue>> all_device_metadata(DeviceId) override { return std::vector<MetadataValue>{}; }
   Result<std::vector<domain::PinValue>> values_of(DeviceId) override { return std::vector<domain::PinValue>{}; }

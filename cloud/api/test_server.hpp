@@ -30,7 +30,11 @@ class NotingLink final : public DeviceLink {
     return true;
   }
   bool push_internal(DeviceId, std::string_view) override { return true; }
-  struct Pushed { DeviceId device; std::uint8_t pin; std::string value; };
+  struct Pushed {
+    DeviceId device;
+    std::uint8_t pin;
+    std::string value;
+  };
   std::vector<Pushed> pushed;
 };
 
@@ -42,7 +46,8 @@ class TestServer : private domain::Views::Listener {
  public:
   explicit TestServer(ApiOptions options = {}) {
     options.setup_code = options.setup_code.empty() ? "the-setup-code" : options.setup_code;
-    folder_ = std::filesystem::temp_directory_path() / ("muster-api-test-" + std::to_string(::getpid()) + "-" + std::to_string(next_folder_++));
+    folder_ =
+        std::filesystem::temp_directory_path() / ("muster-api-test-" + std::to_string(::getpid()) + "-" + std::to_string(next_folder_++));
     std::filesystem::create_directories(folder_);
     store::SqliteOptions store_options;
     store_options.clock = &clock;
@@ -111,7 +116,10 @@ class TestServer : private domain::Views::Listener {
     EXPECT_TRUE(made.has_value()) << (made ? "" : made.error().message());
     return made ? *made : domain::Template{};
   }
-  struct MadeDevice { DeviceId id; std::string token; };
+  struct MadeDevice {
+    DeviceId id;
+    std::string token;
+  };
   MadeDevice device(OrganizationId organization, TemplateId of, const std::string& name, UserId owner = {}) {
     domain::Device device;
     device.organization_id = organization;
@@ -120,7 +128,8 @@ class TestServer : private domain::Views::Listener {
     device.name = name;
     const AuthToken token = AuthToken::generate(random);
     const auto digests = keys->digest("auth-token", token.reveal());
-    const auto made = store->create_device(device, {digests.newest(), digests.all(), keys->seal("auth-token", token.reveal(), random)}, actor());
+    const auto made =
+        store->create_device(device, {digests.newest(), digests.all(), keys->seal("auth-token", token.reveal(), random)}, actor());
     catch_up();
     EXPECT_TRUE(made.has_value()) << (made ? "" : made.error().message());
     return {made ? made->id : DeviceId{}, std::string{token.reveal()}};
@@ -128,7 +137,8 @@ class TestServer : private domain::Views::Listener {
   void catch_up() { EXPECT_TRUE(views->catch_up().has_value()); }
 
   /// One request; on the loop when memory can answer, else as a worker would.
-  Response call(Method method, std::string_view target, std::string_view body = {}, std::string_view token = {}, const Headers& extra = {}) {
+  Response call(Method method, std::string_view target, std::string_view body = {}, std::string_view token = {},
+                const Headers& extra = {}) {
     Request request;
     std::string bearer = "Bearer " + std::string{token};
     make_request(request, method, target, body, extra);
@@ -168,7 +178,8 @@ class TestServer : private domain::Views::Listener {
 
   /// The API anew over another store (a faulty one); the views stay those of the real one.
   void serve_from(domain::Store& other, ApiOptions options = {}) {
-    api = std::make_unique<Api>(Api::Dependencies{other, *views, sessions, values, link, *keys, random, clock, metrics}, std::move(options));
+    api =
+        std::make_unique<Api>(Api::Dependencies{other, *views, sessions, values, link, *keys, random, clock, metrics}, std::move(options));
   }
 
   domain::Actor actor() const { return {{}, root, "System", "127.0.0.1", clock.utc_now()}; }
@@ -232,6 +243,8 @@ inline std::int64_t number_in(const Response& response, std::string_view name) {
 }
 inline std::string str(std::int64_t number) { return std::to_string(number); }
 template <class Tag, class Rep>
-std::string str(Id<Tag, Rep> id) { return std::to_string(id.value()); }
+std::string str(Id<Tag, Rep> id) {
+  return std::to_string(id.value());
+}
 
 }  // namespace muster::api

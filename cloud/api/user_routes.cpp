@@ -81,9 +81,12 @@ RoleChoice read_role(Context& context, const std::vector<domain::Role>& roles, s
   if (id && name) return {std::nullopt, invalid_value("role", "Give either roleId or role.")};
   if (!id && !name && !fallback) return {std::nullopt, invalid_value("roleId", "Give roleId or role.")};
   for (const auto& role : roles) {
-    const bool chosen = id ? role.id.value() == *id : name ? domain::lower_ascii(role.name) == domain::lower_ascii(*name) : role.id == *fallback;
+    const bool chosen = id     ? role.id.value() == *id
+                        : name ? domain::lower_ascii(role.name) == domain::lower_ascii(*name)
+                               : role.id == *fallback;
     if (!chosen) continue;
-    if (!context.permissions.contains(values_of(context, role.id))) return {std::nullopt, error_response(403, "role_exceeds_own", "This role allows more than you may do yourself there.")};
+    if (!context.permissions.contains(values_of(context, role.id)))
+      return {std::nullopt, error_response(403, "role_exceeds_own", "This role allows more than you may do yourself there.")};
     return {role, std::nullopt};
   }
   return {std::nullopt, invalid_value(id ? "roleId" : "role", "There is no such role.")};
@@ -199,7 +202,9 @@ Response put_user_password(Context& context) {
   const bool own = context.user->id == context.caller.user_id;
   if (own) {
     const auto current = context.arguments.text("currentPassword");
-    if (!current) return error_response(400, "missing_field", "Give currentPassword to change your own password.", {{"currentPassword", "Field \"currentPassword\" is missing."}});
+    if (!current)
+      return error_response(400, "missing_field", "Give currentPassword to change your own password.",
+                            {{"currentPassword", "Field \"currentPassword\" is missing."}});
     const std::uint64_t address = context.request.peer.limit_key();
     const std::uint64_t account = account_key(core, context.user->email);
     if (const auto wait = core.sign_in_throttle.begin(address, account, core.clock.now())) {

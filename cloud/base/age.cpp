@@ -95,8 +95,7 @@ std::uint32_t bech32_step(std::uint32_t checksum, std::uint8_t value) noexcept {
 
 std::uint32_t bech32_start(std::string_view prefix) noexcept {
   std::uint32_t checksum = 1;
-  for (const char c : prefix)
-    checksum = bech32_step(checksum, static_cast<std::uint8_t>(static_cast<unsigned char>(c) >> 5));
+  for (const char c : prefix) checksum = bech32_step(checksum, static_cast<std::uint8_t>(static_cast<unsigned char>(c) >> 5));
   checksum = bech32_step(checksum, 0);
   for (const char c : prefix) checksum = bech32_step(checksum, static_cast<std::uint8_t>(c & 31));
   return checksum;
@@ -208,22 +207,21 @@ Key32 header_mac(const FileKey& file_key, std::string_view header) noexcept {
 }
 
 using Wrapped = std::array<std::uint8_t, wrapped_bytes>;
-constexpr std::array<std::uint8_t, crypto_aead_chacha20poly1305_ietf_NPUBBYTES>
-    wrap_nonce{};  // Each wrap key is used once.
+constexpr std::array<std::uint8_t, crypto_aead_chacha20poly1305_ietf_NPUBBYTES> wrap_nonce{};  // Each wrap key is used once.
 
 Wrapped wrap(const FileKey& file_key, const Secret<32>& wrap_key) noexcept {
   Wrapped wrapped{};
   unsigned long long length = 0;
-  crypto_aead_chacha20poly1305_ietf_encrypt(wrapped.data(), &length, file_key.bytes.data(), file_key.bytes.size(),
-                                            nullptr, 0, nullptr, wrap_nonce.data(), wrap_key.bytes.data());
+  crypto_aead_chacha20poly1305_ietf_encrypt(wrapped.data(), &length, file_key.bytes.data(), file_key.bytes.size(), nullptr, 0, nullptr,
+                                            wrap_nonce.data(), wrap_key.bytes.data());
   return wrapped;
 }
 
 std::optional<FileKey> unwrap(const Wrapped& wrapped, const Secret<32>& wrap_key) noexcept {
   FileKey file_key;
   unsigned long long length = 0;
-  if (crypto_aead_chacha20poly1305_ietf_decrypt(file_key.bytes.data(), &length, nullptr, wrapped.data(), wrapped.size(),
-                                                nullptr, 0, wrap_nonce.data(), wrap_key.bytes.data()) != 0) {
+  if (crypto_aead_chacha20poly1305_ietf_decrypt(file_key.bytes.data(), &length, nullptr, wrapped.data(), wrapped.size(), nullptr, 0,
+                                                wrap_nonce.data(), wrap_key.bytes.data()) != 0) {
     return std::nullopt;
   }
   return file_key;
@@ -236,15 +234,13 @@ Secret<32> x25519_wrap_key(const Secret<32>& shared, const Key32& share, const K
   return hkdf(shared.bytes, salt, x25519_info);
 }
 
-Result<Secret<32>> scrypt_wrap_key(std::string_view passphrase, const std::array<std::uint8_t, salt_bytes>& salt,
-                                   int work_factor) {
+Result<Secret<32>> scrypt_wrap_key(std::string_view passphrase, const std::array<std::uint8_t, salt_bytes>& salt, int work_factor) {
   std::array<std::uint8_t, scrypt_label.size() + salt_bytes> labelled{};
   std::copy(scrypt_label.begin(), scrypt_label.end(), labelled.begin());
   std::copy(salt.begin(), salt.end(), labelled.begin() + scrypt_label.size());
   Secret<32> key;
-  if (crypto_pwhash_scryptsalsa208sha256_ll(view(passphrase).data(), passphrase.size(), labelled.data(),
-                                            labelled.size(), std::uint64_t{1} << work_factor, scrypt_r, scrypt_p,
-                                            key.bytes.data(), key.bytes.size()) != 0) {
+  if (crypto_pwhash_scryptsalsa208sha256_ll(view(passphrase).data(), passphrase.size(), labelled.data(), labelled.size(),
+                                            std::uint64_t{1} << work_factor, scrypt_r, scrypt_p, key.bytes.data(), key.bytes.size()) != 0) {
     return BaseError::over_limit;  // No memory: 128 * r * 2^work_factor bytes.
   }
   return key;
@@ -268,8 +264,8 @@ class Input {
   /// Fills up to `count` bytes (less only at the end of the source) and shows them; they stay until `drop`.
   [[nodiscard]] Result<Bytes> peek(std::size_t count) {
     if (buffer_.size() - begin_ < count) {
-      std::copy(buffer_.begin() + static_cast<std::ptrdiff_t>(begin_),
-                buffer_.begin() + static_cast<std::ptrdiff_t>(end_), buffer_.begin());
+      std::copy(buffer_.begin() + static_cast<std::ptrdiff_t>(begin_), buffer_.begin() + static_cast<std::ptrdiff_t>(end_),
+                buffer_.begin());
       end_ -= begin_;
       begin_ = 0;
     }
@@ -288,8 +284,7 @@ class Input {
     std::size_t searched = 0;
     for (std::size_t want = 128;; want = std::min(want * 2, line_max_bytes + 1)) {
       MUSTER_TRY(const Bytes bytes, peek(want));
-      const auto found =
-          std::find(bytes.begin() + static_cast<std::ptrdiff_t>(searched), bytes.end(), std::uint8_t{'\n'});
+      const auto found = std::find(bytes.begin() + static_cast<std::ptrdiff_t>(searched), bytes.end(), std::uint8_t{'\n'});
       if (found != bytes.end()) {
         std::string text{bytes.begin(), found};
         drop(text.size() + 1);
@@ -320,8 +315,7 @@ struct Header {
   Key32 mac{};
 
   [[nodiscard]] bool is_for_passphrase() const noexcept {
-    return std::any_of(stanzas.begin(), stanzas.end(),
-                       [](const Stanza& stanza) { return stanza.arguments[0] == "scrypt"; });
+    return std::any_of(stanzas.begin(), stanzas.end(), [](const Stanza& stanza) { return stanza.arguments[0] == "scrypt"; });
   }
 };
 
@@ -331,8 +325,7 @@ std::optional<std::vector<std::string>> split_arguments(std::string_view line) {
   for (;;) {
     const std::size_t end = line.find(' ');
     const std::string_view argument = line.substr(0, end);
-    if (argument.empty() ||
-        !std::all_of(argument.begin(), argument.end(), [](char c) { return c >= '!' && c <= '~'; })) {
+    if (argument.empty() || !std::all_of(argument.begin(), argument.end(), [](char c) { return c >= '!' && c <= '~'; })) {
       return std::nullopt;
     }
     arguments.emplace_back(argument);
@@ -383,8 +376,7 @@ Result<Header> read_header(Input& input) {
     Stanza stanza{std::move(*arguments), {}};
     do {
       MUSTER_TRY(line, next_line());
-      if (line.size() > columns || !std::all_of(line.begin(), line.end(), is_base64_char))
-        return BaseError::file_damaged;
+      if (line.size() > columns || !std::all_of(line.begin(), line.end(), is_base64_char)) return BaseError::file_damaged;
       stanza.body += line;
     } while (line.size() == columns);
     if (!is_canonical_base64(stanza.body)) return BaseError::file_damaged;
@@ -395,8 +387,7 @@ Result<Header> read_header(Input& input) {
 // --- opening the file key ---
 
 Result<FileKey> find_file_key(const Header& header, std::span<const Identity> identities) {
-  if (header.is_for_passphrase())
-    return header.stanzas.size() == 1 ? BaseError::identity_mismatch : BaseError::file_damaged;
+  if (header.is_for_passphrase()) return header.stanzas.size() == 1 ? BaseError::identity_mismatch : BaseError::file_damaged;
   std::optional<FileKey> found;
   for (const Stanza& stanza : header.stanzas) {
     if (stanza.arguments[0] != "X25519") continue;
@@ -406,8 +397,7 @@ Result<FileKey> find_file_key(const Header& header, std::span<const Identity> id
     for (const Identity& identity : identities) {
       if (found) break;
       Secret<32> shared;
-      if (crypto_scalarmult(shared.bytes.data(), identity.reveal_key().data(), share->data()) != 0)
-        return BaseError::file_damaged;
+      if (crypto_scalarmult(shared.bytes.data(), identity.reveal_key().data(), share->data()) != 0) return BaseError::file_damaged;
       found = unwrap(*wrapped, x25519_wrap_key(shared, *share, identity.recipient().key()));
     }
   }
@@ -474,8 +464,8 @@ Result<void> decrypt_payload(Input& input, const Sink& sink, const FileKey& file
     const Bytes sealed = ahead.first(std::min(ahead.size(), sealed_chunk_bytes));
     if (sealed.size() < tag_bytes || (sealed.size() == tag_bytes && !first)) return BaseError::file_damaged;
     unsigned long long length = 0;
-    if (crypto_aead_chacha20poly1305_ietf_decrypt(plain.data(), &length, nullptr, sealed.data(), sealed.size(), nullptr,
-                                                  0, chunk_nonce.take(last), key.bytes.data()) != 0) {
+    if (crypto_aead_chacha20poly1305_ietf_decrypt(plain.data(), &length, nullptr, sealed.data(), sealed.size(), nullptr, 0,
+                                                  chunk_nonce.take(last), key.bytes.data()) != 0) {
       return BaseError::file_damaged;
     }
     const std::size_t sealed_size = sealed.size();
@@ -564,8 +554,8 @@ struct Encryptor::Impl {
 
   Result<void> seal_chunk(bool last) {
     unsigned long long length = 0;
-    crypto_aead_chacha20poly1305_ietf_encrypt(sealed.data(), &length, plain.data(), filled, nullptr, 0, nullptr,
-                                              nonce.take(last), key.bytes.data());
+    crypto_aead_chacha20poly1305_ietf_encrypt(sealed.data(), &length, plain.data(), filled, nullptr, 0, nullptr, nonce.take(last),
+                                              key.bytes.data());
     filled = 0;
     return sink(Bytes{sealed}.first(length));
   }
@@ -608,10 +598,8 @@ Result<Encryptor> Encryptor::to_recipients(std::span<const Recipient> recipients
     Key32 share{};
     crypto_scalarmult_base(share.data(), ephemeral.bytes.data());
     Secret<32> shared;
-    if (crypto_scalarmult(shared.bytes.data(), ephemeral.bytes.data(), recipient.key().data()) != 0)
-      return BaseError::recipient_malformed;
-    append_stanza(header, "X25519 " + to_base64(share),
-                  wrap(file_key, x25519_wrap_key(shared, share, recipient.key())));
+    if (crypto_scalarmult(shared.bytes.data(), ephemeral.bytes.data(), recipient.key().data()) != 0) return BaseError::recipient_malformed;
+    append_stanza(header, "X25519 " + to_base64(share), wrap(file_key, x25519_wrap_key(shared, share, recipient.key())));
   }
   return begin(std::move(header), file_key.bytes, random, std::move(sink));
 }
@@ -653,8 +641,7 @@ Result<void> decrypt(const Source& source, const Sink& sink, std::span<const Ide
   return decrypt_rest(input, sink, header, file_key);
 }
 
-Result<void> decrypt_with_passphrase(const Source& source, const Sink& sink, std::string_view passphrase,
-                                     int work_factor_limit) {
+Result<void> decrypt_with_passphrase(const Source& source, const Sink& sink, std::string_view passphrase, int work_factor_limit) {
   require_sodium();
   Input input{source};
   MUSTER_TRY(const Header header, read_header(input));
@@ -712,8 +699,7 @@ Result<void> encrypt(std::istream& in, std::ostream& out, std::span<const Recipi
   return encrypt_all(in, std::move(encryptor));
 }
 
-Result<void> encrypt_with_passphrase(std::istream& in, std::ostream& out, std::string_view passphrase, Random& random,
-                                     int work_factor) {
+Result<void> encrypt_with_passphrase(std::istream& in, std::ostream& out, std::string_view passphrase, Random& random, int work_factor) {
   MUSTER_TRY(Encryptor encryptor, Encryptor::to_passphrase(passphrase, random, write_to(out), work_factor));
   return encrypt_all(in, std::move(encryptor));
 }

@@ -63,9 +63,8 @@ using Source = std::function<Result<std::size_t>(std::span<std::uint8_t> room)>;
 /// Takes the next bytes, all of them. Its error ends the work and is handed back.
 using Sink = std::function<Result<void>(std::span<const std::uint8_t> bytes)>;
 
-inline constexpr int work_factor_default =
-    18;  ///< log2 of scrypt's N, as the age program has it: 256 MiB and about a second.
-inline constexpr int work_factor_max = 20;  ///< More (1 GiB) is not read: a file must not be able to eat the machine.
+inline constexpr int work_factor_default = 18;      ///< log2 of scrypt's N, as the age program has it: 256 MiB and about a second.
+inline constexpr int work_factor_max = 20;          ///< More (1 GiB) is not read: a file must not be able to eat the machine.
 inline constexpr std::size_t recipients_max = 128;  ///< Also the stanzas of a header that are read.
 inline constexpr std::size_t header_max_bytes = std::size_t{64} * 1024;
 
@@ -75,8 +74,7 @@ class Encryptor {
  public:
   /// Writes the header at once. 1 to `recipients_max` recipients. Errors: BaseError::recipient_malformed (none, or a
   /// key that shares no secret), BaseError::over_limit, the sink's.
-  [[nodiscard]] static Result<Encryptor> to_recipients(std::span<const Recipient> recipients, Random& random,
-                                                       Sink sink);
+  [[nodiscard]] static Result<Encryptor> to_recipients(std::span<const Recipient> recipients, Random& random, Sink sink);
   /// `work_factor` 1..work_factor_max. Takes about a second with the default. Errors: BaseError::over_limit (the work
   /// factor, or no memory for it), BaseError::passphrase_wrong (an empty one), the sink's.
   [[nodiscard]] static Result<Encryptor> to_passphrase(std::string_view passphrase, Random& random, Sink sink,
@@ -93,8 +91,7 @@ class Encryptor {
  private:
   struct Impl;
   explicit Encryptor(std::unique_ptr<Impl> impl) noexcept;
-  [[nodiscard]] static Result<Encryptor> begin(std::string header, std::span<const std::uint8_t> file_key,
-                                               Random& random, Sink sink);
+  [[nodiscard]] static Result<Encryptor> begin(std::string header, std::span<const std::uint8_t> file_key, Random& random, Sink sink);
   std::unique_ptr<Impl> impl_;
 };
 
@@ -118,9 +115,8 @@ enum class Kind { recipients, passphrase };
 [[nodiscard]] Sink write_to(std::ostream& out);
 
 /// The whole of `in`, encrypted.
-[[nodiscard]] Result<void> encrypt(std::istream& in, std::ostream& out, std::span<const Recipient> recipients,
-                                   Random& random);
-[[nodiscard]] Result<void> encrypt_with_passphrase(std::istream& in, std::ostream& out, std::string_view passphrase,
-                                                   Random& random, int work_factor = work_factor_default);
+[[nodiscard]] Result<void> encrypt(std::istream& in, std::ostream& out, std::span<const Recipient> recipients, Random& random);
+[[nodiscard]] Result<void> encrypt_with_passphrase(std::istream& in, std::ostream& out, std::string_view passphrase, Random& random,
+                                                   int work_factor = work_factor_default);
 
 }  // namespace muster::age

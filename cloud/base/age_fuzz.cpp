@@ -53,8 +53,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   require(opened.has_value() == again.has_value() && whole == pieces);
   if (!opened) require(opened.error() == again.error());
   std::string ignored;
-  const auto with_passphrase =
-      decrypt_with_passphrase(source_of(input, 1000), sink_to(ignored), "passphrase", work_factor);
+  const auto with_passphrase = decrypt_with_passphrase(source_of(input, 1000), sink_to(ignored), "passphrase", work_factor);
   require(!(opened && with_passphrase));
   const auto kind = inspect(input);
   if (opened) require(kind && *kind == Kind::recipients);

@@ -32,9 +32,7 @@ std::string read(const std::filesystem::path& path) {
   return {std::istreambuf_iterator<char>{in}, {}};
 }
 
-void write(const std::filesystem::path& path, std::string_view bytes) {
-  std::ofstream{path, std::ios::binary} << bytes;
-}
+void write(const std::filesystem::path& path, std::string_view bytes) { std::ofstream{path, std::ios::binary} << bytes; }
 
 std::string pattern(std::size_t size) {
   std::string bytes(size, '\0');
@@ -51,8 +49,7 @@ struct Outcome {
 Outcome open(const std::string& file, std::span<const Identity> identities) {
   std::istringstream in{file};
   Outcome outcome;
-  const auto result =
-      decrypt(read_from(in), [&](auto bytes) { return outcome.plain += of(bytes), Result<void>{}; }, identities);
+  const auto result = decrypt(read_from(in), [&](auto bytes) { return outcome.plain += of(bytes), Result<void>{}; }, identities);
   if (!result) outcome.error = result.error();
   return outcome;
 }
@@ -60,8 +57,8 @@ Outcome open(const std::string& file, std::span<const Identity> identities) {
 Outcome open_with(const std::string& file, std::string_view passphrase, int limit = work_factor_max) {
   std::istringstream in{file};
   Outcome outcome;
-  const auto result = decrypt_with_passphrase(
-      read_from(in), [&](auto bytes) { return outcome.plain += of(bytes), Result<void>{}; }, passphrase, limit);
+  const auto result =
+      decrypt_with_passphrase(read_from(in), [&](auto bytes) { return outcome.plain += of(bytes), Result<void>{}; }, passphrase, limit);
   if (!result) outcome.error = result.error();
   return outcome;
 }
@@ -162,8 +159,8 @@ TEST_F(Age, AnIdentityIsWipedWhenDestroyed) {
 // --- there and back ---
 
 TEST_F(Age, EverySizeAroundAChunkGoesThereAndBack) {
-  for (const std::size_t size : {std::size_t{0}, std::size_t{1}, chunk - 1, chunk, chunk + 1, 2 * chunk - 1, 2 * chunk,
-                                 2 * chunk + 1, 5 * chunk + 17}) {
+  for (const std::size_t size :
+       {std::size_t{0}, std::size_t{1}, chunk - 1, chunk, chunk + 1, 2 * chunk - 1, 2 * chunk, 2 * chunk + 1, 5 * chunk + 17}) {
     const std::string plain = pattern(size);
     const Outcome outcome = open(seal(plain));
     EXPECT_FALSE(outcome.error) << size << ' ' << outcome.error.message();
@@ -179,8 +176,8 @@ TEST_F(Age, PiecesOfAnySizeMakeTheSameFile) {
   const auto file_of = [&](std::size_t piece) {
     SeededRandom random{9};
     std::string file;
-    auto encryptor = Encryptor::to_recipients(std::array{identity_.recipient()}, random,
-                                              [&](auto bytes) { return file += of(bytes), Result<void>{}; });
+    auto encryptor =
+        Encryptor::to_recipients(std::array{identity_.recipient()}, random, [&](auto bytes) { return file += of(bytes), Result<void>{}; });
     for (std::size_t at = 0; at < plain.size(); at += piece) {
       const auto* bytes = reinterpret_cast<const std::uint8_t*>(plain.data()) + at;
       EXPECT_TRUE(encryptor->write({bytes, std::min(piece, plain.size() - at)}));
@@ -283,9 +280,7 @@ TEST_F(Age, EveryTruncationIsNoticed) {
   const std::string plain = pattern(2 * chunk);
   const std::string file = seal(plain);
   const std::size_t payload = file.find("\n---") + 1 + 48;
-  const auto cut = [&](std::size_t size) {
-    EXPECT_EQ(open(file.substr(0, size)).error, BaseError::file_damaged) << size;
-  };
+  const auto cut = [&](std::size_t size) { EXPECT_EQ(open(file.substr(0, size)).error, BaseError::file_damaged) << size; };
   for (std::size_t size = 0; size < payload + 40; ++size) cut(size);
   for (const std::size_t end : {payload + 16 + chunk + 16, file.size()}) {
     for (std::size_t size = end - 20; size < std::min(end + 20, file.size()); ++size) cut(size);
@@ -314,8 +309,7 @@ TEST_F(Age, AnEmptyLastChunkAfterOthersIsRefused) {
 
 /// Replaces the header of a good file; whatever its MAC, these are refused earlier.
 TEST_F(Age, RefusesMalformedHeaders) {
-  const std::string stanza =
-      "-> X25519 TEiF0ypqr+bpvcqXNyCVJpL7OuwPdVwPL7KQEbFDOCc\nEmECAEcKN+n/Vs9SbWiV+Hu0r+E8R77DdWYyd83nw7U\n";
+  const std::string stanza = "-> X25519 TEiF0ypqr+bpvcqXNyCVJpL7OuwPdVwPL7KQEbFDOCc\nEmECAEcKN+n/Vs9SbWiV+Hu0r+E8R77DdWYyd83nw7U\n";
   const std::string mac = "--- AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\n";
   const std::string v1 = "age-encryption.org/v1\n";
   const std::string full = std::string(64, 'A') + '\n';
@@ -356,8 +350,7 @@ TEST_F(Age, RefusesMalformedHeaders) {
                "x\nEmECAEcKN+n/Vs9SbWiV+Hu0r+E8R77DdWYyd83nw7U\n" +
                mac,
            v1 + "-> X25519 TEiF0ypqr+bpvcqXNyCVJpL7OuwPdVwPL7KQEbFDOCc\nAAAA\n" + mac,
-           v1 + "-> X25519 AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\nEmECAEcKN+n/Vs9SbWiV+Hu0r+E8R77DdWYyd83nw7U\n" +
-               mac,
+           v1 + "-> X25519 AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\nEmECAEcKN+n/Vs9SbWiV+Hu0r+E8R77DdWYyd83nw7U\n" + mac,
            v1 + stanza + "-> scrypt 3d9y0G+8q1ffPQ0xJJatIQ 10\nfoZolxuhRSL7IG7oaR+456IzkHtvue7j4mUjh3DB6EI\n" + mac,
        }) {
     EXPECT_EQ(open(bad + rest).error, BaseError::file_damaged) << bad;

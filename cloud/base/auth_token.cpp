@@ -34,8 +34,7 @@ AuthToken AuthToken::generate(Random& random) noexcept {
   random.fill(bytes);
   AuthToken token;
   for (std::size_t group = 0; group < bytes.size() / 3; ++group) {
-    const std::uint32_t bits =
-        (std::uint32_t{bytes[3 * group]} << 16) | (std::uint32_t{bytes[3 * group + 1]} << 8) | bytes[3 * group + 2];
+    const std::uint32_t bits = (std::uint32_t{bytes[3 * group]} << 16) | (std::uint32_t{bytes[3 * group + 1]} << 8) | bytes[3 * group + 2];
     for (std::size_t i = 0; i < 4; ++i) token.chars_[4 * group + i] = alphabet[(bits >> (18 - 6 * i)) & 63];
   }
   sodium_memzero(bytes.data(), bytes.size());

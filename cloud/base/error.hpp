@@ -26,9 +26,7 @@ enum class BaseError {
 };
 
 [[nodiscard]] const boost::system::error_category& base_category() noexcept;
-[[nodiscard]] inline Error make_error_code(BaseError error) noexcept {
-  return {static_cast<int>(error), base_category()};
-}
+[[nodiscard]] inline Error make_error_code(BaseError error) noexcept { return {static_cast<int>(error), base_category()}; }
 
 }  // namespace muster
 

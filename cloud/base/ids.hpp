@@ -26,7 +26,7 @@ class Id {
 using OrganizationId = Id<struct OrganizationTag, std::int32_t>;
 using UserId = Id<struct UserTag, std::int64_t>;
 using RoleId = Id<struct RoleTag, std::int32_t>;
-using TemplateId = Id<struct TemplateTag, std::int32_t>;  ///< The number; the text that firmware carries is a TmplId.
+using TemplateId = Id<struct TemplateTag, std::int32_t>;      ///< The number; the text that firmware carries is a TmplId.
 using DatastreamId = Id<struct DatastreamTag, std::int32_t>;  ///< Unique inside its template.
 using MetaFieldId = Id<struct MetaFieldTag, std::int32_t>;    ///< Unique inside its template.
 using EventDefId = Id<struct EventDefTag, std::int32_t>;      ///< Unique inside its template.

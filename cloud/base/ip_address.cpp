@@ -44,8 +44,7 @@ bool IpAddress::is_private() const noexcept {
   if (is_v4()) {
     const std::uint8_t a = bytes[12];
     const std::uint8_t b = bytes[13];
-    return a == 10 || (a == 172 && (b & 0xf0) == 16) || (a == 192 && b == 168) || (a == 100 && (b & 0xc0) == 64) ||
-           (a == 169 && b == 254);
+    return a == 10 || (a == 172 && (b & 0xf0) == 16) || (a == 192 && b == 168) || (a == 100 && (b & 0xc0) == 64) || (a == 169 && b == 254);
   }
   return (bytes[0] & 0xfe) == 0xfc || (bytes[0] == 0xfe && (bytes[1] & 0xc0) == 0x80);
 }

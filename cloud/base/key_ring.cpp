@@ -63,9 +63,7 @@ class SecretText {
   std::string text_;
 };
 
-const unsigned char* as_bytes(std::string_view text) noexcept {
-  return reinterpret_cast<const unsigned char*>(text.data());
-}
+const unsigned char* as_bytes(std::string_view text) noexcept { return reinterpret_cast<const unsigned char*>(text.data()); }
 unsigned char* as_bytes(std::string& text) noexcept { return reinterpret_cast<unsigned char*>(text.data()); }
 
 template <class Fill>
@@ -159,11 +157,9 @@ Result<std::vector<KeyPointer>> load_directory(const std::filesystem::path& dire
 
   std::vector<std::filesystem::path> files;
   std::error_code failure;
-  for (std::filesystem::directory_iterator entry{directory, failure}, end; !failure && entry != end;
-       entry.increment(failure)) {
+  for (std::filesystem::directory_iterator entry{directory, failure}, end; !failure && entry != end; entry.increment(failure)) {
     const std::string name = entry->path().filename().string();
-    if (!name.starts_with('.') && name.ends_with(".key"))
-      files.push_back(entry->path());  // Else left over from a crash, or not ours.
+    if (!name.starts_with('.') && name.ends_with(".key")) files.push_back(entry->path());  // Else left over from a crash, or not ours.
   }
   if (failure) return BaseError::key_unreadable;
   if (files.size() > KeyRing::keys_max) return BaseError::key_ring_full;
@@ -353,9 +349,8 @@ std::string KeyRing::seal(std::string_view context, std::string_view plain, Rand
   std::string bound{sealed, 0, seal_head_bytes};
   bound += context;
   unsigned long long written = 0;
-  crypto_aead_xchacha20poly1305_ietf_encrypt(out + seal_head_bytes + nonce_bytes, &written, as_bytes(plain),
-                                             plain.size(), as_bytes(bound), bound.size(), nullptr,
-                                             out + seal_head_bytes, key.seal_key.data());
+  crypto_aead_xchacha20poly1305_ietf_encrypt(out + seal_head_bytes + nonce_bytes, &written, as_bytes(plain), plain.size(), as_bytes(bound),
+                                             bound.size(), nullptr, out + seal_head_bytes, key.seal_key.data());
   return sealed;
 }
 
@@ -370,8 +365,8 @@ Result<std::string> KeyRing::open_sealed(std::string_view context, std::string_v
   std::string plain(sealed.size() - seal_head_bytes - nonce_bytes - tag_bytes, '\0');
   unsigned long long written = 0;
   if (crypto_aead_xchacha20poly1305_ietf_decrypt(as_bytes(plain), &written, nullptr, in + seal_head_bytes + nonce_bytes,
-                                                 sealed.size() - seal_head_bytes - nonce_bytes, as_bytes(bound),
-                                                 bound.size(), in + seal_head_bytes, key->seal_key.data()) != 0) {
+                                                 sealed.size() - seal_head_bytes - nonce_bytes, as_bytes(bound), bound.size(),
+                                                 in + seal_head_bytes, key->seal_key.data()) != 0) {
     return BaseError::seal_damaged;
   }
   return plain;

@@ -153,8 +153,7 @@ TEST_F(KeyRingOnDisk, NoticesEveryDamagedByteAndEveryOtherLength) {
     ASSERT_TRUE(write_file_atomically(keys() / "0001.key", bad, 0600));
     ASSERT_EQ(open_error(), BaseError::key_damaged) << "byte " << i;
   }
-  for (const std::string& bad :
-       {std::string{}, good.substr(1), good.substr(0, good.size() - 1), good + "x", good + good}) {
+  for (const std::string& bad : {std::string{}, good.substr(1), good.substr(0, good.size() - 1), good + "x", good + good}) {
     ASSERT_TRUE(write_file_atomically(keys() / "0001.key", bad, 0600));
     EXPECT_EQ(open_error(), BaseError::key_damaged) << bad.size();
   }
@@ -198,12 +197,10 @@ TEST_F(KeyRingOnDisk, ExportsAndImportsAllKeys) {
   ASSERT_TRUE(restored) << restored.error().message();
   EXPECT_EQ((*restored)->key_ids(), ring->key_ids());
   EXPECT_EQ((*restored)->open_sealed("c", sealed).value(), secret);
-  EXPECT_EQ(KeyRing::import_keys(folder_ / "restored", bytes).error(), BaseError::file_exists)
-      << "never over existing keys";
+  EXPECT_EQ(KeyRing::import_keys(folder_ / "restored", bytes).error(), BaseError::file_exists) << "never over existing keys";
   EXPECT_EQ(KeyRing::import_keys(folder_ / "new", bytes.substr(1)).error(), BaseError::key_damaged);
   EXPECT_EQ(KeyRing::import_keys(folder_ / "new", "").error(), BaseError::key_damaged);
-  EXPECT_EQ(KeyRing::import_keys(folder_ / "new", bytes + bytes).error(), BaseError::key_damaged)
-      << "the same id twice";
+  EXPECT_EQ(KeyRing::import_keys(folder_ / "new", bytes + bytes).error(), BaseError::key_damaged) << "the same id twice";
   EXPECT_FALSE(std::filesystem::exists(folder_ / "new"));
 }
 
@@ -216,8 +213,7 @@ TEST(KeyRing, DigestIsHmacSha256OfLengthDomainAndSecret) {
   SeededRandom{1}.fill(mac_key);
   ASSERT_EQ(hex(mac_key), "c15c0289ec2d0a9167ec8e65a18debbe5e5532fbeea293f80bc942ee9086c171");
   const auto ring = KeyRing::in_memory(random);
-  EXPECT_EQ(hex(ring->digest("auth-token", secret).newest().mac),
-            "97902c7f45fd39eaae6eb810d5033e4db3a924a0e8e54b075013dd1316470c4b");
+  EXPECT_EQ(hex(ring->digest("auth-token", secret).newest().mac), "97902c7f45fd39eaae6eb810d5033e4db3a924a0e8e54b075013dd1316470c4b");
   EXPECT_EQ(ring->digest("auth-token", secret).newest().key_id, 1);
 }
 
@@ -263,8 +259,7 @@ TEST(KeyRing, KeysAreLeftOutOfCoreDumps) {
   std::ifstream maps{"/proc/self/smaps"};
   std::string line;
   bool found = false;
-  while (std::getline(maps, line))
-    found = found || (line.starts_with("VmFlags:") && line.find(" dd") != std::string::npos);
+  while (std::getline(maps, line)) found = found || (line.starts_with("VmFlags:") && line.find(" dd") != std::string::npos);
   EXPECT_TRUE(found);
 #endif
 }

@@ -15,8 +15,8 @@ namespace muster::log {
 namespace {
 
 constexpr std::array<std::string_view, 4> level_names{"debug", "info", "warning", "error"};
-constexpr std::array<spdlog::level::level_enum, 4> spdlog_levels{spdlog::level::debug, spdlog::level::info,
-                                                                 spdlog::level::warn, spdlog::level::err};
+constexpr std::array<spdlog::level::level_enum, 4> spdlog_levels{spdlog::level::debug, spdlog::level::info, spdlog::level::warn,
+                                                                 spdlog::level::err};
 
 struct Output {
   spdlog::logger logger;
@@ -83,8 +83,7 @@ void append_escaped(std::string& out, std::string_view text) {
       out += "\\n";
     } else if (c < 0x20 || c == 0x7f || c1_control) {
       std::array<char, 7> escape{};
-      std::snprintf(escape.data(), escape.size(), "\\u%04x",
-                    unsigned{c1_control ? static_cast<unsigned char>(text[1]) : c});
+      std::snprintf(escape.data(), escape.size(), "\\u%04x", unsigned{c1_control ? static_cast<unsigned char>(text[1]) : c});
       out += escape.data();
     } else {
       out += text.substr(0, length);
@@ -166,8 +165,8 @@ void write(Level level, std::string_view event, std::initializer_list<Field> fie
   if (!out.logger.should_log(spdlog_level)) return;
   using namespace std::chrono;
   const std::int64_t utc_ms = duration_cast<milliseconds>(system_clock::now().time_since_epoch()).count();
-  out.logger.log(spdlog_level, spdlog::string_view_t{out.json ? format_json(utc_ms, level, event, fields)
-                                                              : format_text(utc_ms, level, event, fields)});
+  out.logger.log(spdlog_level,
+                 spdlog::string_view_t{out.json ? format_json(utc_ms, level, event, fields) : format_text(utc_ms, level, event, fields)});
 }
 
 void set_level(Level level) noexcept { output().logger.set_level(spdlog_levels[static_cast<std::size_t>(level)]); }

@@ -31,22 +31,12 @@ void set_level(Level level) noexcept;
 
 /// The line that `write` writes, without its newline: one JSON object, or text for people. Neither can be broken up by
 /// what a field holds: control characters are escaped, bytes that are no UTF-8 become U+FFFD.
-[[nodiscard]] std::string format_json(std::int64_t utc_ms, Level level, std::string_view event,
-                                      std::initializer_list<Field> fields);
-[[nodiscard]] std::string format_text(std::int64_t utc_ms, Level level, std::string_view event,
-                                      std::initializer_list<Field> fields);
+[[nodiscard]] std::string format_json(std::int64_t utc_ms, Level level, std::string_view event, std::initializer_list<Field> fields);
+[[nodiscard]] std::string format_text(std::int64_t utc_ms, Level level, std::string_view event, std::initializer_list<Field> fields);
 
-inline void debug(std::string_view event, std::initializer_list<Field> fields = {}) {
-  write(Level::debug, event, fields);
-}
-inline void info(std::string_view event, std::initializer_list<Field> fields = {}) {
-  write(Level::info, event, fields);
-}
-inline void warning(std::string_view event, std::initializer_list<Field> fields = {}) {
-  write(Level::warning, event, fields);
-}
-inline void error(std::string_view event, std::initializer_list<Field> fields = {}) {
-  write(Level::error, event, fields);
-}
+inline void debug(std::string_view event, std::initializer_list<Field> fields = {}) { write(Level::debug, event, fields); }
+inline void info(std::string_view event, std::initializer_list<Field> fields = {}) { write(Level::info, event, fields); }
+inline void warning(std::string_view event, std::initializer_list<Field> fields = {}) { write(Level::warning, event, fields); }
+inline void error(std::string_view event, std::initializer_list<Field> fields = {}) { write(Level::error, event, fields); }
 
 }  // namespace muster::log

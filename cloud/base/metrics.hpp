@@ -19,19 +19,15 @@ class Counter {
 
 /// One list, so that a new number has one place to go. Names are those of /metrics without the prefix `muster_`.
 struct Metrics {
-  Counter connections_open, connections_accepted_total, connections_refused_address_limit_total,
-      connections_refused_full_total;
+  Counter connections_open, connections_accepted_total, connections_refused_address_limit_total, connections_refused_full_total;
   Counter sniff_unknown_total, tls_handshakes_total, tls_handshakes_failed_total, tls_handshakes_resumed_total,
       tls_handshakes_refused_total;
-  Counter sessions_open, logins_ok_total, logins_invalid_total, logins_held_total, logins_redirected_total,
-      login_timeouts_total;
+  Counter sessions_open, logins_ok_total, logins_invalid_total, logins_held_total, logins_redirected_total, login_timeouts_total;
   Counter logins_malformed_total, invalid_suppressed_by_breaker_total, sessions_replaced_total, token_conflicts_total,
       unknown_token_holds_total;
-  Counter frames_in_total, frames_malformed_total, flood_limited_total, flood_closed_total, heartbeat_lost_total,
-      slow_readers_closed_total;
+  Counter frames_in_total, frames_malformed_total, flood_limited_total, flood_closed_total, heartbeat_lost_total, slow_readers_closed_total;
   Counter plain_refused_total, values_written_total, values_undefined_pin_total, values_dropped_total, pushes_total;
-  Counter http_requests_total, http_bad_requests_total, http_throttled_total, http_unavailable_total,
-      store_errors_total, queue_full_total;
+  Counter http_requests_total, http_bad_requests_total, http_throttled_total, http_unavailable_total, store_errors_total, queue_full_total;
   Counter stream_clients, stream_slow_closed_total, write_behind_rows_total, write_behind_errors_total;
 };
 

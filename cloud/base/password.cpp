@@ -20,9 +20,7 @@ using Sha256 = std::array<unsigned char, crypto_hash_sha256_BYTES>;
 constexpr unsigned long long passes = crypto_pwhash_OPSLIMIT_INTERACTIVE;
 constexpr std::size_t memory_bytes = crypto_pwhash_MEMLIMIT_INTERACTIVE;
 
-const unsigned char* as_bytes(std::string_view text) noexcept {
-  return reinterpret_cast<const unsigned char*>(text.data());
-}
+const unsigned char* as_bytes(std::string_view text) noexcept { return reinterpret_cast<const unsigned char*>(text.data()); }
 
 }  // namespace
 
@@ -53,8 +51,7 @@ std::string make_password_verifier(std::string_view prehash) {
   require_sodium();
   if (prehash.empty()) prehash = "";  // Not a null pointer: libsodium does not take one.
   std::array<char, crypto_pwhash_STRBYTES> verifier{};
-  if (crypto_pwhash_str_alg(verifier.data(), prehash.data(), prehash.size(), passes, memory_bytes,
-                            crypto_pwhash_ALG_ARGON2ID13) != 0) {
+  if (crypto_pwhash_str_alg(verifier.data(), prehash.data(), prehash.size(), passes, memory_bytes, crypto_pwhash_ALG_ARGON2ID13) != 0) {
     throw std::bad_alloc{};  // The only way it fails: no 64 MiB to be had.
   }
   return verifier.data();
@@ -68,8 +65,8 @@ bool verify_password(std::string_view verifier, std::string_view prehash) noexce
     // The same work for an account that does not exist, so that the time of an answer does not tell which do.
     std::array<unsigned char, 32> unused{};
     const std::array<unsigned char, crypto_pwhash_SALTBYTES> salt{};
-    [[maybe_unused]] const int failed = crypto_pwhash(unused.data(), unused.size(), prehash.data(), prehash.size(),
-                                                      salt.data(), passes, memory_bytes, crypto_pwhash_ALG_ARGON2ID13);
+    [[maybe_unused]] const int failed = crypto_pwhash(unused.data(), unused.size(), prehash.data(), prehash.size(), salt.data(), passes,
+                                                      memory_bytes, crypto_pwhash_ALG_ARGON2ID13);
     return false;
   }
   std::copy(verifier.begin(), verifier.end(), text.begin());

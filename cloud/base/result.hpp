@@ -19,8 +19,7 @@ using Error = boost::system::error_code;
 #define MUSTER_CONCAT(a, b) MUSTER_CONCAT_INNER(a, b)
 
 /// MUSTER_TRY(declaration, expression): leaves the function with the error, or binds the value.
-#define MUSTER_TRY(declaration, ...) \
-  MUSTER_TRY_INNER(MUSTER_CONCAT(muster_result_, __COUNTER__), declaration, __VA_ARGS__)
+#define MUSTER_TRY(declaration, ...) MUSTER_TRY_INNER(MUSTER_CONCAT(muster_result_, __COUNTER__), declaration, __VA_ARGS__)
 #define MUSTER_TRY_INNER(name, declaration, ...) \
   auto&& name = __VA_ARGS__;                     \
   if (!name) return name.error();                \

@@ -50,8 +50,7 @@ Result<void> write_all(int fd, std::string_view bytes) {
   return {};
 }
 
-Result<void> write_new_file(const std::filesystem::path& folder, const std::string& name, std::string_view bytes,
-                            mode_t mode) {
+Result<void> write_new_file(const std::filesystem::path& folder, const std::string& name, std::string_view bytes, mode_t mode) {
   Descriptor file{::open(name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode & 0700)};
   if (file.get() < 0) return last_error();
   if (::fchmod(file.get(), mode) != 0) return last_error();
@@ -59,8 +58,7 @@ Result<void> write_new_file(const std::filesystem::path& folder, const std::stri
     // An operator's command as root leaves files that the server, which is not root, can still read.
     struct stat folder_facts{};
     if (::stat(folder.c_str(), &folder_facts) != 0) return last_error();
-    if (folder_facts.st_uid != 0 && ::fchown(file.get(), folder_facts.st_uid, folder_facts.st_gid) != 0)
-      return last_error();
+    if (folder_facts.st_uid != 0 && ::fchown(file.get(), folder_facts.st_uid, folder_facts.st_gid) != 0) return last_error();
   }
   MUSTER_TRY_VOID(write_all(file.get(), bytes));
   if (::fsync(file.get()) != 0) return last_error();
@@ -84,8 +82,7 @@ Result<void> write_file_atomically(const std::filesystem::path& path, std::strin
   randombytes_buf(suffix.data(), suffix.size());
   std::array<char, 13> suffix_text{};
   sodium_bin2hex(suffix_text.data(), suffix_text.size(), suffix.data(), suffix.size());
-  const std::string temporary =
-      (folder / ("." + path.filename().string() + "." + suffix_text.data() + ".tmp")).string();
+  const std::string temporary = (folder / ("." + path.filename().string() + "." + suffix_text.data() + ".tmp")).string();
 
   if (const auto written = write_new_file(folder, temporary, bytes, mode); !written) {
     const Error error = written.error();

@@ -15,8 +15,7 @@ namespace muster {
 /// Puts `bytes` at `path` so that a crash or a power cut at any moment leaves either the old file or the new one,
 /// whole: a hidden file beside it is written, synced and renamed over it, then the directory is synced. `mode` (e.g.
 /// 0600) holds from the first byte on, whatever the umask. Errors: those of the system, as errno.
-[[nodiscard]] Result<void> write_file_atomically(const std::filesystem::path& path, std::string_view bytes,
-                                                 mode_t mode);
+[[nodiscard]] Result<void> write_file_atomically(const std::filesystem::path& path, std::string_view bytes, mode_t mode);
 
 /// Who may have access to a file that is read.
 enum class FileAccess {

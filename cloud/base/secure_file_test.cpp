@@ -86,8 +86,7 @@ TEST(SecureFile, OwnerOnlyRefusesEveryModeThatLetsOthersIn) {
   EXPECT_TRUE(read_file(folder / "a", 10, FileAccess::owner_only));
   for (const mode_t open : {0640, 0620, 0604, 0602, 0610, 0601}) {
     ASSERT_EQ(::chmod((folder / "a").c_str(), open), 0);
-    EXPECT_EQ(read_file(folder / "a", 10, FileAccess::owner_only).error(), BaseError::key_unreadable)
-        << std::oct << open;
+    EXPECT_EQ(read_file(folder / "a", 10, FileAccess::owner_only).error(), BaseError::key_unreadable) << std::oct << open;
     EXPECT_TRUE(read_file(folder / "a", 10));
   }
 }

@@ -179,7 +179,8 @@ TEST_F(CredentialIndexTest, AMillionTokensTakeSixtyBytesEach) {
 }
 
 TEST_F(CredentialIndexTest, ReadersNeverSeeATokenMissingThatStays) {
-  for (std::int64_t id = 1; id <= 100; ++id) index.apply(record(id, static_cast<std::int32_t>(id), digests("kept" + std::to_string(id)).newest()));
+  for (std::int64_t id = 1; id <= 100; ++id)
+    index.apply(record(id, static_cast<std::int32_t>(id), digests("kept" + std::to_string(id)).newest()));
   std::atomic<bool> stop{false};
   std::atomic<int> misses{0};
   std::vector<std::jthread> readers;
@@ -196,7 +197,8 @@ TEST_F(CredentialIndexTest, ReadersNeverSeeATokenMissingThatStays) {
     for (std::int64_t id = 1000; id < 1100; ++id) index.apply(record(id, 1, {}, TokenKind::revoked));
     CredentialIndex aside;
     index.for_each([](AuthTokenId, DeviceId) {});
-    for (std::int64_t id = 1; id <= 100; ++id) aside.apply(record(id, static_cast<std::int32_t>(id), digests("kept" + std::to_string(id)).newest()));
+    for (std::int64_t id = 1; id <= 100; ++id)
+      aside.apply(record(id, static_cast<std::int32_t>(id), digests("kept" + std::to_string(id)).newest()));
     index.swap(aside);
   }
   stop = true;

@@ -34,7 +34,8 @@ constexpr std::array<Row, device_event_count> table = {{
 
 constexpr std::array<std::string_view, device_state_count> state_names = {"CREATED", "ONLINE", "OFFLINE", "DELETED"};
 constexpr std::array<std::string_view, device_event_count> event_names = {
-    "login", "report", "session_ended", "wait_passed", "server_started", "rename", "transfer", "remove_owner", "erase_data", "replace_token", "remove"};
+    "login",    "report",       "session_ended", "wait_passed",   "server_started", "rename",
+    "transfer", "remove_owner", "erase_data",    "replace_token", "remove"};
 
 }  // namespace
 
@@ -47,8 +48,9 @@ std::string_view device_event_name(DeviceEvent event) noexcept { return event_na
 
 std::string device_life_cycle_markdown() {
   return life_cycle_markdown(
-      device_state_count, device_event_count, [](std::size_t state) { return state_names[state]; }, [](std::size_t event) { return event_names[event]; },
-      {static_cast<std::size_t>(created)}, static_cast<std::size_t>(deleted), [](std::size_t state, std::size_t event) {
+      device_state_count, device_event_count, [](std::size_t state) { return state_names[state]; },
+      [](std::size_t event) { return event_names[event]; }, {static_cast<std::size_t>(created)}, static_cast<std::size_t>(deleted),
+      [](std::size_t state, std::size_t event) {
         const auto& transition = table[event][state];
         return transition.allowed ? static_cast<std::size_t>(transition.next) : device_state_count;
       });

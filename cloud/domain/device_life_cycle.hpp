@@ -23,24 +23,24 @@ enum class DeviceState : std::uint8_t {
 inline constexpr std::size_t device_state_count = 4;
 
 enum class DeviceEvent : std::uint8_t {
-  login = 0,         ///< A session was bound with one of its AuthTokens.
-  report,            ///< Data came by HTTP, without a session.
-  session_ended,     ///< Dropped, closed or silent: the wait period begins.
-  wait_passed,       ///< The wait period is over and no session came back.
-  server_started,    ///< A restart is no disconnect: no status changes without a wait that passed.
-  rename,            ///< Also metadata.
-  transfer,          ///< To another owner or organization.
+  login = 0,       ///< A session was bound with one of its AuthTokens.
+  report,          ///< Data came by HTTP, without a session.
+  session_ended,   ///< Dropped, closed or silent: the wait period begins.
+  wait_passed,     ///< The wait period is over and no session came back.
+  server_started,  ///< A restart is no disconnect: no status changes without a wait that passed.
+  rename,          ///< Also metadata.
+  transfer,        ///< To another owner or organization.
   remove_owner,
-  erase_data,        ///< Telemetry, timeline, statistics; id, token, owner and metadata stay.
-  replace_token,     ///< Its present AuthToken is revoked, another takes its place.
-  remove,            ///< Row and data go, AuthTokens become tombstones.
+  erase_data,     ///< Telemetry, timeline, statistics; id, token, owner and metadata stay.
+  replace_token,  ///< Its present AuthToken is revoked, another takes its place.
+  remove,         ///< Row and data go, AuthTokens become tombstones.
 };
 inline constexpr std::size_t device_event_count = 11;
 
 struct DeviceTransition {
   bool allowed = false;
-  DeviceState next = DeviceState::created;          ///< Where the device is afterwards; unchanged when refused.
-  DomainError refusal = DomainError::wrong_state;   ///< Only when refused.
+  DeviceState next = DeviceState::created;         ///< Where the device is afterwards; unchanged when refused.
+  DomainError refusal = DomainError::wrong_state;  ///< Only when refused.
   friend constexpr bool operator==(const DeviceTransition&, const DeviceTransition&) noexcept = default;
 };
 

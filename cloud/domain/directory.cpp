@@ -61,7 +61,8 @@ class DeviceTable {
     for (std::size_t index = 0; index < pages_.size(); ++index) {
       if (!pages_[index]) continue;
       for (std::size_t i = 0; i < page_size; ++i) {
-        if (pages_[index]->places[i].organization_id) each(DeviceId{static_cast<std::int32_t>(index * page_size + i)}, pages_[index]->places[i]);
+        if (pages_[index]->places[i].organization_id)
+          each(DeviceId{static_cast<std::int32_t>(index * page_size + i)}, pages_[index]->places[i]);
       }
     }
   }
@@ -137,7 +138,8 @@ struct Content {
   [[nodiscard]] PermissionSet role_values(RoleId role, const Node* organization, bool capped) const noexcept {
     const auto found = roles.find(role);
     PermissionSet values = found == roles.end() || organization == nullptr ? PermissionSet{} : found->second;
-    if (capped && organization != nullptr && organization->organization.type == OrganizationType::personal) values = values.intersect(personal_admin_cap());
+    if (capped && organization != nullptr && organization->organization.type == OrganizationType::personal)
+      values = values.intersect(personal_admin_cap());
     return values;
   }
 
@@ -179,7 +181,9 @@ struct Directory::Impl {
   std::atomic<std::uint64_t> template_generation{1};
   std::atomic<bool> has_homes{false};  ///< Nearly no server has any: logins then need no lock.
 
-  void note_homes() noexcept { has_homes.store(content.organizations_with_home != 0 || !content.device_homes.empty(), std::memory_order_release); }
+  void note_homes() noexcept {
+    has_homes.store(content.organizations_with_home != 0 || !content.device_homes.empty(), std::memory_order_release);
+  }
 };
 
 Directory::Directory() : impl_{std::make_unique<Impl>()} {}
@@ -277,12 +281,15 @@ std::vector<std::shared_ptr<const PublishedTemplate>> Directory::templates_of(Or
   std::vector<std::shared_ptr<const PublishedTemplate>> found;
   const Node* const self = impl_->content.node(organization);
   if (self == nullptr) return found;
-  const auto level = [&](const auto& published) { return std::find(self->path.begin(), self->path.end(), published->organization_id) - self->path.begin(); };
+  const auto level = [&](const auto& published) {
+    return std::find(self->path.begin(), self->path.end(), published->organization_id) - self->path.begin();
+  };
   for (const auto& [id, published] : impl_->content.templates) {
     if (level(published) != static_cast<std::ptrdiff_t>(self->path.size())) found.push_back(published);
   }
   // Its own first, then those of the nearest ancestor; by id within one organization.
-  std::sort(found.begin(), found.end(), [&](const auto& a, const auto& b) { return std::pair{-level(a), a->id} < std::pair{-level(b), b->id}; });
+  std::sort(found.begin(), found.end(),
+            [&](const auto& a, const auto& b) { return std::pair{-level(a), a->id} < std::pair{-level(b), b->id}; });
   return found;
 }
 

@@ -57,7 +57,11 @@ class Directory {
   [[nodiscard]] std::optional<Caller> caller(UserId user) const noexcept;
   [[nodiscard]] bool in_subtree(OrganizationId organization, OrganizationId root) const noexcept;
   /// What `caller` may do with `device`: see = false means answer 404, in the same time as for an unknown id.
-  struct DeviceAccess { bool see = false, control = false, edit = false, remove = false; PermissionSet permissions; DevicePlace place; };
+  struct DeviceAccess {
+    bool see = false, control = false, edit = false, remove = false;
+    PermissionSet permissions;
+    DevicePlace place;
+  };
   [[nodiscard]] DeviceAccess device_access(const Caller& caller, DeviceId device) const noexcept;
 
   // --- look-up -------------------------------------------------------------------------------------------------------------
@@ -70,7 +74,8 @@ class Directory {
   /// Grows with every template change: a session that cached one asks again only when this has moved.
   [[nodiscard]] std::uint64_t template_generation() const noexcept;
   [[nodiscard]] std::optional<TemplateId> template_by_tmpl(std::string_view tmpl_id) const noexcept;
-  [[nodiscard]] std::vector<std::shared_ptr<const PublishedTemplate>> templates_of(OrganizationId organization) const;  ///< Its own and its ancestors'.
+  [[nodiscard]] std::vector<std::shared_ptr<const PublishedTemplate>> templates_of(
+      OrganizationId organization) const;  ///< Its own and its ancestors'.
   /// The device's home, else that of its organization or nearest ancestor; nullopt = here. No allocation when there is none.
   [[nodiscard]] std::optional<Home> home_of(DeviceId device) const;
 

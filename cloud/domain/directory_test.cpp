@@ -47,8 +47,12 @@ class DirectoryTest : public testing::Test {
     put(9, 0);
     for (const auto role : {admin_role, staff_role, user_role}) directory.put_role({role, "", true, builtin_role_permissions(role)});
   }
-  static Caller caller(std::int32_t organization, RoleId role, std::int64_t user = 1) { return {UserId{user}, OrganizationId{organization}, role}; }
-  PermissionSet in(const Caller& who, std::int32_t organization) const { return directory.permissions_in(who, OrganizationId{organization}); }
+  static Caller caller(std::int32_t organization, RoleId role, std::int64_t user = 1) {
+    return {UserId{user}, OrganizationId{organization}, role};
+  }
+  PermissionSet in(const Caller& who, std::int32_t organization) const {
+    return directory.permissions_in(who, OrganizationId{organization});
+  }
 };
 
 TEST_F(DirectoryTest, NobodySeesAboveOrBesideHome) {
@@ -91,7 +95,8 @@ TEST_F(DirectoryTest, APersonalOrganizationCapsItsOwnPeopleNotThoseFromAbove) {
 TEST_F(DirectoryTest, NothingBelowThatIsMissingAtHome) {
   for (const auto role : {admin_role, staff_role, user_role}) {
     for (const std::int32_t home : {1, 2, 3, 4, 5, 6, 9}) {
-      for (const std::int32_t there : {1, 2, 3, 4, 5, 6, 9}) EXPECT_TRUE(in(caller(home, role), home).contains(in(caller(home, role), there))) << home << " in " << there;
+      for (const std::int32_t there : {1, 2, 3, 4, 5, 6, 9})
+        EXPECT_TRUE(in(caller(home, role), home).contains(in(caller(home, role), there))) << home << " in " << there;
     }
   }
 }

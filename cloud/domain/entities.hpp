@@ -23,7 +23,16 @@ struct Home {
   friend bool operator==(const Home&, const Home&) = default;
 };
 
-enum class OrganizationType : std::uint8_t { root = 0, business = 1, personal = 2, branch = 3, distributor = 4, contractor = 5, installer = 6, reseller = 7 };
+enum class OrganizationType : std::uint8_t {
+  root = 0,
+  business = 1,
+  personal = 2,
+  branch = 3,
+  distributor = 4,
+  contractor = 5,
+  installer = 6,
+  reseller = 7
+};
 
 struct Organization {
   OrganizationId id;
@@ -61,7 +70,7 @@ enum class DataType : std::uint8_t { integer = 0, real = 1, string = 2, enumerat
 
 struct Datastream {
   DatastreamId id;
-  std::string name;   ///< 1..60, unique in its template.
+  std::string name;  ///< 1..60, unique in its template.
   std::string alias;
   std::uint8_t pin = 0;  ///< 0..255, unique in its template.
   DataType type = DataType::string;
@@ -73,7 +82,26 @@ struct Datastream {
   std::vector<std::string> enum_values;  ///< Only for enumeration.
 };
 
-enum class MetaFieldType : std::uint8_t { text = 0, number = 1, list = 2, switch_ = 3, email = 4, imei = 5, iccid = 6, device_eui = 7, join_eui = 8, coordinates = 9, firmware_update_control = 10, mac = 11, serial = 12, device_name = 13, device_owner = 14, location = 15, time_zone = 16, hotspot_name = 17 };
+enum class MetaFieldType : std::uint8_t {
+  text = 0,
+  number = 1,
+  list = 2,
+  switch_ = 3,
+  email = 4,
+  imei = 5,
+  iccid = 6,
+  device_eui = 7,
+  join_eui = 8,
+  coordinates = 9,
+  firmware_update_control = 10,
+  mac = 11,
+  serial = 12,
+  device_name = 13,
+  device_owner = 14,
+  location = 15,
+  time_zone = 16,
+  hotspot_name = 17
+};
 
 struct MetaField {
   MetaFieldId id;
@@ -119,8 +147,8 @@ struct Device {
   DeviceId id;
   OrganizationId organization_id;
   TemplateId template_id;
-  UserId owner_id;  ///< None: no owner. If any, a member of organization_id.
-  std::string name; ///< 1..60.
+  UserId owner_id;   ///< None: no owner. If any, a member of organization_id.
+  std::string name;  ///< 1..60.
   ActivationWay activation_way = ActivationWay::manual;
   UtcTime activated_at, created_at, updated_at;
   UserId activated_by;
@@ -146,17 +174,26 @@ struct TokenRecord {
 struct AuditEntry {
   AuditId id;
   UtcTime at;
-  UserId actor_user_id;       ///< None: the system or the operator on the data directory.
-  std::string client;         ///< "Web", "CLI", "HTTPS API", "System".
+  UserId actor_user_id;  ///< None: the system or the operator on the data directory.
+  std::string client;    ///< "Web", "CLI", "HTTPS API", "System".
   std::string ip;
   OrganizationId organization_id;
-  std::string action;         ///< Stable: "device.create", "device.token.reveal", ...
-  std::string object_kind;    ///< "device", "user", ...
+  std::string action;       ///< Stable: "device.create", "device.token.reveal", ...
+  std::string object_kind;  ///< "device", "user", ...
   std::int64_t object_id = 0;
-  std::string detail;         ///< JSON object with before and after; never a secret.
+  std::string detail;  ///< JSON object with before and after; never a secret.
 };
 
-enum class ChangeKind : std::uint8_t { token = 1, device = 2, template_ = 3, organization = 4, user = 5, role = 6, access_token = 7, settings = 8 };
+enum class ChangeKind : std::uint8_t {
+  token = 1,
+  device = 2,
+  template_ = 3,
+  organization = 4,
+  user = 5,
+  role = 6,
+  access_token = 7,
+  settings = 8
+};
 
 /// One row of the change feed; `id` is the entity's. Consumers read the entity's present state, not a delta.
 struct Change {

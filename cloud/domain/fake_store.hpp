@@ -31,7 +31,9 @@ class FakeStore : public Store {
   std::vector<PresenceUpdate> presence_written;
   std::size_t largest_batch = 0;
 
-  void changed(ChangeKind kind, std::int64_t id) { change_rows.push_back({static_cast<std::int64_t>(change_rows.size()) + 1 + trimmed_up_to, kind, id}); }
+  void changed(ChangeKind kind, std::int64_t id) {
+    change_rows.push_back({static_cast<std::int64_t>(change_rows.size()) + 1 + trimmed_up_to, kind, id});
+  }
   void put(const Device& device) {
     device_rows[device.id.value()] = device;
     changed(ChangeKind::device, device.id.value());

@@ -88,7 +88,8 @@ TEST(TokenLifeCycle, EveryKindAndEvent) {
 }
 
 TEST(TokenLifeCycle, NothingBringsARevokedTokenBack) {
-  for (std::size_t event = 0; event < token_event_count; ++event) EXPECT_FALSE(next(TokenKind::revoked, static_cast<TokenEvent>(event)).allowed);
+  for (std::size_t event = 0; event < token_event_count; ++event)
+    EXPECT_FALSE(next(TokenKind::revoked, static_cast<TokenEvent>(event)).allowed);
 }
 
 /// docs/life-cycles.md is made from the tables: `./dev golden --update` writes it anew.
@@ -96,10 +97,12 @@ TEST(LifeCycles, TheGoldenDocumentIsCurrent) {
   const std::string path = std::string{MUSTER_SOURCE_DIR} + "/docs/life-cycles.md";
   const std::string wanted =
       "# Life cycles\n\n"
-      "Made from the tables in `cloud/domain` by `./dev golden --update`; a test compares. *stays* means that the event is allowed and changes nothing,\n"
+      "Made from the tables in `cloud/domain` by `./dev golden --update`; a test compares. *stays* means that the event is allowed and "
+      "changes nothing,\n"
       "*refused* that it is answered with an error.\n\n"
       "## Device\n\n" +
-      device_life_cycle_markdown() + "\n## AuthToken\n\nThe kinds of docs/protocol/cloud-model.md section 3. A refused login is answered \"invalid token\".\n\n" +
+      device_life_cycle_markdown() +
+      "\n## AuthToken\n\nThe kinds of docs/protocol/cloud-model.md section 3. A refused login is answered \"invalid token\".\n\n" +
       token_life_cycle_markdown();
   const char* const update = std::getenv("MUSTER_GOLDEN_UPDATE");
   if (update != nullptr && std::string_view{update} == "1") std::ofstream{path} << wanted;

@@ -10,29 +10,52 @@ namespace {
 
 /// By bit number: names of the API, docs/protocol/cloud-model.md section 4.
 constexpr std::array<std::string_view, permission_count> names = {
-    "OWN_DEVICES_VIEW",     "OWN_DEVICES_CONTROL",
-    "OWN_DEVICES_EDIT",     "OWN_DEVICES_DELETE",
-    "PROVISION_DEVICES",    "ORG_DEVICES_VIEW",
-    "ORG_DEVICES_CONTROL",  "ORG_DEVICES_EDIT",
-    "ORG_DEVICES_DELETE",   "ORG_DEVICES_CREATE",
-    "MANAGE_STATIC_TOKENS", "STATIC_TOKENS_STATION",
-    "AUTH_TOKEN_VIEW",      "AUTH_TOKEN_EDIT",
-    "DEVICE_TRANSFER",      "DEVICE_DATA_DELETE",
-    "ORG_VIEW_USERS",       "USER_INVITE",
-    "USER_EDIT",            "USER_DELETE",
-    "USER_TRANSFER",        "USER_SUSPEND",
-    "USER_PASSWORD",        "USER_FORCE_LOGOUT",
-    "ORG_SWITCH",           "ORG_CREATE",
-    "ORG_EDIT",             "ORG_DELETE",
-    "ORG_TRANSFER",         "TEMPLATE_VIEW",
-    "TEMPLATE_CREATE",      "TEMPLATE_EDIT",
-    "TEMPLATE_DELETE",      "OTA_VIEW",
-    "OTA_START",            "OTA_STOP",
-    "ROLE_VIEW",            "ROLE_EDIT",
-    "ROLE_CREATE",          "ROLE_DELETE",
-    "MANAGE_WEB_HOOK",      "OAUTH_VIEW",
-    "OAUTH_CREATE",         "OAUTH_EDIT",
-    "OAUTH_DELETE",         "AUDIT_VIEW",
+    "OWN_DEVICES_VIEW",
+    "OWN_DEVICES_CONTROL",
+    "OWN_DEVICES_EDIT",
+    "OWN_DEVICES_DELETE",
+    "PROVISION_DEVICES",
+    "ORG_DEVICES_VIEW",
+    "ORG_DEVICES_CONTROL",
+    "ORG_DEVICES_EDIT",
+    "ORG_DEVICES_DELETE",
+    "ORG_DEVICES_CREATE",
+    "MANAGE_STATIC_TOKENS",
+    "STATIC_TOKENS_STATION",
+    "AUTH_TOKEN_VIEW",
+    "AUTH_TOKEN_EDIT",
+    "DEVICE_TRANSFER",
+    "DEVICE_DATA_DELETE",
+    "ORG_VIEW_USERS",
+    "USER_INVITE",
+    "USER_EDIT",
+    "USER_DELETE",
+    "USER_TRANSFER",
+    "USER_SUSPEND",
+    "USER_PASSWORD",
+    "USER_FORCE_LOGOUT",
+    "ORG_SWITCH",
+    "ORG_CREATE",
+    "ORG_EDIT",
+    "ORG_DELETE",
+    "ORG_TRANSFER",
+    "TEMPLATE_VIEW",
+    "TEMPLATE_CREATE",
+    "TEMPLATE_EDIT",
+    "TEMPLATE_DELETE",
+    "OTA_VIEW",
+    "OTA_START",
+    "OTA_STOP",
+    "ROLE_VIEW",
+    "ROLE_EDIT",
+    "ROLE_CREATE",
+    "ROLE_DELETE",
+    "MANAGE_WEB_HOOK",
+    "OAUTH_VIEW",
+    "OAUTH_CREATE",
+    "OAUTH_EDIT",
+    "OAUTH_DELETE",
+    "AUDIT_VIEW",
     "PROVISION_SESSIONS_VIEW",
 };
 
@@ -53,16 +76,16 @@ constexpr PermissionSet staff =
            device_data_delete, org_view_users, user_invite, org_switch, template_view, ota_view, provision_sessions_view);
 
 /// DEVICE_DATA_DELETE reaches only devices that the caller may see, and a User sees only its own.
-constexpr PermissionSet user = set_of(own_devices_view, own_devices_control, own_devices_edit, own_devices_delete,
-                                      provision_devices, device_data_delete, template_view);
+constexpr PermissionSet user = set_of(own_devices_view, own_devices_control, own_devices_edit, own_devices_delete, provision_devices,
+                                      device_data_delete, template_view);
 
 /// Own devices, provisioning, claiming, own users, and what these need (to see templates and roles, the log). USER_TRANSFER and
 /// ORG_* would lead out of the personal organization; OTA belongs to the maker of the product.
 constexpr PermissionSet personal =
     set_of(own_devices_view, own_devices_control, own_devices_edit, own_devices_delete, provision_devices, org_devices_view,
-           org_devices_control, org_devices_edit, org_devices_delete, org_devices_create, auth_token_view, auth_token_edit,
-           device_transfer, device_data_delete, org_view_users, user_invite, user_edit, user_delete, user_suspend,
-           user_password, user_force_logout, template_view, role_view, audit_view, provision_sessions_view);
+           org_devices_control, org_devices_edit, org_devices_delete, org_devices_create, auth_token_view, auth_token_edit, device_transfer,
+           device_data_delete, org_view_users, user_invite, user_edit, user_delete, user_suspend, user_password, user_force_logout,
+           template_view, role_view, audit_view, provision_sessions_view);
 
 }  // namespace
 

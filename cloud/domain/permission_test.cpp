@@ -16,18 +16,53 @@ struct Line {
   std::string_view who;  ///< "ASUP" or '-'.
 };
 constexpr Line lines[] = {
-    {"OWN_DEVICES_VIEW", "ASUP"},     {"OWN_DEVICES_CONTROL", "ASUP"},   {"OWN_DEVICES_EDIT", "ASUP"},     {"OWN_DEVICES_DELETE", "ASUP"},
-    {"PROVISION_DEVICES", "ASUP"},    {"ORG_DEVICES_VIEW", "AS-P"},      {"ORG_DEVICES_CONTROL", "AS-P"},  {"ORG_DEVICES_EDIT", "AS-P"},
-    {"ORG_DEVICES_DELETE", "AS-P"},   {"ORG_DEVICES_CREATE", "AS-P"},    {"MANAGE_STATIC_TOKENS", "A---"}, {"STATIC_TOKENS_STATION", "A---"},
-    {"AUTH_TOKEN_VIEW", "AS-P"},      {"AUTH_TOKEN_EDIT", "A--P"},       {"DEVICE_TRANSFER", "AS-P"},      {"DEVICE_DATA_DELETE", "ASUP"},
-    {"ORG_VIEW_USERS", "AS-P"},       {"USER_INVITE", "AS-P"},           {"USER_EDIT", "A--P"},            {"USER_DELETE", "A--P"},
-    {"USER_TRANSFER", "A---"},        {"USER_SUSPEND", "A--P"},          {"USER_PASSWORD", "A--P"},        {"USER_FORCE_LOGOUT", "A--P"},
-    {"ORG_SWITCH", "AS--"},           {"ORG_CREATE", "A---"},            {"ORG_EDIT", "A---"},             {"ORG_DELETE", "A---"},
-    {"ORG_TRANSFER", "A---"},         {"TEMPLATE_VIEW", "ASUP"},         {"TEMPLATE_CREATE", "A---"},      {"TEMPLATE_EDIT", "A---"},
-    {"TEMPLATE_DELETE", "A---"},      {"OTA_VIEW", "AS--"},              {"OTA_START", "A---"},            {"OTA_STOP", "A---"},
-    {"ROLE_VIEW", "A--P"},            {"ROLE_EDIT", "A---"},             {"ROLE_CREATE", "A---"},          {"ROLE_DELETE", "A---"},
-    {"MANAGE_WEB_HOOK", "A---"},      {"OAUTH_VIEW", "A---"},            {"OAUTH_CREATE", "A---"},         {"OAUTH_EDIT", "A---"},
-    {"OAUTH_DELETE", "A---"},         {"AUDIT_VIEW", "A--P"},            {"PROVISION_SESSIONS_VIEW", "AS-P"},
+    {"OWN_DEVICES_VIEW", "ASUP"},
+    {"OWN_DEVICES_CONTROL", "ASUP"},
+    {"OWN_DEVICES_EDIT", "ASUP"},
+    {"OWN_DEVICES_DELETE", "ASUP"},
+    {"PROVISION_DEVICES", "ASUP"},
+    {"ORG_DEVICES_VIEW", "AS-P"},
+    {"ORG_DEVICES_CONTROL", "AS-P"},
+    {"ORG_DEVICES_EDIT", "AS-P"},
+    {"ORG_DEVICES_DELETE", "AS-P"},
+    {"ORG_DEVICES_CREATE", "AS-P"},
+    {"MANAGE_STATIC_TOKENS", "A---"},
+    {"STATIC_TOKENS_STATION", "A---"},
+    {"AUTH_TOKEN_VIEW", "AS-P"},
+    {"AUTH_TOKEN_EDIT", "A--P"},
+    {"DEVICE_TRANSFER", "AS-P"},
+    {"DEVICE_DATA_DELETE", "ASUP"},
+    {"ORG_VIEW_USERS", "AS-P"},
+    {"USER_INVITE", "AS-P"},
+    {"USER_EDIT", "A--P"},
+    {"USER_DELETE", "A--P"},
+    {"USER_TRANSFER", "A---"},
+    {"USER_SUSPEND", "A--P"},
+    {"USER_PASSWORD", "A--P"},
+    {"USER_FORCE_LOGOUT", "A--P"},
+    {"ORG_SWITCH", "AS--"},
+    {"ORG_CREATE", "A---"},
+    {"ORG_EDIT", "A---"},
+    {"ORG_DELETE", "A---"},
+    {"ORG_TRANSFER", "A---"},
+    {"TEMPLATE_VIEW", "ASUP"},
+    {"TEMPLATE_CREATE", "A---"},
+    {"TEMPLATE_EDIT", "A---"},
+    {"TEMPLATE_DELETE", "A---"},
+    {"OTA_VIEW", "AS--"},
+    {"OTA_START", "A---"},
+    {"OTA_STOP", "A---"},
+    {"ROLE_VIEW", "A--P"},
+    {"ROLE_EDIT", "A---"},
+    {"ROLE_CREATE", "A---"},
+    {"ROLE_DELETE", "A---"},
+    {"MANAGE_WEB_HOOK", "A---"},
+    {"OAUTH_VIEW", "A---"},
+    {"OAUTH_CREATE", "A---"},
+    {"OAUTH_EDIT", "A---"},
+    {"OAUTH_DELETE", "A---"},
+    {"AUDIT_VIEW", "A--P"},
+    {"PROVISION_SESSIONS_VIEW", "AS-P"},
 };
 
 TEST(Permission, BuiltInRolesHoldWhatTheTableSays) {
@@ -59,10 +94,19 @@ TEST(Permission, NamesGoBothWaysAndAreDistinct) {
 TEST(Permission, EveryEditComesWithItsView) {
   // docs/protocol/cloud-model.md section 4, dependent permissions.
   using enum Permission;
-  for (const auto set : {builtin_role_permissions(admin_role), builtin_role_permissions(staff_role), builtin_role_permissions(user_role), personal_admin_cap()}) {
-    for (const auto& [edit, view] : {std::pair{own_devices_edit, own_devices_view}, {org_devices_edit, org_devices_view}, {auth_token_edit, auth_token_view},
-                                    {user_edit, org_view_users}, {user_invite, org_view_users}, {template_edit, template_view}, {role_edit, role_view},
-                                    {oauth_edit, oauth_view}, {org_create, org_switch}, {org_edit, org_switch}, {org_delete, org_switch}}) {
+  for (const auto set : {builtin_role_permissions(admin_role), builtin_role_permissions(staff_role), builtin_role_permissions(user_role),
+                         personal_admin_cap()}) {
+    for (const auto& [edit, view] : {std::pair{own_devices_edit, own_devices_view},
+                                     {org_devices_edit, org_devices_view},
+                                     {auth_token_edit, auth_token_view},
+                                     {user_edit, org_view_users},
+                                     {user_invite, org_view_users},
+                                     {template_edit, template_view},
+                                     {role_edit, role_view},
+                                     {oauth_edit, oauth_view},
+                                     {org_create, org_switch},
+                                     {org_edit, org_switch},
+                                     {org_delete, org_switch}}) {
       EXPECT_TRUE(!set.has(edit) || set.has(view)) << permission_name(edit);
     }
   }

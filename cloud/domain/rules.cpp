@@ -79,11 +79,11 @@ struct Range {
 /// Blocks above ASCII that hold no letters, digits or marks of a script: controls, punctuation, symbols, private use, tags.
 /// What is not in here counts as a letter, so that a script added to Unicode tomorrow needs no new table.
 constexpr std::array<Range, 30> no_letters = {{
-    {0x80, 0xA9},       {0xAB, 0xB4},       {0xB6, 0xB9},       {0xBB, 0xBF},       {0xD7, 0xD7},       {0xF7, 0xF7},
-    {0x2C2, 0x2C5},     {0x2D2, 0x2DF},     {0x37E, 0x37E},     {0x55A, 0x55F},     {0x589, 0x58F},     {0x600, 0x60F},
-    {0x61B, 0x61F},     {0x66A, 0x66D},     {0x964, 0x965},     {0xE3F, 0xE3F},     {0x1680, 0x1680},   {0x180E, 0x180E},
-    {0x2000, 0x2070},   {0x2074, 0x207E},   {0x2080, 0x208E},   {0x20A0, 0x20CF},   {0x2100, 0x2BFF},   {0x2E00, 0x2E7F},
-    {0x2FF0, 0x3004},   {0x3007, 0x3030},   {0xD800, 0xF8FF},   {0xFDD0, 0xFDEF},   {0xFE10, 0xFE6F},   {0xFFE0, 0xFFFF},
+    {0x80, 0xA9},     {0xAB, 0xB4},     {0xB6, 0xB9},     {0xBB, 0xBF},     {0xD7, 0xD7},     {0xF7, 0xF7},
+    {0x2C2, 0x2C5},   {0x2D2, 0x2DF},   {0x37E, 0x37E},   {0x55A, 0x55F},   {0x589, 0x58F},   {0x600, 0x60F},
+    {0x61B, 0x61F},   {0x66A, 0x66D},   {0x964, 0x965},   {0xE3F, 0xE3F},   {0x1680, 0x1680}, {0x180E, 0x180E},
+    {0x2000, 0x2070}, {0x2074, 0x207E}, {0x2080, 0x208E}, {0x20A0, 0x20CF}, {0x2100, 0x2BFF}, {0x2E00, 0x2E7F},
+    {0x2FF0, 0x3004}, {0x3007, 0x3030}, {0xD800, 0xF8FF}, {0xFDD0, 0xFDEF}, {0xFE10, 0xFE6F}, {0xFFE0, 0xFFFF},
 }};
 
 bool is_letter_or_digit(char32_t c) noexcept {
@@ -91,8 +91,8 @@ bool is_letter_or_digit(char32_t c) noexcept {
   if (c == 0xFEFF || (c >= 0xFF00 && c <= 0xFF0F) || (c >= 0xFF1A && c <= 0xFF20)) return false;
   if (c >= 0x1F000 && c <= 0x1FAFF) return false;  // Pictographs.
   if (c >= 0xE0000) return false;                  // Tags, variation selectors, private planes.
-  const auto* after = std::upper_bound(no_letters.begin(), no_letters.end(), c,
-                                       [](char32_t value, const Range& range) { return value < range.first; });
+  const auto* after =
+      std::upper_bound(no_letters.begin(), no_letters.end(), c, [](char32_t value, const Range& range) { return value < range.first; });
   return after == no_letters.begin() || c > (after - 1)->last;
 }
 
@@ -169,7 +169,8 @@ Complaint check_datastream(const Datastream& stream, std::string_view where) {
   if (stream.type == DataType::integer && stream.min && stream.max && std::ceil(*stream.min) > std::floor(*stream.max)) {
     return subject + " allows no whole number between its min and its max.";
   }
-  if (stream.type != DataType::enumeration && !stream.enum_values.empty()) return subject + " has a list of values, which only ENUM can have.";
+  if (stream.type != DataType::enumeration && !stream.enum_values.empty())
+    return subject + " has a list of values, which only ENUM can have.";
   if (stream.type == DataType::enumeration) {
     if (stream.enum_values.empty()) return subject + " is an ENUM without values; list at least one.";
     if (stream.enum_values.size() > enum_values_max) return subject + " lists more than " + std::to_string(enum_values_max) + " values.";
@@ -279,8 +280,9 @@ Complaint check_template(const Template& value) {
   if (auto complaint = check_printable("The connection type", value.connection_type, 0, short_word_max)) return complaint;
   if (auto complaint = check_printable("The firmware type", value.firmware_type, 0, short_word_max)) return complaint;
   if (auto complaint = check_printable("The manufacturer", value.manufacturer, 0, manufacturer_max)) return complaint;
-  if (count_allowed(value.description, [](char32_t c) { return is_printable(c) || c == '\n' || c == '\r' || c == '\t'; })
-          .value_or(description_max + 1) > description_max) {
+  if (count_allowed(value.description, [](char32_t c) {
+        return is_printable(c) || c == '\n' || c == '\r' || c == '\t';
+      }).value_or(description_max + 1) > description_max) {
     return "The description is longer than " + std::to_string(description_max) + " characters, or holds some that cannot be shown.";
   }
   if (value.hotspot_prefix.size() > hotspot_prefix_max ||
@@ -307,11 +309,13 @@ Complaint check_template(const Template& value) {
     }
   }
 
-  if (value.meta_fields.size() > meta_fields_max) return "The template has more than " + std::to_string(meta_fields_max) + " metadata fields.";
+  if (value.meta_fields.size() > meta_fields_max)
+    return "The template has more than " + std::to_string(meta_fields_max) + " metadata fields.";
   names.clear();
   for (const auto& field : value.meta_fields) {
     if (auto complaint = check_printable("A metadata field's name", field.name, 1, meta_field_name_max)) return complaint;
-    if (trimmed(field.name).size() != field.name.size()) return "The metadata field \"" + field.name + "\" begins or ends with a space; names are exact.";
+    if (trimmed(field.name).size() != field.name.size())
+      return "The metadata field \"" + field.name + "\" begins or ends with a space; names are exact.";
     if (!names.insert(field.name).second) return "Two metadata fields are called \"" + field.name + "\"; rename one of them.";
     if (auto complaint = check_printable("A metadata field's default", field.default_value, 0, 255)) return complaint;
     if (auto complaint = check_printable("A metadata field's description", field.description, 0, event_description_max)) return complaint;
@@ -321,7 +325,8 @@ Complaint check_template(const Template& value) {
   names.clear();
   for (const auto& event : value.events) {
     if (auto complaint = check_printable("An event's name", event.name, 1, event_name_max)) return complaint;
-    if (event.code.empty() || event.code.size() > event_code_max || !std::all_of(event.code.begin(), event.code.end(), is_label_character)) {
+    if (event.code.empty() || event.code.size() > event_code_max ||
+        !std::all_of(event.code.begin(), event.code.end(), is_label_character)) {
       return "An event's code must be 1 to " + std::to_string(event_code_max) + " letters, digits, hyphens or underscores.";
     }
     if (!names.insert(event.code).second) return "Two events have the code \"" + event.code + "\"; change one of them.";

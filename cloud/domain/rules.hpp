@@ -19,9 +19,9 @@ using Complaint = std::optional<std::string>;
 [[nodiscard]] Complaint check_template_name(std::string_view name);      ///< 1..100
 [[nodiscard]] Complaint check_user_name(std::string_view name);          ///< 0..60
 [[nodiscard]] Complaint check_email(std::string_view email);
-[[nodiscard]] Complaint check_password(std::string_view password);       ///< 8..256 bytes of UTF-8
-[[nodiscard]] Complaint check_home(const Home& home);                    ///< Host of at most 63 characters, ports 1..65535
-[[nodiscard]] Complaint check_template(const Template& value);           ///< All of it: pins unique, min <= max, names unique, SSID length, ...
+[[nodiscard]] Complaint check_password(std::string_view password);  ///< 8..256 bytes of UTF-8
+[[nodiscard]] Complaint check_home(const Home& home);               ///< Host of at most 63 characters, ports 1..65535
+[[nodiscard]] Complaint check_template(const Template& value);      ///< All of it: pins unique, min <= max, names unique, SSID length, ...
 [[nodiscard]] bool is_valid_utf8(std::string_view text) noexcept;
 [[nodiscard]] std::string trim(std::string_view text);
 [[nodiscard]] std::string lower_ascii(std::string_view text);

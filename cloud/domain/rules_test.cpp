@@ -24,7 +24,13 @@ TEST(Rules, DeviceNamesTakeLettersOfEveryScript) {
 }
 
 TEST(Rules, DeviceNamesRefuseMarksControlsAndTooManyCharacters) {
-  for (const auto* name : {"", "   ", "a/b", "a\tb", "<b>", "a\nb", "a\"b", "\xE2\x80\xAE" "abc", "\xF0\x9F\x98\x80", "a\xC2\xA0" "b", "\xE2\x82\xAC", "a;b", "=1", "@x"}) {
+  for (const auto* name : {"", "   ", "a/b", "a\tb", "<b>", "a\nb", "a\"b",
+                           "\xE2\x80\xAE"
+                           "abc",
+                           "\xF0\x9F\x98\x80",
+                           "a\xC2\xA0"
+                           "b",
+                           "\xE2\x82\xAC", "a;b", "=1", "@x"}) {
     EXPECT_NE(check_device_name(name), std::nullopt) << name;
   }
   EXPECT_NE(check_device_name(repeated("ü", 61)), std::nullopt);
@@ -60,7 +66,8 @@ TEST(Rules, EmailAddressesLookLikeOnes) {
   for (const auto* email : {"a@b", "anna@example.com", "a.b+c@sub.example.org", "admin@localhost", "x_y@10.0.0.1"}) {
     EXPECT_EQ(check_email(email), std::nullopt) << email;
   }
-  for (const auto* email : {"", "a", "@b", "a@", "a b@c", "a@b@c", "a@b..c", ".a@b", "a.@b", "a..b@c", "a@-b", "a@b-", "a@b/c", "\xC3\xBC@b", "a\n@b", "<a>@b"}) {
+  for (const auto* email : {"", "a", "@b", "a@", "a b@c", "a@b@c", "a@b..c", ".a@b", "a.@b", "a..b@c", "a@-b", "a@b-", "a@b/c",
+                            "\xC3\xBC@b", "a\n@b", "<a>@b"}) {
     EXPECT_NE(check_email(email), std::nullopt) << email;
   }
   EXPECT_EQ(check_email(repeated("a", 64) + "@b"), std::nullopt);
@@ -95,7 +102,8 @@ TEST(Rules, TmplIds) {
   EXPECT_TRUE(is_tmpl_id("TMPL1234"));
   EXPECT_TRUE(is_tmpl_id("TMPL03hIx7TL"));
   EXPECT_TRUE(is_tmpl_id("TMPL-_-_-_-_-_-_-_-_"));
-  for (const auto* id : {"", "TMPL", "TMPL123", "tmpl1234", "TMPL12345678901234567", "TMPL 1234", "XTMPL1234"}) EXPECT_FALSE(is_tmpl_id(id)) << id;
+  for (const auto* id : {"", "TMPL", "TMPL123", "tmpl1234", "TMPL12345678901234567", "TMPL 1234", "XTMPL1234"})
+    EXPECT_FALSE(is_tmpl_id(id)) << id;
   SeededRandom random{1};
   std::set<std::string> seen;
   for (int i = 0; i < 1000; ++i) {
@@ -125,7 +133,8 @@ Template product() {
   Template made;
   made.name = "Weather station";
   made.tmpl_ids = {"TMPL12345678"};
-  made.datastreams = {stream(0, DataType::integer, "Level"), stream(1, DataType::enumeration, "Mode"), stream(2, DataType::location, "Place")};
+  made.datastreams = {stream(0, DataType::integer, "Level"), stream(1, DataType::enumeration, "Mode"),
+                      stream(2, DataType::location, "Place")};
   made.datastreams[0].min = 0;
   made.datastreams[0].max = 100;
   made.datastreams[0].default_value = "50";
@@ -138,7 +147,12 @@ Template product() {
 
 TEST(Rules, ATemplateIsCheckedAsAWhole) {
   EXPECT_EQ(check_template(product()), std::nullopt);
-  EXPECT_EQ(check_template([] { auto t = product(); t.datastreams.clear(); return t; }()), std::nullopt);
+  EXPECT_EQ(check_template([] {
+              auto t = product();
+              t.datastreams.clear();
+              return t;
+            }()),
+            std::nullopt);
   const auto refused = [](auto change, std::string_view part) {
     auto changed = product();
     change(changed);
@@ -160,7 +174,13 @@ TEST(Rules, ATemplateIsCheckedAsAWhole) {
   refused([](Template& t) { t.datastreams[0].name = repeated("x", 61); }, "61");
   refused([](Template& t) { t.datastreams[0].min = 101; }, "min above");
   refused([](Template& t) { t.datastreams[0].min = std::numeric_limits<double>::infinity(); }, "finite");
-  refused([](Template& t) { t.datastreams[0].min = 0.2; t.datastreams[0].max = 0.8; t.datastreams[0].default_value.clear(); }, "whole number");
+  refused(
+      [](Template& t) {
+        t.datastreams[0].min = 0.2;
+        t.datastreams[0].max = 0.8;
+        t.datastreams[0].default_value.clear();
+      },
+      "whole number");
   refused([](Template& t) { t.datastreams[0].default_value = "much"; }, "default");
   refused([](Template& t) { t.datastreams[1].default_value = "maybe"; }, "default");
   refused([](Template& t) { t.datastreams[1].enum_values.clear(); }, "without values");
@@ -180,7 +200,8 @@ TEST(Rules, ATemplateIsCheckedAsAWhole) {
 TEST(Rules, ATemplateMayUseEveryPin) {
   auto full = product();
   full.datastreams.clear();
-  for (int pin = 0; pin < 256; ++pin) full.datastreams.push_back(stream(static_cast<std::uint8_t>(pin), DataType::string, "S" + std::to_string(pin)));
+  for (int pin = 0; pin < 256; ++pin)
+    full.datastreams.push_back(stream(static_cast<std::uint8_t>(pin), DataType::string, "S" + std::to_string(pin)));
   EXPECT_EQ(check_template(full), std::nullopt);
   full.datastreams.push_back(full.datastreams[0]);
   EXPECT_NE(check_template(full), std::nullopt);

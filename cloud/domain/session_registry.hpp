@@ -27,7 +27,10 @@ class SessionRegistry {
   SessionRegistry();
   ~SessionRegistry();
 
-  struct Replaced { SessionAddress address; std::uint32_t swaps_in_last_minute = 0; };
+  struct Replaced {
+    SessionAddress address;
+    std::uint32_t swaps_in_last_minute = 0;
+  };
   /// Newest login wins: binds the device to `address` and returns the session that it replaces, if any (the caller closes it).
   /// Each bind has a fence higher than all before.
   std::optional<Replaced> bind(DeviceId device, const SessionAddress& address, Instant now);

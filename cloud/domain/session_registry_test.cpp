@@ -16,7 +16,9 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr SessionAddress at(std::uint32_t slot, std::uint32_t generation = 1, std::uint16_t loop = 0) { return {0, loop, slot, generation}; }
+constexpr SessionAddress at(std::uint32_t slot, std::uint32_t generation = 1, std::uint16_t loop = 0) {
+  return {0, loop, slot, generation};
+}
 constexpr Instant t0{1000h};
 constexpr DeviceId device{7};
 

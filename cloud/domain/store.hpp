@@ -43,8 +43,8 @@ struct PageOf {
 };
 
 struct NewToken {
-  TokenDigest digest;                       ///< Under the newest key; what is stored.
-  std::span<const TokenDigest> all_digests; ///< Under every key: checked against everything ever issued. May be just {digest}.
+  TokenDigest digest;                        ///< Under the newest key; what is stored.
+  std::span<const TokenDigest> all_digests;  ///< Under every key: checked against everything ever issued. May be just {digest}.
   std::string sealed;
 };
 
@@ -64,7 +64,12 @@ struct FoundToken {
 };
 
 /// Compact row for building the in-memory views; 1,000,000 of them stream through a callback.
-struct DeviceRow { DeviceId id; OrganizationId organization_id; TemplateId template_id; UserId owner_id; };
+struct DeviceRow {
+  DeviceId id;
+  OrganizationId organization_id;
+  TemplateId template_id;
+  UserId owner_id;
+};
 
 /// Presence of one device, written behind; only fields that are set are changed.
 struct PresenceUpdate {
@@ -75,13 +80,26 @@ struct PresenceUpdate {
   std::optional<HardwareInfo> hardware;
 };
 
-struct ValueUpdate { DeviceId device_id; PinValue value; };
+struct ValueUpdate {
+  DeviceId device_id;
+  PinValue value;
+};
 
 /// Sealed secrets of one live token, for key rotation.
-struct TokenToRotate { AuthTokenId id; std::string sealed; };
-struct RotatedToken { AuthTokenId id; TokenDigest digest; std::string sealed; };
+struct TokenToRotate {
+  AuthTokenId id;
+  std::string sealed;
+};
+struct RotatedToken {
+  AuthTokenId id;
+  TokenDigest digest;
+  std::string sealed;
+};
 
-enum class UnknownTokens : std::uint8_t { refuse = 0, hold = 1 };  ///< hold: the store was restored from a backup and may not know the newest tokens.
+enum class UnknownTokens : std::uint8_t {
+  refuse = 0,
+  hold = 1
+};  ///< hold: the store was restored from a backup and may not know the newest tokens.
 
 class Store {
  public:
@@ -95,7 +113,10 @@ class Store {
 
   // --- change feed -----------------------------------------------------------------------------------------------------
   virtual Result<std::int64_t> newest_change() = 0;
-  struct Changes { std::vector<Change> rows; bool too_far_behind = false; };  ///< too_far_behind: trimmed past `after`; rebuild.
+  struct Changes {
+    std::vector<Change> rows;
+    bool too_far_behind = false;
+  };  ///< too_far_behind: trimmed past `after`; rebuild.
   virtual Result<Changes> changes_after(std::int64_t after, std::size_t limit) = 0;
   virtual Result<void> trim_changes(std::int64_t up_to) = 0;
 
@@ -108,9 +129,13 @@ class Store {
 
   // --- setup and administrator recovery -----------------------------------------------------------------------------------
   virtual Result<bool> has_administrator() = 0;
-  struct FirstAdministrator { OrganizationId organization_id; UserId user_id; };
+  struct FirstAdministrator {
+    OrganizationId organization_id;
+    UserId user_id;
+  };
   /// Makes the root organization and its first Admin. Errors: already_set_up.
-  virtual Result<FirstAdministrator> set_up(std::string_view organization_name, std::string_view email, std::string_view verifier, const Actor& actor) = 0;
+  virtual Result<FirstAdministrator> set_up(std::string_view organization_name, std::string_view email, std::string_view verifier,
+                                            const Actor& actor) = 0;
   /// Gives the Admin of the root with this email a new verifier and active status (makes the user when there is none). Ends its access tokens.
   virtual Result<UserId> recover_administrator(std::string_view email, std::string_view verifier, const Actor& actor) = 0;
 
@@ -136,18 +161,26 @@ class Store {
   virtual Result<std::vector<User>> all_users() = 0;  ///< For the views.
   virtual Result<PageOf<User>> users(OrganizationId organization, const Page& page) = 0;
   virtual Result<std::optional<User>> find_user(UserId id) = 0;
-  struct Credentials { User user; std::string verifier; };
+  struct Credentials {
+    User user;
+    std::string verifier;
+  };
   virtual Result<std::optional<Credentials>> find_credentials(std::string_view email) = 0;
   virtual Result<std::vector<Role>> roles() = 0;
 
   /// `remember_login` also sets last_logged_at. Audited as "session.create". Errors: not_found, not_active.
   virtual Result<void> create_access_token(UserId user, const TokenDigest& digest, UtcTime expires_at, const Actor& actor) = 0;
-  virtual Result<std::optional<StoredAccessToken>> find_access_token(std::span<const TokenDigest> digests) = 0;  ///< Expired ones are not found.
+  virtual Result<std::optional<StoredAccessToken>> find_access_token(
+      std::span<const TokenDigest> digests) = 0;  ///< Expired ones are not found.
   virtual Result<void> extend_access_token(std::span<const TokenDigest> digests, UtcTime expires_at) = 0;
   virtual Result<void> delete_access_token(std::span<const TokenDigest> digests, const Actor& actor) = 0;
   /// An audit entry with no change of its own (a refused sign-in, an export).
   virtual Result<void> append_audit(const AuditEntry& entry) = 0;
-  struct AuditFilter { std::span<const OrganizationId> organizations; std::string action; UtcTime from, to; };  ///< to.ms 0 = no end; action empty = all, "device." = prefix.
+  struct AuditFilter {
+    std::span<const OrganizationId> organizations;
+    std::string action;
+    UtcTime from, to;
+  };  ///< to.ms 0 = no end; action empty = all, "device." = prefix.
   virtual Result<PageOf<AuditEntry>> audit(const AuditFilter& filter, const Page& page) = 0;  ///< Newest first.
 
   // --- templates -----------------------------------------------------------------------------------------------------------
@@ -182,7 +215,9 @@ class Store {
   /// Metadata values of one device by field name.
   virtual Result<std::optional<std::string>> device_metadata(DeviceId id, std::string_view field) = 0;
   virtual Result<void> set_device_metadata(DeviceId id, std::string_view field, std::string_view value, const Actor& actor) = 0;
-  struct MetadataValue { std::string field, value; };
+  struct MetadataValue {
+    std::string field, value;
+  };
   virtual Result<std::vector<MetadataValue>> all_device_metadata(DeviceId id) = 0;
 
   // --- written behind: no audit, no change rows ------------------------------------------------------------------------------
@@ -193,8 +228,10 @@ class Store {
   // --- key rotation: resumable batches ---------------------------------------------------------------------------------------
   /// Live tokens whose digest is not under `newest_key`, at most `limit`.
   virtual Result<std::vector<TokenToRotate>> tokens_to_rotate(std::uint16_t newest_key, std::size_t limit) = 0;
-  virtual Result<void> rotate_tokens(std::span<const RotatedToken> batch) = 0;  ///< Those deleted meanwhile are skipped. The old digest is kept as an alias only if it is still needed for look-up.
-  virtual Result<std::vector<std::uint16_t>> key_ids_in_use() = 0;               ///< By live tokens, tombstones or access tokens.
+  virtual Result<void> rotate_tokens(
+      std::span<const RotatedToken>
+          batch) = 0;  ///< Those deleted meanwhile are skipped. The old digest is kept as an alias only if it is still needed for look-up.
+  virtual Result<std::vector<std::uint16_t>> key_ids_in_use() = 0;  ///< By live tokens, tombstones or access tokens.
 };
 
 }  // namespace muster::domain

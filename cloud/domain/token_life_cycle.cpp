@@ -37,9 +37,9 @@ constexpr std::array<Row, token_event_count> table = {{
 }};
 
 constexpr std::array<std::string_view, token_kind_count> kind_names = {"DEVICE", "PROVISION", "REPROVISION", "STATIC", "GRACE", "REVOKED"};
-constexpr std::array<std::string_view, token_event_count> event_names = {"login",    "info_accepted",  "info_refused",         "successor_logged_in",
-                                                                         "successor_proved", "replaced", "replaced_with_grace", "expired", "canceled",
-                                                                         "device_removed",   "static_token_removed", "revealed", "key_rotated"};
+constexpr std::array<std::string_view, token_event_count> event_names = {
+    "login",   "info_accepted", "info_refused",   "successor_logged_in",  "successor_proved", "replaced",   "replaced_with_grace",
+    "expired", "canceled",      "device_removed", "static_token_removed", "revealed",         "key_rotated"};
 
 constexpr std::size_t index_of(TokenKind kind) noexcept { return static_cast<std::size_t>(kind) - 1; }
 
@@ -52,8 +52,10 @@ std::string_view token_event_name(TokenEvent event) noexcept { return event_name
 
 std::string token_life_cycle_markdown() {
   return life_cycle_markdown(
-      token_kind_count, token_event_count, [](std::size_t kind) { return kind_names[kind]; }, [](std::size_t event) { return event_names[event]; },
-      {index_of(device), index_of(provision), index_of(reprovision), index_of(static_)}, index_of(revoked), [](std::size_t kind, std::size_t event) {
+      token_kind_count, token_event_count, [](std::size_t kind) { return kind_names[kind]; },
+      [](std::size_t event) { return event_names[event]; },
+      {index_of(device), index_of(provision), index_of(reprovision), index_of(static_)}, index_of(revoked),
+      [](std::size_t kind, std::size_t event) {
         const auto& transition = table[event][kind];
         return transition.allowed ? index_of(transition.next) : token_kind_count;
       });

@@ -151,7 +151,9 @@ struct alignas(64) Shard {
     slot.set(value, at);
     bytes += slot.heap_bytes() - before;
   }
-  [[nodiscard]] std::size_t memory_bytes() const noexcept { return bytes + devices.memory_bytes() + dirty.capacity() * sizeof(std::int32_t); }
+  [[nodiscard]] std::size_t memory_bytes() const noexcept {
+    return bytes + devices.memory_bytes() + dirty.capacity() * sizeof(std::int32_t);
+  }
 
   /// Lets clean devices go that nobody used since the hand came by last, until under `limit`; looks at a few each time, so
   /// that no put waits long. `keep` is in use right now.
@@ -162,7 +164,8 @@ struct alignas(64) Shard {
       Cell& cell = devices.cell(hand);
       if (cell.key == 0) {
         ++hand;
-      } else if (cell.key == keep.value() || std::exchange(cell.values->used, false) || cell.values->queued || cell.values->taken_pass == pass) {
+      } else if (cell.key == keep.value() || std::exchange(cell.values->used, false) || cell.values->queued ||
+                 cell.values->taken_pass == pass) {
         ++hand;
       } else {
         bytes -= cell.values->memory_bytes();

@@ -198,7 +198,10 @@ TEST(ValueCache, AgreesWithAMap) {
       const DeviceId id{static_cast<std::int32_t>(1 + random.below(3) + 64 * random.below(40))};
       const auto pin = static_cast<std::uint8_t>(random.below(6));
       switch (random.below(8)) {
-        case 0: case 1: case 2: case 3: {
+        case 0:
+        case 1:
+        case 2:
+        case 3: {
           const std::string value(static_cast<std::size_t>(random.below(40)), static_cast<char>('a' + random.below(26)));
           cache.put(id, pin, value, {++now});
           truth[{id.value(), pin}] = value;

@@ -68,8 +68,10 @@ constexpr double two_to_63 = 9'223'372'036'854'775'808.0;
 
 IntegerLimits integer_limits(const Datastream& stream) noexcept {
   IntegerLimits limits;
-  if (stream.min && *stream.min > -two_to_63) limits.min = *stream.min >= two_to_63 ? limits.max : static_cast<std::int64_t>(std::ceil(*stream.min));
-  if (stream.max && *stream.max < two_to_63) limits.max = *stream.max < -two_to_63 ? limits.min : static_cast<std::int64_t>(std::floor(*stream.max));
+  if (stream.min && *stream.min > -two_to_63)
+    limits.min = *stream.min >= two_to_63 ? limits.max : static_cast<std::int64_t>(std::ceil(*stream.min));
+  if (stream.max && *stream.max < two_to_63)
+    limits.max = *stream.max < -two_to_63 ? limits.min : static_cast<std::int64_t>(std::floor(*stream.max));
   return limits;
 }
 
@@ -127,7 +129,8 @@ ValueVerdict judge_real(const Datastream& stream, std::string_view value, std::s
 
 ValueVerdict judge_enumeration(const Datastream& stream, std::string_view value, std::string& out) {
   const auto count = stream.enum_values.size();
-  if (const auto index = parse_integer(value, false, false); index && index->value >= 0 && static_cast<std::uint64_t>(index->value) < count) {
+  if (const auto index = parse_integer(value, false, false);
+      index && index->value >= 0 && static_cast<std::uint64_t>(index->value) < count) {
     if (!index->plain) write_number(index->value, out);
     return ValueVerdict::accepted;
   }

@@ -62,7 +62,8 @@ TEST(ValueRules, OneDatastreamMakesOtherPinsUndefined) {
 
 TEST(ValueRules, IntegersAreReadGenerouslyAndStoredPlainly) {
   const auto published = typed(DataType::integer);
-  for (const auto* plain : {"0", "12", "-12", "9223372036854775807", "-9223372036854775808"}) EXPECT_EQ(judged(published, plain), "="s + plain);
+  for (const auto* plain : {"0", "12", "-12", "9223372036854775807", "-9223372036854775808"})
+    EXPECT_EQ(judged(published, plain), "="s + plain);
   EXPECT_EQ(judged(published, "+5"), "5");
   EXPECT_EQ(judged(published, "007"), "7");
   EXPECT_EQ(judged(published, "-0"), "0");
@@ -71,7 +72,8 @@ TEST(ValueRules, IntegersAreReadGenerouslyAndStoredPlainly) {
   EXPECT_EQ(judged(published, "12.0000000"), "12");
   EXPECT_EQ(judged(published, "1e3"), "1000");
   EXPECT_EQ(judged(published, "-3."), "-3");
-  for (const auto* wrong : {"", " ", "-", "+", "+-5", "12.5", "1e-3", "abc", "12a", "0x10", "nan", "inf", "1 2", "9223372036854775808", "1e999", ".", "true", "--1"}) {
+  for (const auto* wrong : {"", " ", "-", "+", "+-5", "12.5", "1e-3", "abc", "12a", "0x10", "nan", "inf", "1 2", "9223372036854775808",
+                            "1e999", ".", "true", "--1"}) {
     EXPECT_EQ(judged(published, wrong), "[type]") << wrong;
   }
   EXPECT_EQ(judged(published, "1\0002"s), "[type]");
@@ -94,13 +96,15 @@ TEST(ValueRules, IntegersAreClampedToWholeLimits) {
 TEST(ValueRules, RealsKeepTheirDigits) {
   auto published = typed(DataType::real);
   published.datastreams[0].decimals = 1;
-  for (const auto* plain : {"0", "21.4567", "-0.5", "1e3", ".5", "5.", "100.00000", "1E-10", "00.5", "0.1000000000000000055511151231257827"}) {
+  for (const auto* plain :
+       {"0", "21.4567", "-0.5", "1e3", ".5", "5.", "100.00000", "1E-10", "00.5", "0.1000000000000000055511151231257827"}) {
     EXPECT_EQ(judged(published, plain), "="s + plain);
   }
   EXPECT_EQ(judged(published, "  21.50"), "21.50");
   EXPECT_EQ(judged(published, "+1.5"), "1.5");
   EXPECT_EQ(judged(published, "1e-999"), "=1e-999");
-  for (const auto* wrong : {"", "nan", "NaN", "inf", "-inf", "infinity", "1e999", "-1e999", "0x1p3", "1,5", "abc", "1.2.3", "1e", "-", ".", "e5", "--1", "+-1"}) {
+  for (const auto* wrong : {"", "nan", "NaN", "inf", "-inf", "infinity", "1e999", "-1e999", "0x1p3", "1,5", "abc", "1.2.3", "1e", "-", ".",
+                            "e5", "--1", "+-1"}) {
     EXPECT_EQ(judged(published, wrong), "[type]") << wrong;
   }
 }
@@ -129,7 +133,8 @@ TEST(ValueRules, EnumerationsTakeIndexOrName) {
   EXPECT_EQ(judged(published, "on"), "1");
   EXPECT_EQ(judged(published, "two words"), "3");
   EXPECT_EQ(judged(published, "17"), "2");
-  for (const auto& wrong : {""s, "4"s, "-1"s, "ON"s, "on "s, "0.5"s, "off\0on"s, "99999999999999999999"s}) EXPECT_EQ(judged(published, wrong), "[type]") << wrong;
+  for (const auto& wrong : {""s, "4"s, "-1"s, "ON"s, "on "s, "0.5"s, "off\0on"s, "99999999999999999999"s})
+    EXPECT_EQ(judged(published, wrong), "[type]") << wrong;
 }
 
 TEST(ValueRules, LocationsAreTwoNumbers) {
@@ -138,7 +143,8 @@ TEST(ValueRules, LocationsAreTwoNumbers) {
   EXPECT_EQ(judged(published, "-73.8731,40.8414"), "-73.8731\00040.8414"s);
   EXPECT_EQ(judged(published, " 12.0\0 +50"s), "12.0\00050"s);
   EXPECT_EQ(judged(published, "180\000-90"s), "=180\000-90"s);
-  for (const auto& wrong : {""s, "12"s, "12,"s, ",5"s, "181,0"s, "0,91"s, "a,b"s, "1\0002\0003"s, "1,2,3"s, "nan,0"s, "1\0"s}) EXPECT_EQ(judged(published, wrong), "[type]") << wrong;
+  for (const auto& wrong : {""s, "12"s, "12,"s, ",5"s, "181,0"s, "0,91"s, "a,b"s, "1\0002\0003"s, "1,2,3"s, "nan,0"s, "1\0"s})
+    EXPECT_EQ(judged(published, wrong), "[type]") << wrong;
 }
 
 }  // namespace

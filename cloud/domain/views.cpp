@@ -166,7 +166,8 @@ class Views::Follower {
     if (record) present = *record;
     if (present.kind != TokenKind::revoked) MUSTER_TRY_VOID(meet_key(present.digest.key_id));
     views_.credentials.apply(present);
-    if (before && (present.kind == TokenKind::revoked || present.device_id != before->device_id)) news_.token_gone.push_back(before->device_id);
+    if (before && (present.kind == TokenKind::revoked || present.device_id != before->device_id))
+      news_.token_gone.push_back(before->device_id);
     return {};
   }
 
@@ -188,7 +189,8 @@ class Views::Follower {
     }
     views_.directory.put_device({id, device->organization_id, device->template_id, device->owner_id});
     views_.directory.put_device_home(id, device->home);
-    if (before && (before->organization_id != device->organization_id || before->owner_id != device->owner_id)) news_.permissions_changed = true;
+    if (before && (before->organization_id != device->organization_id || before->owner_id != device->owner_id))
+      news_.permissions_changed = true;
     return {};
   }
 

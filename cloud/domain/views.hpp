@@ -43,10 +43,10 @@ class Views {
   /// rebuild or catch_up returns, on its thread, with no lock held.
   struct Listener {
     virtual ~Listener() = default;
-    virtual void token_gone(DeviceId device) = 0;      ///< Close the device's session: its next login hears the truth.
+    virtual void token_gone(DeviceId device) = 0;  ///< Close the device's session: its next login hears the truth.
     virtual void device_gone(DeviceId device) = 0;
-    virtual void permissions_changed() = 0;            ///< Roles, users, organizations: re-check open streams.
-    virtual void settings_changed() {}                 ///< Server-wide settings; also after a key was added: read the key ring again.
+    virtual void permissions_changed() = 0;  ///< Roles, users, organizations: re-check open streams.
+    virtual void settings_changed() {}       ///< Server-wide settings; also after a key was added: read the key ring again.
   };
   void set_listener(Listener* listener) noexcept { listener_ = listener; }
   /// Distinct addresses of past logins, read by rebuild, handed to the breaker.

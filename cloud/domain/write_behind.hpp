@@ -36,7 +36,10 @@ class PresenceQueue {
 
 /// One pass of writing behind: takes what waits in batches and writes it; what failed waits again. Blocks; run it every 500 ms
 /// on a thread of its own, and once at shutdown. Returns the first error, and how many rows were written.
-struct WriteBehindResult { std::size_t rows = 0; Error error; };
+struct WriteBehindResult {
+  std::size_t rows = 0;
+  Error error;
+};
 WriteBehindResult write_behind(Store& store, ValueCache& values, PresenceQueue& presence);
 
 }  // namespace muster::domain

@@ -110,7 +110,8 @@ TEST(PresenceQueue, ManyLoopsAndOneWriter) {
       for (bool last = false; !last;) {
         last = stop.load();
         for (auto taken = queue.take(50); !taken.empty(); taken = queue.take(50)) {
-          for (const auto& update : taken) written[update.device_id.value()] = std::max(written[update.device_id.value()], update.connected_at->ms);
+          for (const auto& update : taken)
+            written[update.device_id.value()] = std::max(written[update.device_id.value()], update.connected_at->ms);
         }
       }
     }};

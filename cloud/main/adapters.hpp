@@ -13,17 +13,24 @@ namespace muster::main {
 class GatewayHandler final : public net::DeviceHandler {
  public:
   explicit GatewayHandler(protocol::DeviceGateway& gateway) noexcept : gateway_{gateway} {}
-  protocol::Step on_open(protocol::DeviceSession& session, const protocol::Peer& peer, Instant now) override { return gateway_.on_open(session, peer, now); }
-  protocol::Step on_bytes(protocol::DeviceSession& session, const domain::SessionAddress& self, const protocol::Peer& peer, wire::ByteView input, protocol::Output& out, Instant now) override {
+  protocol::Step on_open(protocol::DeviceSession& session, const protocol::Peer& peer, Instant now) override {
+    return gateway_.on_open(session, peer, now);
+  }
+  protocol::Step on_bytes(protocol::DeviceSession& session, const domain::SessionAddress& self, const protocol::Peer& peer,
+                          wire::ByteView input, protocol::Output& out, Instant now) override {
     return gateway_.on_bytes(session, self, peer, input, out, now);
   }
-  protocol::Step on_event(protocol::DeviceSession& session, const domain::SessionAddress& self, const protocol::Peer& peer, protocol::SessionEvent&& event, protocol::Output& out, Instant now) override {
+  protocol::Step on_event(protocol::DeviceSession& session, const domain::SessionAddress& self, const protocol::Peer& peer,
+                          protocol::SessionEvent&& event, protocol::Output& out, Instant now) override {
     return gateway_.on_event(session, self, peer, std::move(event), out, now);
   }
-  protocol::Step on_deadline(protocol::DeviceSession& session, const domain::SessionAddress& self, const protocol::Peer& peer, protocol::Output& out, Instant now) override {
+  protocol::Step on_deadline(protocol::DeviceSession& session, const domain::SessionAddress& self, const protocol::Peer& peer,
+                             protocol::Output& out, Instant now) override {
     return gateway_.on_deadline(session, self, peer, out, now);
   }
-  void on_closed(protocol::DeviceSession& session, const domain::SessionAddress& self, Instant now) override { gateway_.on_closed(session, self, now); }
+  void on_closed(protocol::DeviceSession& session, const domain::SessionAddress& self, Instant now) override {
+    gateway_.on_closed(session, self, now);
+  }
 
  private:
   protocol::DeviceGateway& gateway_;
@@ -32,11 +39,15 @@ class GatewayHandler final : public net::DeviceHandler {
 class ApiHandler final : public net::HttpHandler {
  public:
   explicit ApiHandler(api::Api& api) noexcept : api_{api} {}
-  bool answer_from_memory(const api::Request& request, api::Response& response) override { return api_.answer_from_memory(request, response); }
+  bool answer_from_memory(const api::Request& request, api::Response& response) override {
+    return api_.answer_from_memory(request, response);
+  }
   Lane lane(const api::Request& request) const noexcept override { return api_.lane(request); }
   api::Response handle(const api::Request& request) override { return api_.handle(request); }
   api::Response unavailable(const api::Request& request) const override { return api_.unavailable(request); }
-  std::unique_ptr<api::StreamSession> open_stream(const api::Request& request, api::Response& refusal) override { return api_.open_stream(request, refusal); }
+  std::unique_ptr<api::StreamSession> open_stream(const api::Request& request, api::Response& refusal) override {
+    return api_.open_stream(request, refusal);
+  }
 
  private:
   api::Api& api_;

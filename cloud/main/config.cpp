@@ -3,9 +3,9 @@
 
 #include <fmt/format.h>
 
+#include <toml++/toml.h>
 #include <algorithm>
 #include <functional>
-#include <toml++/toml.h>
 
 #include "cloud/base/secure_file.hpp"
 
@@ -18,10 +18,12 @@ constexpr std::size_t config_size_max_bytes = 1u << 20;
 
 /// One key of the file: where its value goes, what it may be. The table below is the whole schema.
 struct Key {
-  std::string_view path;     // section.key
-  std::string_view meaning;  // with its unit
+  std::string_view path;          // section.key
+  std::string_view meaning;       // with its unit
   std::int64_t min = 0, max = 0;  // numbers only
-  std::variant<std::size_t*, unsigned*, std::uint16_t*, milliseconds*, std::chrono::seconds*, double*, bool*, std::string*, std::vector<std::string>*> target;
+  std::variant<std::size_t*, unsigned*, std::uint16_t*, milliseconds*, std::chrono::seconds*, double*, bool*, std::string*,
+               std::vector<std::string>*>
+      target;
 };
 
 std::vector<Key> schema(Config& c) {
@@ -30,9 +32,11 @@ std::vector<Key> schema(Config& c) {
       {"log.level", "debug, info, warning or error", 0, 0, &c.log_level},
       {"network.loops", "network threads; 0: one per core", 0, 256, &c.network.loops},
       {"network.connections_max", "open connections; 0: what the descriptor limit allows", 0, 100 * million, &c.network.connections_max},
-      {"network.connections_per_address_max", "open connections of one address (IPv6: of one /64)", 1, 100 * million, &c.network.connections_per_address_max},
+      {"network.connections_per_address_max", "open connections of one address (IPv6: of one /64)", 1, 100 * million,
+       &c.network.connections_per_address_max},
       {"network.tls_handshakes_max", "TLS handshakes under way at the same time", 1, million, &c.network.tls_handshakes_max},
-      {"network.first_bytes_deadline_ms", "until the first bytes, a TLS handshake or HTTP headers are complete", 100, 600'000, &c.network.first_bytes_deadline},
+      {"network.first_bytes_deadline_ms", "until the first bytes, a TLS handshake or HTTP headers are complete", 100, 600'000,
+       &c.network.first_bytes_deadline},
       {"network.shutdown_spread_ms", "sessions are closed spread over this time on SIGTERM", 0, 9'000, &c.network.shutdown_spread},
       {"tls.certificate_file", "PEM chain of your own certificate; empty: one from the private CA", 0, 0, &c.tls.certificate_file},
       {"tls.key_file", "PEM key of that certificate", 0, 0, &c.tls.key_file},
@@ -46,16 +50,24 @@ std::vector<Key> schema(Config& c) {
       {"gateway.flood_burst", "frames that may come at once", 1, 10 * million, &c.gateway.flood_burst},
       {"gateway.flood_close_after_s", "a flood that lasts this long ends the session", 1, 86'400, &c.gateway.flood_close_after},
       {"gateway.login_misses_queued_max", "unknown tokens that may wait for the store", 1, million, &c.gateway.login_misses_queued_max},
-      {"gateway.login_misses_per_address_per_s", "unknown tokens of one address that the store is asked about in a second", 1, million, &c.gateway.login_misses_per_address_per_s},
-      {"gateway.breaker_addresses_per_minute", "known addresses that may hear \"invalid token\" in a minute before the breaker holds it back", 1, million, &c.gateway.breaker_addresses_per_minute},
-      {"gateway.conflict_swaps_per_minute", "logins of one token that replace each other in a minute and raise token_conflict", 1, 10'000, &c.gateway.conflict_swaps_per_minute},
-      {"gateway.allow_plain_from_public", "allow unencrypted device links from public addresses for every template", 0, 0, &c.gateway.allow_plain_from_public},
+      {"gateway.login_misses_per_address_per_s", "unknown tokens of one address that the store is asked about in a second", 1, million,
+       &c.gateway.login_misses_per_address_per_s},
+      {"gateway.breaker_addresses_per_minute",
+       "known addresses that may hear \"invalid token\" in a minute before the breaker holds it back", 1, million,
+       &c.gateway.breaker_addresses_per_minute},
+      {"gateway.conflict_swaps_per_minute", "logins of one token that replace each other in a minute and raise token_conflict", 1, 10'000,
+       &c.gateway.conflict_swaps_per_minute},
+      {"gateway.allow_plain_from_public", "allow unencrypted device links from public addresses for every template", 0, 0,
+       &c.gateway.allow_plain_from_public},
       {"gateway.own_hosts", "names of this node: devices are never redirected to them", 0, 0, &c.gateway.own_hosts},
-      {"gateway.redirect_back_hosts", "hosts known to redirect back here: devices are never redirected to them", 0, 0, &c.gateway.redirect_back_hosts},
+      {"gateway.redirect_back_hosts", "hosts known to redirect back here: devices are never redirected to them", 0, 0,
+       &c.gateway.redirect_back_hosts},
       {"api.body_size_max_bytes", "largest HTTP body", 1'024, 512 * million, &c.api.body_size_max_bytes},
-      {"api.sign_in_failures_per_address", "wrong sign-ins of one address or account before it is blocked", 1, million, &c.api.sign_in_failures_per_address},
+      {"api.sign_in_failures_per_address", "wrong sign-ins of one address or account before it is blocked", 1, million,
+       &c.api.sign_in_failures_per_address},
       {"api.sign_in_block_s", "how long that block lasts", 1, 86'400, &c.api.sign_in_block},
-      {"api.requests_per_minute_per_organization", "platform API requests of one organization in a minute", 1, 1'000 * million, &c.api.requests_per_minute_per_organization},
+      {"api.requests_per_minute_per_organization", "platform API requests of one organization in a minute", 1, 1'000 * million,
+       &c.api.requests_per_minute_per_organization},
       {"api.stream_clients_max", "open live streams", 1, million, &c.api.stream_clients_max},
       {"api.stream_rows_max", "rows that one live stream may subscribe to", 1, million, &c.api.stream_rows_max},
       {"values.memory_mib", "memory for last values", 1, 1'000'000, &c.values_memory_mib},
@@ -78,8 +90,10 @@ std::size_t distance(std::string_view a, std::string_view b) {
 }
 
 std::string hint(std::string_view path, const std::vector<Key>& keys) {
-  const auto nearest = std::min_element(keys.begin(), keys.end(), [&](const Key& a, const Key& b) { return distance(a.path, path) < distance(b.path, path); });
-  return distance(nearest->path, path) <= 5 ? fmt::format("; did you mean {}?", nearest->path) : std::string{"; `muster serve --print-config` lists all keys"};
+  const auto nearest = std::min_element(keys.begin(), keys.end(),
+                                        [&](const Key& a, const Key& b) { return distance(a.path, path) < distance(b.path, path); });
+  return distance(nearest->path, path) <= 5 ? fmt::format("; did you mean {}?", nearest->path)
+                                            : std::string{"; `muster serve --print-config` lists all keys"};
 }
 
 /// Puts `node` where `key` says, or answers what is wrong with it.
@@ -104,7 +118,8 @@ std::string assign(const Key& key, const toml::node& node) {
         } else if constexpr (std::is_same_v<T, double>) {
           const auto value = node.value<double>();
           if (!value) return "must be a number";
-          if (*value < static_cast<double>(key.min) || *value > static_cast<double>(key.max)) return fmt::format("must be {}..{}", key.min, key.max);
+          if (*value < static_cast<double>(key.min) || *value > static_cast<double>(key.max))
+            return fmt::format("must be {}..{}", key.min, key.max);
           *out = *value;
         } else if constexpr (std::is_same_v<T, std::vector<std::string>>) {
           const auto* list = node.as_array();
@@ -141,13 +156,15 @@ std::variant<Config, ConfigError> parse_config(std::string_view text, const std:
   for (const auto& [section, node] : root) {
     const auto* table = node.as_table();
     const auto line = node.source().begin.line;
-    if (!table) return ConfigError{fmt::format("{}:{}: {} must stand in a section{}", name, line, section.str(), hint(section.str(), keys))};
+    if (!table)
+      return ConfigError{fmt::format("{}:{}: {} must stand in a section{}", name, line, section.str(), hint(section.str(), keys))};
     for (const auto& [word, value] : *table) {
       const std::string path = fmt::format("{}.{}", section.str(), word.str());
       const auto key = std::find_if(keys.begin(), keys.end(), [&](const Key& k) { return k.path == path; });
       const auto value_line = value.source().begin.line;
       if (key == keys.end()) return ConfigError{fmt::format("{}:{}: unknown key {}{}", name, value_line, path, hint(path, keys))};
-      if (const auto complaint = assign(*key, value); !complaint.empty()) return ConfigError{fmt::format("{}:{}: {} {}", name, value_line, path, complaint)};
+      if (const auto complaint = assign(*key, value); !complaint.empty())
+        return ConfigError{fmt::format("{}:{}: {} {}", name, value_line, path, complaint)};
     }
   }
   static constexpr std::string_view levels[] = {"debug", "info", "warning", "error"};
@@ -162,7 +179,9 @@ std::variant<Config, ConfigError> parse_config(std::string_view text, const std:
 
 std::variant<Config, ConfigError> read_config(const std::string& file) {
   const auto text = read_file(file, config_size_max_bytes);
-  if (!text) return ConfigError{fmt::format("{}: cannot be read ({}); check the path after --config and its permissions", file, text.error().message())};
+  if (!text)
+    return ConfigError{
+        fmt::format("{}: cannot be read ({}); check the path after --config and its permissions", file, text.error().message())};
   return parse_config(*text, file);
 }
 
@@ -178,11 +197,16 @@ std::string describe_config() {
     }
     const auto value = std::visit(
         []<class T>(const T* v) -> std::string {
-          if constexpr (std::is_same_v<T, std::string>) return fmt::format("\"{}\"", *v);
-          else if constexpr (std::is_same_v<T, bool>) return *v ? "true" : "false";
-          else if constexpr (std::is_same_v<T, std::vector<std::string>>) return "[]";
-          else if constexpr (std::is_same_v<T, milliseconds> || std::is_same_v<T, std::chrono::seconds>) return fmt::format("{}", v->count());
-          else return fmt::format("{}", *v);
+          if constexpr (std::is_same_v<T, std::string>)
+            return fmt::format("\"{}\"", *v);
+          else if constexpr (std::is_same_v<T, bool>)
+            return *v ? "true" : "false";
+          else if constexpr (std::is_same_v<T, std::vector<std::string>>)
+            return "[]";
+          else if constexpr (std::is_same_v<T, milliseconds> || std::is_same_v<T, std::chrono::seconds>)
+            return fmt::format("{}", v->count());
+          else
+            return fmt::format("{}", *v);
         },
         key.target);
     out += fmt::format("# {}\n# {} = {}\n", key.meaning, key.path.substr(dot + 1), value);

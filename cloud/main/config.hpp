@@ -14,10 +14,10 @@
 namespace muster::main {
 
 struct NetworkConfig {
-  unsigned loops = 0;  ///< 0: one per core.
+  unsigned loops = 0;               ///< 0: one per core.
   std::size_t connections_max = 0;  ///< 0: what the descriptor limit allows.
   std::size_t connections_per_address_max = 4'096;
-  std::size_t tls_handshakes_max = 1'024;  ///< At the same time.
+  std::size_t tls_handshakes_max = 1'024;                  ///< At the same time.
   std::chrono::milliseconds first_bytes_deadline{10'000};  ///< Also of a TLS handshake and of HTTP headers.
   std::chrono::milliseconds shutdown_spread{3'000};        ///< Sessions are closed spread over this time on SIGTERM.
 };
@@ -39,7 +39,9 @@ struct Config {
 };
 
 /// What is wrong with a configuration: one sentence that names the file, the line and the key, and says what to do.
-struct ConfigError { std::string message; };
+struct ConfigError {
+  std::string message;
+};
 
 /// Reads a TOML file. Unknown keys, wrong types and numbers out of range are errors.
 [[nodiscard]] std::variant<Config, ConfigError> read_config(const std::string& file);

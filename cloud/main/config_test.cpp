@@ -33,7 +33,8 @@ own_hosts = ["a.example", "b.example"]
 allow_plain_from_public = true
 [log]
 level = "debug"
-)", "muster.toml");
+)",
+                                   "muster.toml");
   ASSERT_TRUE(std::holds_alternative<Config>(result)) << std::get<ConfigError>(result).message;
   const auto& config = std::get<Config>(result);
   EXPECT_EQ(config.gateway.flood_rate_per_s, 1000);
@@ -74,7 +75,8 @@ TEST(Config, AMissingFileSaysWhatToCheck) {
 TEST(Config, ItsOwnDescriptionWithTheCommentMarksTakenOffIsValid) {
   std::string text;
   std::istringstream in{describe_config()};
-  for (std::string line; std::getline(in, line);) text += line.starts_with("# ") && line.find(" = ") != std::string::npos ? line.substr(2) + "\n" : line + "\n";
+  for (std::string line; std::getline(in, line);)
+    text += line.starts_with("# ") && line.find(" = ") != std::string::npos ? line.substr(2) + "\n" : line + "\n";
   const auto result = parse_config(text, "described");
   EXPECT_TRUE(std::holds_alternative<Config>(result)) << std::get<ConfigError>(result).message << text;
 }

@@ -35,7 +35,9 @@ std::variant<std::unique_ptr<DataDirectory>, DataDirectory::Problem> DataDirecto
   }
   const auto lock_file = path / "lock";
   const int lock = ::open(lock_file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-  if (lock < 0) return Problem{fmt::format("{} cannot be opened: {}; check the permissions of the data directory", lock_file.string(), std::strerror(errno))};
+  if (lock < 0)
+    return Problem{
+        fmt::format("{} cannot be opened: {}; check the permissions of the data directory", lock_file.string(), std::strerror(errno))};
   if (::flock(lock, LOCK_EX | LOCK_NB) != 0) {
     ::close(lock);
     return Problem{fmt::format("another muster serves {}; stop it first, or use another --data", path.string())};

@@ -13,7 +13,9 @@ namespace muster::main {
 class DataDirectory {
  public:
   /// What went wrong, as one sentence that says what to do.
-  struct Problem { std::string message; };
+  struct Problem {
+    std::string message;
+  };
   [[nodiscard]] static std::variant<std::unique_ptr<DataDirectory>, Problem> open(const std::filesystem::path& path);
   ~DataDirectory();
   DataDirectory(const DataDirectory&) = delete;

@@ -8,7 +8,8 @@
 namespace muster::main {
 
 Result<std::unique_ptr<domain::Store>> open_data_store(const std::filesystem::path& data_directory) {
-  std::unique_ptr<domain::Store> opened = store::SqliteStore::open(data_directory / "muster.db", {.create = false, .busy_timeout = std::chrono::seconds{10}});
+  std::unique_ptr<domain::Store> opened =
+      store::SqliteStore::open(data_directory / "muster.db", {.create = false, .busy_timeout = std::chrono::seconds{10}});
   MUSTER_TRY_VOID(opened->check());
   return opened;
 }

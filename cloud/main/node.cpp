@@ -35,8 +35,8 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr auto follow_interval = 250ms;         // How often other processes' changes are looked for: a revoked token is out within 1 s.
-constexpr auto write_behind_interval = 500ms;   // What kill -9 may lose of values: this, and the time of one write.
+constexpr auto follow_interval = 250ms;        // How often other processes' changes are looked for: a revoked token is out within 1 s.
+constexpr auto write_behind_interval = 500ms;  // What kill -9 may lose of values: this, and the time of one write.
 constexpr auto housekeeping_interval = 10min;
 constexpr std::int64_t changes_kept = 100'000;  // A consumer further behind than this rebuilds.
 constexpr auto stop_grace = 8s;
@@ -52,8 +52,8 @@ std::string make_setup_code(Random& random) {
 WorkerPoolOptions lanes() {
   WorkerPoolOptions options;
   options[Lane::login] = {2, 2'048};
-  options[Lane::api] = {8, 1'024};      // They wait for group commits most of the time.
-  options[Lane::password] = {1, 64};    // One hash at a time: 64 MiB and all of a core each.
+  options[Lane::api] = {8, 1'024};    // They wait for group commits most of the time.
+  options[Lane::password] = {1, 64};  // One hash at a time: 64 MiB and all of a core each.
   options[Lane::values] = {1, 4'096};
   return options;
 }
@@ -77,7 +77,10 @@ protocol::GatewayLimits gateway_limits(const ServeOptions& options, const Config
 }
 
 net::TlsIdentityOptions tls_options(const std::filesystem::path& directory, const ServeOptions& options, const Config& config) {
-  net::TlsIdentityOptions tls{.directory = directory, .extra_names = config.tls.extra_names, .certificate_file = config.tls.certificate_file, .key_file = config.tls.key_file};
+  net::TlsIdentityOptions tls{.directory = directory,
+                              .extra_names = config.tls.extra_names,
+                              .certificate_file = config.tls.certificate_file,
+                              .key_file = config.tls.key_file};
   if (auto host = host_of(options.public_url); !host.empty()) tls.extra_names.push_back(std::move(host));
   return tls;
 }
@@ -136,8 +139,10 @@ struct Node::Parts final : domain::Views::Listener {
 
   void reload_keys() {
     const auto result = keys->reload();
-    if (!result) log::error("key_ring_unreadable", {{"reason", result.error().message()}});
-    else if (*result) log::info("key_ring_reloaded", {{"newest_key", int{keys->newest_key_id()}}});
+    if (!result)
+      log::error("key_ring_unreadable", {{"reason", result.error().message()}});
+    else if (*result)
+      log::info("key_ring_reloaded", {{"newest_key", int{keys->newest_key_id()}}});
   }
 
   /// Waits for `pause`, or until there is something to do. False: stopping.
@@ -164,8 +169,10 @@ struct Node::Parts final : domain::Views::Listener {
       const Error trouble = result ? Error{} : result.error();
       if (trouble) metrics.store_errors_total.add();
       if (trouble != last_trouble) {
-        if (trouble) log::error("store_trouble", {{"reason", trouble.message()}});
-        else log::info("store_works_again");
+        if (trouble)
+          log::error("store_trouble", {{"reason", trouble.message()}});
+        else
+          log::info("store_works_again");
         last_trouble = trouble;
       }
       if (clock.now() >= housekeeping) {
@@ -189,7 +196,8 @@ struct Node::Parts final : domain::Views::Listener {
     has_administrator = *administrator;
     ready = true;
     changed.notify_all();
-    log::info("views_ready", {{"devices", std::uint64_t{views->directory.device_count()}}, {"tokens", std::uint64_t{views->credentials.size()}},
+    log::info("views_ready", {{"devices", std::uint64_t{views->directory.device_count()}},
+                              {"tokens", std::uint64_t{views->credentials.size()}},
                               {"unknown_tokens_held", views->hold_unknown_tokens()}});
     return {};
   }
@@ -201,7 +209,8 @@ struct Node::Parts final : domain::Views::Listener {
   }
 
   void keep_house() {
-    if (const auto rotated = tickets->rotate_if_due(); !rotated) log::warning("ticket_keys_not_written", {{"reason", rotated.error().message()}});
+    if (const auto rotated = tickets->rotate_if_due(); !rotated)
+      log::warning("ticket_keys_not_written", {{"reason", rotated.error().message()}});
     if (const auto up_to = views->applied_change() - changes_kept; up_to > 0) {
       if (const auto trimmed = store->trim_changes(up_to); !trimmed) metrics.store_errors_total.add();
     }
@@ -251,7 +260,9 @@ std::variant<std::unique_ptr<Node>, Node::Problem> Node::start(const ServeOption
   // A data directory with a database and without its keys is not a new one: with fresh keys every token would be unknown.
   std::error_code ignored;
   if (std::filesystem::exists(p.directory->database(), ignored) && !std::filesystem::exists(p.directory->keys(), ignored)) {
-    return Problem{fmt::format("{} is missing, but there is a database: without its keys no device can log in. Bring keys/ back, or use `muster restore`", p.directory->keys().string())};
+    return Problem{fmt::format(
+        "{} is missing, but there is a database: without its keys no device can log in. Bring keys/ back, or use `muster restore`",
+        p.directory->keys().string())};
   }
   auto keys = KeyRing::open(p.directory->keys(), p.random);
   if (!keys) return Problem{fmt::format("{}: {}", p.directory->keys().string(), keys.error().message())};
@@ -269,22 +280,28 @@ std::variant<std::unique_ptr<Node>, Node::Problem> Node::start(const ServeOption
   if (!tls) return Problem{fmt::format("TLS cannot be set up: {}", tls.error().message())};
   p.tls = std::move(*tls);
 
-  const auto database = options.store_url.empty() ? p.directory->database() : std::filesystem::path{options.store_url.substr(std::string_view{"sqlite:"}.size())};
+  const auto database = options.store_url.empty() ? p.directory->database()
+                                                  : std::filesystem::path{options.store_url.substr(std::string_view{"sqlite:"}.size())};
   p.store = store::SqliteStore::open(database, store::SqliteOptions{.clock = &p.clock});
   p.views = std::make_unique<domain::Views>(*p.store);
   p.pool = std::make_unique<WorkerPool>(lanes());
-  p.server = std::make_unique<net::Server>(net::Server::Dependencies{*p.pool, p.clock, p.metrics, p.tls.get()},
-                                           net::ServerOptions{.listen = options.listen, .listen_tls = options.listen_tls, .loops = config.network.loops, .limits = net_limits(config)});
-  if (const auto bound = p.server->bind(); !bound) return Problem{p.server->problem().empty() ? bound.error().message() : p.server->problem()};
+  p.server = std::make_unique<net::Server>(
+      net::Server::Dependencies{*p.pool, p.clock, p.metrics, p.tls.get()},
+      net::ServerOptions{
+          .listen = options.listen, .listen_tls = options.listen_tls, .loops = config.network.loops, .limits = net_limits(config)});
+  if (const auto bound = p.server->bind(); !bound)
+    return Problem{p.server->problem().empty() ? bound.error().message() : p.server->problem()};
 
   p.setup_code = make_setup_code(p.random);
   auto api_options = config.api;
   api_options.public_url = options.public_url;
   api_options.setup_code = p.setup_code;
   api_options.version = version;
-  p.api = std::make_unique<api::Api>(api::Api::Dependencies{*p.store, *p.views, p.sessions, p.values, p.link, *p.keys, p.random, p.clock, p.metrics}, api_options);
+  p.api = std::make_unique<api::Api>(
+      api::Api::Dependencies{*p.store, *p.views, p.sessions, p.values, p.link, *p.keys, p.random, p.clock, p.metrics}, api_options);
   p.gateway = std::make_unique<protocol::DeviceGateway>(
-      protocol::DeviceGateway::Dependencies{*p.store, *p.views, p.sessions, p.values, p.presence, p.api->live_feed(), *p.keys, *p.pool, *p.server, p.clock, p.metrics},
+      protocol::DeviceGateway::Dependencies{*p.store, *p.views, p.sessions, p.values, p.presence, p.api->live_feed(), *p.keys, *p.pool,
+                                            *p.server, p.clock, p.metrics},
       gateway_limits(options, config));
   p.link.connect(*p.gateway);
   p.views->set_listener(&p);
@@ -306,7 +323,8 @@ std::variant<std::unique_ptr<Node>, Node::Problem> Node::start(const ServeOption
   p.follower = std::thread{[&p] { p.follow(); }};
   p.writer = std::thread{[&p] { p.write_behind_until_stopped(); }};
   auto node = std::unique_ptr<Node>{new Node{std::move(parts)}};
-  if (const auto started = p.server->start(*p.device_handler, *p.http_handler); !started) return Problem{fmt::format("the network threads cannot start: {}", started.error().message())};
+  if (const auto started = p.server->start(*p.device_handler, *p.http_handler); !started)
+    return Problem{fmt::format("the network threads cannot start: {}", started.error().message())};
   return node;
 }
 

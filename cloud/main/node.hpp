@@ -15,7 +15,9 @@ namespace muster::main {
 class Node {
  public:
   /// What went wrong, as one sentence that says what to do.
-  struct Problem { std::string message; };
+  struct Problem {
+    std::string message;
+  };
 
   /// Opens keys, TLS identity and store, builds every part and listens. The store may be in trouble: the node then holds logins and
   /// gets ready by itself when the store comes back.

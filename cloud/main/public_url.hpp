@@ -6,7 +6,8 @@
 
 namespace muster::main {
 
-inline constexpr std::size_t host_length_max_chars = 33;  ///< Older agents keep the host in 34 bytes. docs/protocol/cloud-model.md section 1.
+inline constexpr std::size_t host_length_max_chars =
+    33;  ///< Older agents keep the host in 34 bytes. docs/protocol/cloud-model.md section 1.
 
 /// The host of `http[s]://host[:port][/...]`; of an IPv6 address without its brackets. Empty: no such URL.
 [[nodiscard]] std::string host_of(std::string_view url);

@@ -15,7 +15,8 @@ TEST(PublicUrl, GivesItsHost) {
 
 TEST(PublicUrl, RefusesWhatIsNone) {
   EXPECT_EQ(check_public_url("https://iot.example.com"), "");
-  for (const auto* url : {"iot.example.com", "ftp://x", "https://", "https://user@host", "https://[::1", "https://a b", "https://ex\"ample"}) {
+  for (const auto* url :
+       {"iot.example.com", "ftp://x", "https://", "https://user@host", "https://[::1", "https://a b", "https://ex\"ample"}) {
     EXPECT_NE(check_public_url(url), "") << url;
   }
 }

@@ -41,13 +41,16 @@ std::string check(const ServeOptions& options) {
   if (options.data_directory.empty()) return "--data DIR is needed: where the database, keys and certificates lie";
   for (const auto* list : {&options.listen, &options.listen_tls}) {
     for (const auto& address : *list) {
-      if (!net::SocketAddress::parse(address)) return fmt::format("\"{}\" is not ADDR:PORT; examples: 0.0.0.0:8080, 127.0.0.1:0, [::1]:8080", address);
+      if (!net::SocketAddress::parse(address))
+        return fmt::format("\"{}\" is not ADDR:PORT; examples: 0.0.0.0:8080, 127.0.0.1:0, [::1]:8080", address);
     }
   }
-  if (!options.store_url.empty() && (!options.store_url.starts_with("sqlite:") || options.store_url.size() == std::string_view{"sqlite:"}.size())) {
+  if (!options.store_url.empty() &&
+      (!options.store_url.starts_with("sqlite:") || options.store_url.size() == std::string_view{"sqlite:"}.size())) {
     return fmt::format("--store {} is not supported; this version knows sqlite:PATH", options.store_url);
   }
-  if (!options.bus_url.empty() && options.bus_url != "local:") return fmt::format("--bus {} is not supported; this version knows local:", options.bus_url);
+  if (!options.bus_url.empty() && options.bus_url != "local:")
+    return fmt::format("--bus {} is not supported; this version knows local:", options.bus_url);
   return options.public_url.empty() ? std::string{} : check_public_url(options.public_url);
 }
 
@@ -79,7 +82,10 @@ bool read(const ServeOptions& options, Config& config) {
 }
 
 void set_log_level(const Config& config) {
-  log::set_level(config.log_level == "debug" ? log::Level::debug : config.log_level == "warning" ? log::Level::warning : config.log_level == "error" ? log::Level::error : log::Level::info);
+  log::set_level(config.log_level == "debug"     ? log::Level::debug
+                 : config.log_level == "warning" ? log::Level::warning
+                 : config.log_level == "error"   ? log::Level::error
+                                                 : log::Level::info);
 }
 
 }  // namespace

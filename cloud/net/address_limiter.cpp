@@ -17,9 +17,7 @@ struct alignas(64) AddressLimiter::Shard {
 AddressLimiter::AddressLimiter(std::size_t max_each) : max_each_{max_each}, shards_{std::make_unique<Shard[]>(shard_count)} {}
 AddressLimiter::~AddressLimiter() = default;
 
-AddressLimiter::Shard& AddressLimiter::shard(std::uint64_t key) const noexcept {
-  return shards_[(key * 0x9E3779B97F4A7C15ull) >> 58];
-}
+AddressLimiter::Shard& AddressLimiter::shard(std::uint64_t key) const noexcept { return shards_[(key * 0x9E3779B97F4A7C15ull) >> 58]; }
 
 bool AddressLimiter::acquire(std::uint64_t key) {
   Shard& owner = shard(key);

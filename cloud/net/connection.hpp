@@ -32,8 +32,8 @@ struct HttpState {
   // Of the request that is being answered:
   std::string path, host;
   bool head = false, version_1_1 = true, keep_alive = true;
-  bool waiting = false;         ///< For a worker.
-  bool request_begun = false;   ///< Bytes of an unfinished request have arrived.
+  bool waiting = false;               ///< For a worker.
+  bool request_begun = false;         ///< Bytes of an unfinished request have arrived.
   std::size_t body_memory_bytes = 0;  ///< As accounted in LoopShared.
 };
 
@@ -56,7 +56,7 @@ struct WebSocketState {
 /// One connection of a loop. Small, because there are many of them and most wait: an idle device owns no buffer.
 struct Connection {
   enum class Kind : std::uint8_t {
-    opening,           ///< TLS handshake, or first bytes not yet understood.
+    opening,  ///< TLS handshake, or first bytes not yet understood.
     device,
     http,
     websocket_device,  ///< Binary device frames, one a message.

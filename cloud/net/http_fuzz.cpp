@@ -28,7 +28,9 @@ std::string transcript(std::string_view bytes, std::size_t step) {
         if (request.path.empty() || request.body.size() > 512) std::abort();
         result.append(request.target).append("|").append(request.path).append("|").append(request.query).append("|");
         for (const api::Header& header : request.headers) {
-          if (header.name.find_first_of("\r\n") != std::string_view::npos || header.value.find_first_of(std::string_view{"\r\n\0", 3}) != std::string_view::npos) std::abort();
+          if (header.name.find_first_of("\r\n") != std::string_view::npos ||
+              header.value.find_first_of(std::string_view{"\r\n\0", 3}) != std::string_view::npos)
+            std::abort();
           result.append(header.name).append(":").append(header.value).append(";");
         }
         result.append(request.body).append(reader.head().keep_alive ? "+" : "-").append("\n");

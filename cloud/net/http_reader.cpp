@@ -91,9 +91,8 @@ class HttpReader::Parser final : public beast_http::basic_parser<true> {
     if (hosts_ > 1) bad = true;
     if (!split_target()) bad = true;
     head_.keep_alive = head_.version_1_1 ? !connection_close_ : connection_keep_alive_ && !connection_close_;
-    head_.websocket_upgrade = head_.version_1_1 && request_.method == api::Method::get && upgrade_websocket_ &&
-                              connection_upgrade_ && websocket_version_ == "13" && is_websocket_key(head_.websocket_key) &&
-                              !is_chunked && length == 0;
+    head_.websocket_upgrade = head_.version_1_1 && request_.method == api::Method::get && upgrade_websocket_ && connection_upgrade_ &&
+                              websocket_version_ == "13" && is_websocket_key(head_.websocket_key) && !is_chunked && length == 0;
   }
 
  private:
@@ -140,8 +139,10 @@ class HttpReader::Parser final : public beast_http::basic_parser<true> {
         has_length = true;
         length = 0;
         for (const char c : value) {
-          if (c < '0' || c > '9') bad = true;
-          else length = length * 10 + static_cast<std::uint64_t>(c - '0');
+          if (c < '0' || c > '9')
+            bad = true;
+          else
+            length = length * 10 + static_cast<std::uint64_t>(c - '0');
         }
         break;
       case beast_http::field::transfer_encoding:
@@ -161,8 +162,10 @@ class HttpReader::Parser final : public beast_http::basic_parser<true> {
       case beast_http::field::sec_websocket_key: head_.websocket_key = value; break;
       case beast_http::field::sec_websocket_version: websocket_version_ = value; break;
       case beast_http::field::expect:
-        if (equal_ignoring_case(value, "100-continue")) expects_continue = true;
-        else expects_something_else = true;
+        if (equal_ignoring_case(value, "100-continue"))
+          expects_continue = true;
+        else
+          expects_something_else = true;
         break;
       default: break;
     }
@@ -178,9 +181,7 @@ class HttpReader::Parser final : public beast_http::basic_parser<true> {
     return bytes.size();
   }
   void on_chunk_header_impl(std::uint64_t, BeastView, BeastError& error) override { error = {}; }
-  std::size_t on_chunk_body_impl(std::uint64_t, BeastView bytes, BeastError& error) override {
-    return on_body_impl(bytes, error);
-  }
+  std::size_t on_chunk_body_impl(std::uint64_t, BeastView bytes, BeastError& error) override { return on_body_impl(bytes, error); }
   void on_finish_impl(BeastError& error) override { error = {}; }
 
   api::Request& request_;

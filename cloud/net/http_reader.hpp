@@ -15,10 +15,10 @@ namespace muster::net {
 /// What a request says about its connection; handlers do not need it.
 struct HttpHead {
   bool version_1_1 = false;
-  bool keep_alive = false;          ///< The client wants to go on after the answer.
-  bool websocket_upgrade = false;   ///< GET, HTTP/1.1, Upgrade: websocket, Connection: upgrade, version 13, a well-formed key.
+  bool keep_alive = false;         ///< The client wants to go on after the answer.
+  bool websocket_upgrade = false;  ///< GET, HTTP/1.1, Upgrade: websocket, Connection: upgrade, version 13, a well-formed key.
   std::string_view host;
-  std::string_view websocket_key;   ///< Only with websocket_upgrade.
+  std::string_view websocket_key;  ///< Only with websocket_upgrade.
 };
 
 /// Reads one request after the other. A request that lies whole in the input is not copied: its views borrow from there. One
@@ -37,9 +37,9 @@ class HttpReader {
   struct Outcome {
     Status status = Status::need_more;
     std::size_t consumed_bytes = 0;
-    unsigned error_status = 0;    ///< With failed: what to answer before the connection is closed.
-    bool body_begins = false;     ///< The header is complete, the body is not.
-    bool send_continue = false;   ///< The client waits for 100 Continue; said once.
+    unsigned error_status = 0;   ///< With failed: what to answer before the connection is closed.
+    bool body_begins = false;    ///< The header is complete, the body is not.
+    bool send_continue = false;  ///< The client waits for 100 Continue; said once.
   };
 
   HttpReader();

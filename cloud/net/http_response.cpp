@@ -38,7 +38,9 @@ bool deserves_hsts(std::string_view host) noexcept {
 }
 
 void append_security_headers(const api::Response& response, const ResponseContext& context, std::vector<std::uint8_t>& out) {
-  struct Line { std::string_view name, line; };
+  struct Line {
+    std::string_view name, line;
+  };
   static constexpr std::array<Line, 5> always{{
       {"X-Content-Type-Options", "X-Content-Type-Options: nosniff\r\n"},
       {"Referrer-Policy", "Referrer-Policy: no-referrer\r\n"},
@@ -93,8 +95,8 @@ void write_response(const api::Response& response, const ResponseContext& contex
   } else if (!context.version_1_1) {
     append(out, "Connection: keep-alive\r\n");
   }
-  const bool minimal = context.path.starts_with("/external/api/") &&
-                       (response.body.empty() || response.content_type.starts_with("application/json"));
+  const bool minimal =
+      context.path.starts_with("/external/api/") && (response.body.empty() || response.content_type.starts_with("application/json"));
   if (!minimal) {
     if (!context.date.empty()) {
       append(out, "Date: ");
@@ -157,10 +159,9 @@ std::string http_date(std::int64_t utc_ms) {
   std::tm parts{};
   if (::gmtime_r(&seconds, &parts) == nullptr) return {};
   std::array<char, 64> text;
-  const int size = std::snprintf(text.data(), text.size(), "%s, %02d %s %04d %02d:%02d:%02d GMT",
-                                 days.at(static_cast<std::size_t>(parts.tm_wday)), parts.tm_mday,
-                                 months.at(static_cast<std::size_t>(parts.tm_mon)), parts.tm_year + 1900, parts.tm_hour,
-                                 parts.tm_min, parts.tm_sec);
+  const int size = std::snprintf(
+      text.data(), text.size(), "%s, %02d %s %04d %02d:%02d:%02d GMT", days.at(static_cast<std::size_t>(parts.tm_wday)), parts.tm_mday,
+      months.at(static_cast<std::size_t>(parts.tm_mon)), parts.tm_year + 1900, parts.tm_hour, parts.tm_min, parts.tm_sec);
   return size > 0 ? std::string{text.data(), static_cast<std::size_t>(size)} : std::string{};
 }
 

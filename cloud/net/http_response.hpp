@@ -13,9 +13,9 @@ namespace muster::net {
 /// How an answer is written; see write_response.
 struct ResponseContext {
   std::string_view path;
-  std::string_view host;         ///< The request's Host field.
-  std::string_view date;         ///< IMF-fixdate; empty: no Date field.
-  bool head = false;             ///< Answer to HEAD: no body, but its length.
+  std::string_view host;  ///< The request's Host field.
+  std::string_view date;  ///< IMF-fixdate; empty: no Date field.
+  bool head = false;      ///< Answer to HEAD: no body, but its length.
   bool version_1_1 = true;
   bool keep_alive = true;
   bool secure = false;

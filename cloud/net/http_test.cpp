@@ -71,7 +71,8 @@ TEST(HttpReader, ReadsARequestInOneAndInAnyPieces) {
 }
 
 TEST(HttpReader, DecodesChunksInAnyPieces) {
-  const std::string text = "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nabcd\r\n00a;x=\"y\"\r\n0123456789\r\n0\r\nTrailer: t\r\n\r\n";
+  const std::string text =
+      "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nabcd\r\n00a;x=\"y\"\r\n0123456789\r\n0\r\nTrailer: t\r\n\r\n";
   for (std::size_t step = 1; step <= text.size(); ++step) {
     const Read got = read(text, step);
     ASSERT_EQ(got.status, Status::complete) << step;
@@ -208,8 +209,9 @@ TEST(HttpReader, TakesTheAbsoluteForm) {
 }
 
 TEST(HttpReader, KnowsAWebSocketUpgradeAndEachThingThatSpoilsIt) {
-  const std::string good = "GET /websockets HTTP/1.1\r\nHost: h\r\nUpgrade: WebSocket\r\nConnection: keep-alive, Upgrade\r\n"
-                           "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+  const std::string good =
+      "GET /websockets HTTP/1.1\r\nHost: h\r\nUpgrade: WebSocket\r\nConnection: keep-alive, Upgrade\r\n"
+      "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
   EXPECT_TRUE(read(good).head.websocket_upgrade);
   const auto spoiled = [&good](std::string_view from, std::string_view to) {
     std::string text = good;
@@ -220,7 +222,9 @@ TEST(HttpReader, KnowsAWebSocketUpgradeAndEachThingThatSpoilsIt) {
   EXPECT_FALSE(spoiled("WebSocket\r", "h2c\r"));
   EXPECT_FALSE(spoiled(", Upgrade", ""));
   EXPECT_FALSE(spoiled("13", "8"));
-  EXPECT_FALSE(spoiled("ZQ==", "ZQ=="  "A"));
+  EXPECT_FALSE(spoiled("ZQ==",
+                       "ZQ=="
+                       "A"));
   EXPECT_FALSE(spoiled("ZQ==", "Z\"=="));
 }
 
@@ -235,7 +239,8 @@ std::string written(const api::Response& response, const ResponseContext& contex
 TEST(HttpResponse, AHandlersHeaderCannotBreakOutOfItsLineAndWinsOverOurs) {
   api::Response response;
   response.content_type = "text/html\r\nEvil: 1";
-  response.headers = {{"X-Good", "1"}, {"X-Bad", "1\r\nEvil: 1"}, {"X\nBad", "1"}, {"cache-control", "max-age=60"}, {"Content-Security-Policy", "own"}};
+  response.headers = {
+      {"X-Good", "1"}, {"X-Bad", "1\r\nEvil: 1"}, {"X\nBad", "1"}, {"cache-control", "max-age=60"}, {"Content-Security-Policy", "own"}};
   const std::string text = written(response, {.path = "/api/v1/x"});
   EXPECT_THAT(text, Not(HasSubstr("Evil")));
   EXPECT_THAT(text, HasSubstr("X-Good: 1\r\n"));
@@ -256,7 +261,8 @@ TEST(HttpResponse, ADeviceAnswerIsMinimalUnlessABrowserCouldRenderIt) {
   response.body = "<script>";
   EXPECT_THAT(written(response, {.path = "/external/api/get"}), HasSubstr("nosniff"));
   response.content_type = "application/json";
-  EXPECT_EQ(written(response, {.path = "/external/api/get"}), "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 8\r\n\r\n<script>");
+  EXPECT_EQ(written(response, {.path = "/external/api/get"}),
+            "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 8\r\n\r\n<script>");
   EXPECT_EQ(written({}, {.path = "/external/api/update"}), "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
 }
 

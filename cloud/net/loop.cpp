@@ -24,8 +24,8 @@ using Kind = Connection::Kind;
 constexpr int events_max = 256;
 constexpr std::size_t read_max_bytes = 64 * 1024;
 constexpr std::size_t http_read_max_bytes = 16 * 1024;
-constexpr std::size_t buffer_size_bytes = 512 * 1024;     ///< Kept bytes and a full read; TLS may hold one more record.
-constexpr std::size_t output_keep_max_bytes = 1u << 20;   ///< A buffer that grew beyond this is let go after use.
+constexpr std::size_t buffer_size_bytes = 512 * 1024;           ///< Kept bytes and a full read; TLS may hold one more record.
+constexpr std::size_t output_keep_max_bytes = 1u << 20;         ///< A buffer that grew beyond this is let go after use.
 constexpr std::size_t pipelined_output_max_bytes = 256 * 1024;  ///< Answers gathered before the next pipelined request is looked at.
 constexpr std::size_t stalled_progress_min_bytes = 4'096;
 constexpr std::chrono::milliseconds accept_pause{100};
@@ -34,9 +34,7 @@ constexpr unsigned accept_patience_min = 4, accept_patience_max = 256;
 constexpr std::uint32_t listener_generation = 0;  ///< No connection has it.
 constexpr std::uint32_t mailbox_index = 0xFFFFFFFF;
 
-std::uint64_t tag(std::uint32_t index, std::uint32_t generation) noexcept {
-  return std::uint64_t{generation} << 32 | index;
-}
+std::uint64_t tag(std::uint32_t index, std::uint32_t generation) noexcept { return std::uint64_t{generation} << 32 | index; }
 
 std::string_view text_of(std::span<const std::uint8_t> bytes) noexcept {
   return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
@@ -308,12 +306,12 @@ bool Loop::wants_input(const Connection& connection) const noexcept {
 
 std::size_t Loop::read_room(const Connection& connection) const noexcept {
   switch (connection.kind) {
-    case Kind::opening:
-      return connection.tls ? http_read_max_bytes : shared_.limits.unauthenticated_input_max_bytes;
+    case Kind::opening: return connection.tls ? http_read_max_bytes : shared_.limits.unauthenticated_input_max_bytes;
     case Kind::device:
       if (connection.device.state() == protocol::DeviceSession::State::active) return read_max_bytes;
       if (connection.tls) return http_read_max_bytes;
-      return shared_.limits.unauthenticated_input_max_bytes - std::min<std::size_t>(connection.kept_size_bytes, shared_.limits.unauthenticated_input_max_bytes - 1);
+      return shared_.limits.unauthenticated_input_max_bytes -
+             std::min<std::size_t>(connection.kept_size_bytes, shared_.limits.unauthenticated_input_max_bytes - 1);
     case Kind::http: return connection.http->reader.in_body() ? read_max_bytes : http_read_max_bytes;
     default: return read_max_bytes;
   }
@@ -408,9 +406,7 @@ void Loop::on_ciphertext(std::uint32_t index, wire::ByteView bytes) {
   tls_io_.input = bytes;
   if (connection.handshaking) {
     switch (connection.tls.handshake()) {
-      case TlsStream::Status::need_more:
-        (void)deliver(index, {});
-        return;
+      case TlsStream::Status::need_more: (void)deliver(index, {}); return;
       case TlsStream::Status::ok: end_handshake(connection, true); break;
       default:
         end_handshake(connection, false);
@@ -568,7 +564,8 @@ Loop::Verdict Loop::process_device(std::uint32_t index, std::span<std::uint8_t> 
   Connection& connection = connections_[index];
   if (connection.paused || bytes.empty()) return {};
   protocol::Output out{output_};
-  return apply(index, shared_.devices.on_bytes(connection.device, address_of(index), connection.peer, {bytes.data(), bytes.size()}, out, now_));
+  return apply(index,
+               shared_.devices.on_bytes(connection.device, address_of(index), connection.peer, {bytes.data(), bytes.size()}, out, now_));
 }
 
 // --- HTTP --------------------------------------------------------------------------------------------------------------------
@@ -705,8 +702,13 @@ void Loop::answer(std::uint32_t index, Verdict& verdict) {
 void Loop::write_answer(Connection& connection, const api::Response& response, Verdict& verdict) {
   const HttpState& http = *connection.http;
   write_response(response,
-                 {.path = http.path, .host = http.host, .date = date(), .head = http.head, .version_1_1 = http.version_1_1,
-                  .keep_alive = http.keep_alive, .secure = static_cast<bool>(connection.tls)},
+                 {.path = http.path,
+                  .host = http.host,
+                  .date = date(),
+                  .head = http.head,
+                  .version_1_1 = http.version_1_1,
+                  .keep_alive = http.keep_alive,
+                  .secure = static_cast<bool>(connection.tls)},
                  output_);
   if (!http.keep_alive || response.close) {
     verdict.close = true;  // At once: the whole request was read, so that nothing can turn the close into a reset.
@@ -765,8 +767,8 @@ bool Loop::give_message(std::uint32_t index, std::span<std::uint8_t> message, Ve
   Connection& connection = connections_[index];
   frames_.clear();
   protocol::Output out{frames_};
-  const Verdict step = apply(index, shared_.devices.on_bytes(connection.device, address_of(index), connection.peer,
-                                                             {message.data(), message.size()}, out, now_));
+  const Verdict step = apply(
+      index, shared_.devices.on_bytes(connection.device, address_of(index), connection.peer, {message.data(), message.size()}, out, now_));
   wrap_frames(frames_, output_);
   if (step.close) {
     verdict.close = verdict.linger = true;
@@ -987,8 +989,10 @@ bool Loop::keep(std::uint32_t index, std::span<const std::uint8_t> rest) {
     most = shared_.limits.unauthenticated_input_max_bytes;
   } else if (connection.kind == Kind::device) {
     const bool active = connection.device.state() == protocol::DeviceSession::State::active;
-    if (!active) most = shared_.limits.unauthenticated_input_max_bytes;
-    else if (!connection.paused) most = shared_.limits.device_input_max_bytes;
+    if (!active)
+      most = shared_.limits.unauthenticated_input_max_bytes;
+    else if (!connection.paused)
+      most = shared_.limits.device_input_max_bytes;
   } else if (connection.is_websocket()) {
     most = shared_.limits.websocket_message_max_bytes + websocket_header_max_bytes + read_max_bytes;
     if (connection.kind == Kind::websocket_device && connection.device.state() != protocol::DeviceSession::State::active) {
@@ -1118,7 +1122,8 @@ void Loop::on_mail(SessionMail&& mail) {
   frames_.clear();
   protocol::Output out{wrapped ? frames_ : output_};
   const bool was_paused = found->paused;
-  const Verdict verdict = apply(index, shared_.devices.on_event(found->device, mail.address, found->peer, std::move(mail.event), out, now_));
+  const Verdict verdict =
+      apply(index, shared_.devices.on_event(found->device, mail.address, found->peer, std::move(mail.event), out, now_));
   if (wrapped) {
     wrap_frames(frames_, output_);
     if (verdict.close) append_websocket_close(websocket_close::normal, output_);

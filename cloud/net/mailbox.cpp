@@ -8,8 +8,7 @@
 
 namespace muster::net {
 
-Mailbox::Mailbox(std::size_t session_mail_max)
-    : session_mail_max_{session_mail_max}, wake_fd_{::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)} {}
+Mailbox::Mailbox(std::size_t session_mail_max) : session_mail_max_{session_mail_max}, wake_fd_{::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)} {}
 
 Mailbox::~Mailbox() {
   if (wake_fd_ >= 0) ::close(wake_fd_);

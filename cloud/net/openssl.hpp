@@ -19,7 +19,9 @@ namespace muster::net {
 template <auto free_function>
 struct OpensslFree {
   template <class T>
-  void operator()(T* object) const noexcept { free_function(object); }
+  void operator()(T* object) const noexcept {
+    free_function(object);
+  }
 };
 using KeyPtr = std::unique_ptr<EVP_PKEY, OpensslFree<&EVP_PKEY_free>>;
 using CertificatePtr = std::unique_ptr<X509, OpensslFree<&X509_free>>;

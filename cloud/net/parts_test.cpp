@@ -119,7 +119,8 @@ TEST(TimerWheel, AgreesWithAPlainListOverRandomUse) {
   for (int step = 0; step < 20'000; ++step) {
     const auto index = static_cast<std::uint32_t>(random() % 200);
     switch (random() % 4) {
-      case 0: case 1:
+      case 0:
+      case 1:
         truth[index] = now + std::chrono::milliseconds{random() % 200'000};
         wheel.arm(index, truth[index]);
         break;
@@ -131,8 +132,10 @@ TEST(TimerWheel, AgreesWithAPlainListOverRandomUse) {
         now += std::chrono::milliseconds{random() % 500};
         wheel.advance(now, [&](std::uint32_t due) {
           ASSERT_TRUE(truth.contains(due));
-          if (truth[due] <= now) truth.erase(due);
-          else wheel.arm(due, truth[due]);
+          if (truth[due] <= now)
+            truth.erase(due);
+          else
+            wheel.arm(due, truth[due]);
         });
         for (const auto& [each, deadline] : truth) ASSERT_GT(deadline + Wheel::tick_length, now) << each;
     }

@@ -100,7 +100,8 @@ Result<void> Server::bind() {
   const auto take = [this, &fail, &take_lock](const std::string& text, bool tls_only) -> Result<SocketAddress> {
     const auto wanted = SocketAddress::parse(text);
     if (!wanted) {
-      return fail("\"" + text + "\" is not an address to listen on. Write ADDR:PORT, for example 0.0.0.0:8080 or [::]:8080.", wanted.error());
+      return fail("\"" + text + "\" is not an address to listen on. Write ADDR:PORT, for example 0.0.0.0:8080 or [::]:8080.",
+                  wanted.error());
     }
     if (wanted->port != 0) MUSTER_TRY_VOID(take_lock(*wanted));
     if (const auto free = probe(*wanted); !free) {

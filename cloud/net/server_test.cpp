@@ -152,7 +152,8 @@ TEST_F(ServerTest, KeepsNoMoreThanItsLimitOfAnUnfinishedLogin) {
 
 TEST_F(ServerTest, UnknownFirstBytesAreClosedAndCounted) {
   start();
-  const std::vector<std::string> strangers{std::string("\x10\x1a\x00\x04MQTT", 8), "SSH-2.0-x", std::string(40, '\0'), "GETX / HTTP", "\xff"};
+  const std::vector<std::string> strangers{std::string("\x10\x1a\x00\x04MQTT", 8), "SSH-2.0-x", std::string(40, '\0'), "GETX / HTTP",
+                                           "\xff"};
   for (std::size_t i = 0; i < strangers.size(); ++i) {
     Client client{at_};
     ASSERT_TRUE(client.send(strangers[i]));
@@ -288,7 +289,9 @@ TEST_F(ServerTest, RunningOutOfDescriptorsPausesAcceptingAndNeverSpins) {
   std::this_thread::sleep_for(500ms);
   ::getrusage(RUSAGE_SELF, &usage_after);
   EXPECT_LE(metrics_.connections_refused_full_total.value() - refused, 7u);  // One in 100 ms.
-  const auto cpu_ms = [](const rusage& usage) { return (usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1000 + (usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1000; };
+  const auto cpu_ms = [](const rusage& usage) {
+    return (usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1000 + (usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1000;
+  };
   EXPECT_LT(cpu_ms(usage_after) - cpu_ms(usage_before), 200);
   ASSERT_TRUE(before.send(frame(6, 2, "")));  // Those that are in are served as ever.
   EXPECT_EQ(before.read(5), status_frame(2, 200));
@@ -321,7 +324,8 @@ TEST_F(ServerTest, TheHotDeviceAnswerIsOneSmallSegment) {
   const std::string expected = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 4\r\n\r\ntrue";
   EXPECT_EQ(client.read(expected.size()), expected);
   ASSERT_TRUE(client.send("GET /external/api/isHardwareConnected?token=x HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"));
-  EXPECT_EQ(client.read_to_end(), "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 4\r\nConnection: close\r\n\r\ntrue");
+  EXPECT_EQ(client.read_to_end(),
+            "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 4\r\nConnection: close\r\n\r\ntrue");
 }
 
 TEST_F(ServerTest, WhatABrowserCouldRenderHasSecurityHeaders) {
@@ -348,8 +352,9 @@ TEST_F(ServerTest, LocalAddressOfAWildcardListenerIsTheOneThatTheRequestCameInOn
 TEST_F(ServerTest, RequestsMayComeInAnyPieces) {
   start();
   Client client{at_};
-  ASSERT_TRUE(client.send_slowly("POST /memory HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\nhello"
-                                 "POST /memory HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2;x=y\r\nde\r\n0\r\n\r\n"));
+  ASSERT_TRUE(
+      client.send_slowly("POST /memory HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\nhello"
+                         "POST /memory HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2;x=y\r\nde\r\n0\r\n\r\n"));
   EXPECT_THAT(client.read_response(), HasSubstr("/memory|hello|"));
   EXPECT_THAT(client.read_response(), HasSubstr("/memory|abcde|"));
 }
@@ -383,7 +388,8 @@ TEST_F(ServerTest, PipelinedBigAnswersWaitForTheReader) {
 TEST_F(ServerTest, AWorkerGetsTheWholeRequestAndItsHeadersComeBack) {
   start();
   Client client{at_};
-  ASSERT_TRUE(client.send("PUT /x%20y HTTP/1.1\r\nHost: h\r\nX-Echo: some value \r\nContent-Length: 100000\r\n\r\n" + std::string(100'000, 'p')));
+  ASSERT_TRUE(
+      client.send("PUT /x%20y HTTP/1.1\r\nHost: h\r\nX-Echo: some value \r\nContent-Length: 100000\r\n\r\n" + std::string(100'000, 'p')));
   const std::string response = client.read_response();
   EXPECT_THAT(response, HasSubstr("\r\nX-Echo: some value\r\n"));
   EXPECT_THAT(response, EndsWith("worker:/x%20y:" + std::string(100'000, 'p')));
@@ -436,7 +442,8 @@ TEST_F(ServerTest, AFullLaneIs503) {
 TEST_F(ServerTest, HandlersThatThrowAre500AndTheConnectionGoesOn) {
   start();
   Client client{at_};
-  ASSERT_TRUE(client.send("GET /throw HTTP/1.1\r\nHost: h\r\n\r\nGET /worker-throw HTTP/1.1\r\nHost: h\r\n\r\nGET /memory HTTP/1.1\r\nHost: h\r\n\r\n"));
+  ASSERT_TRUE(client.send(
+      "GET /throw HTTP/1.1\r\nHost: h\r\n\r\nGET /worker-throw HTTP/1.1\r\nHost: h\r\n\r\nGET /memory HTTP/1.1\r\nHost: h\r\n\r\n"));
   EXPECT_THAT(client.read_response(), StartsWith("HTTP/1.1 500 "));
   EXPECT_THAT(client.read_response(), StartsWith("HTTP/1.1 500 "));
   EXPECT_THAT(client.read_response(), StartsWith("HTTP/1.1 200 "));
@@ -543,7 +550,8 @@ std::string server_frame(std::uint8_t first, std::string_view payload) {
   return bytes.append(payload);
 }
 const std::string upgrade_fields =
-    "Host: h\r\nUpgrade: websocket\r\nConnection: keep-alive, Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+    "Host: h\r\nUpgrade: websocket\r\nConnection: keep-alive, Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: "
+    "dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
 
 class WebSocketTest : public ServerTest {
  protected:
@@ -565,7 +573,8 @@ TEST_F(WebSocketTest, CarriesDeviceFramesOneAMessage) {
     EXPECT_EQ(client.read(7), server_frame(0x82, status_frame(1, 200)));
     EXPECT_EQ(devices_.last_peer().transport, protocol::Transport::websocket);
     ASSERT_TRUE(client.send(client_frame(0x82, frame(6, 2, "")) + client_frame(0x82, frame(6, 3, "") + frame(6, 4, ""))));
-    EXPECT_EQ(client.read(21), server_frame(0x82, status_frame(2, 200)) + server_frame(0x82, status_frame(3, 200)) + server_frame(0x82, status_frame(4, 200)));
+    EXPECT_EQ(client.read(21), server_frame(0x82, status_frame(2, 200)) + server_frame(0x82, status_frame(3, 200)) +
+                                   server_frame(0x82, status_frame(4, 200)));
   }
 }
 
@@ -584,17 +593,18 @@ TEST_F(WebSocketTest, AHeldLoginKeepsTheRest) {
   ASSERT_TRUE(eventually([this] { return devices_.addresses().size() == 1; }));
   EXPECT_TRUE(client.quiet_for(50ms));
   ASSERT_TRUE(server_->post(devices_.addresses()[0], protocol::TokenResolved{}));
-  EXPECT_EQ(client.read(21), server_frame(0x82, status_frame(1, 200)) + server_frame(0x82, status_frame(2, 200)) + server_frame(0x82, status_frame(3, 200)));
+  EXPECT_EQ(client.read(21),
+            server_frame(0x82, status_frame(1, 200)) + server_frame(0x82, status_frame(2, 200)) + server_frame(0x82, status_frame(3, 200)));
 }
 
 TEST_F(WebSocketTest, BreachesAreAnsweredWithTheirCodeAndClosed) {
   start();
   const auto code = [](std::uint16_t value) { return std::string{static_cast<char>(value >> 8), static_cast<char>(value)}; };
   const std::vector<std::tuple<std::string, std::string, std::uint16_t>> breaches{
-      {"/websockets", server_frame(0x82, "abc"), 1002},                    // Not masked.
-      {"/websockets", client_frame(0x81, "abc"), 1003},                    // Text.
+      {"/websockets", server_frame(0x82, "abc"), 1002},                       // Not masked.
+      {"/websockets", client_frame(0x81, "abc"), 1003},                       // Text.
       {"/websockets", client_frame(0x82, login_frame().substr(0, 9)), 1002},  // Half a frame.
-      {"/websockets", client_frame(0x82, std::string(5'000, 'x')), 1009},  // Before login.
+      {"/websockets", client_frame(0x82, std::string(5'000, 'x')), 1009},     // Before login.
       {"/api/v1/stream", client_frame(0x82, "abc"), 1003},
       {"/api/v1/stream", client_frame(0x81, "\xc3\x28"), 1007},
   };

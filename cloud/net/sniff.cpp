@@ -11,7 +11,8 @@ Sniffed sniff(wire::ByteView first_bytes) noexcept {
   if (first_bytes.empty()) return Sniffed::need_more;
   switch (first_bytes[0]) {
     case 0x16: return Sniffed::tls;
-    case 0x1D: case 0x02: return Sniffed::device;
+    case 0x1D:
+    case 0x02: return Sniffed::device;
     case 0x10: return Sniffed::mqtt;
     default: break;
   }

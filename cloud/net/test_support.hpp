@@ -93,15 +93,17 @@ class FakeDevices final : public DeviceHandler {
       } else if (at[0] == 6) {
         append(out, status_frame(id, 200));
       } else if (at[0] == 64) {
-        for (long left = std::strtol(body.c_str(), nullptr, 10); left > 0; left -= 1'024) append(out, frame(20, 7, std::string(1'019, 'x')));
+        for (long left = std::strtol(body.c_str(), nullptr, 10); left > 0; left -= 1'024)
+          append(out, frame(20, 7, std::string(1'019, 'x')));
       }
     }
     return step;
   }
-  protocol::Step on_event(protocol::DeviceSession&, const domain::SessionAddress& self, const protocol::Peer&, protocol::SessionEvent&& event,
-                          protocol::Output& out, Instant now) override {
+  protocol::Step on_event(protocol::DeviceSession&, const domain::SessionAddress& self, const protocol::Peer&,
+                          protocol::SessionEvent&& event, protocol::Output& out, Instant now) override {
     protocol::Step step{.deadline = now + login_deadline};
-    if (const auto* push = std::get_if<protocol::PushValue>(&event)) append(out, frame(20, 7, "vw" + std::string(1, '\0') + std::to_string(push->pin) + std::string(1, '\0') + push->value));
+    if (const auto* push = std::get_if<protocol::PushValue>(&event))
+      append(out, frame(20, 7, "vw" + std::string(1, '\0') + std::to_string(push->pin) + std::string(1, '\0') + push->value));
     if (std::holds_alternative<protocol::TokenResolved>(event)) append(out, status_frame(1, 200));
     if (const auto* close = std::get_if<protocol::CloseSession>(&event)) {
       step.close = close->reason;
@@ -110,7 +112,8 @@ class FakeDevices final : public DeviceHandler {
     (void)self;
     return step;
   }
-  protocol::Step on_deadline(protocol::DeviceSession&, const domain::SessionAddress&, const protocol::Peer&, protocol::Output&, Instant) override {
+  protocol::Step on_deadline(protocol::DeviceSession&, const domain::SessionAddress&, const protocol::Peer&, protocol::Output&,
+                             Instant) override {
     ++deadlines;
     return {.close = protocol::CloseReason::heartbeat_lost};
   }

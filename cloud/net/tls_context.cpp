@@ -76,9 +76,8 @@ int on_ticket(SSL* ssl, unsigned char* name, unsigned char* iv, EVP_CIPHER_CTX* 
     return 0;  // An unknown ticket: a full handshake.
   }
   char digest[] = "SHA256";
-  OSSL_PARAM parameters[] = {
-      OSSL_PARAM_construct_octet_string(OSSL_MAC_PARAM_KEY, key.mac_key.data(), key.mac_key.size()),
-      OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest, 0), OSSL_PARAM_construct_end()};
+  OSSL_PARAM parameters[] = {OSSL_PARAM_construct_octet_string(OSSL_MAC_PARAM_KEY, key.mac_key.data(), key.mac_key.size()),
+                             OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest, 0), OSSL_PARAM_construct_end()};
   const int made = encrypting != 0 ? EVP_EncryptInit_ex(cipher, ticket_cipher(), nullptr, key.cipher_key.data(), iv)
                                    : EVP_DecryptInit_ex(cipher, ticket_cipher(), nullptr, key.cipher_key.data(), iv);
   const bool done = made == 1 && EVP_MAC_CTX_set_params(mac, parameters) == 1;
@@ -114,9 +113,7 @@ int bio_write(BIO* bio, const char* data, std::size_t size, std::size_t* put) {
   return 1;
 }
 
-long bio_control(BIO*, int command, long, void*) {
-  return command == BIO_CTRL_FLUSH || command == BIO_CTRL_DUP ? 1 : 0;
-}
+long bio_control(BIO*, int command, long, void*) { return command == BIO_CTRL_FLUSH || command == BIO_CTRL_DUP ? 1 : 0; }
 
 const BIO_METHOD* pass_through() {
   static const BIO_METHOD* const method = [] {

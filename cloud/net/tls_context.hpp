@@ -78,8 +78,8 @@ class TlsContext {
 
 /// Where a loop's TLS connections read and write: one for all of them, filled in before each call.
 struct TlsIo {
-  wire::ByteView input;               ///< Ciphertext that has arrived; shrinks as it is taken.
-  std::vector<std::uint8_t> output;   ///< Ciphertext to send.
+  wire::ByteView input;              ///< Ciphertext that has arrived; shrinks as it is taken.
+  std::vector<std::uint8_t> output;  ///< Ciphertext to send.
 };
 
 /// The TLS state of one connection: ciphertext in, plaintext out, and back. Performs no I/O of its own: a BIO without a buffer

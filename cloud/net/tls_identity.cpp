@@ -84,8 +84,10 @@ std::set<std::string> alternative_names(X509* certificate) {
       const unsigned char* bytes = ASN1_STRING_get0_data(name->d.iPAddress);
       const int size = ASN1_STRING_length(name->d.iPAddress);
       IpAddress ip;
-      if (size == 4) ip = IpAddress::from_v4(static_cast<std::uint32_t>(bytes[0] << 24 | bytes[1] << 16 | bytes[2] << 8 | bytes[3]));
-      else if (size == 16) std::copy(bytes, bytes + 16, ip.bytes.begin());
+      if (size == 4)
+        ip = IpAddress::from_v4(static_cast<std::uint32_t>(bytes[0] << 24 | bytes[1] << 16 | bytes[2] << 8 | bytes[3]));
+      else if (size == 16)
+        std::copy(bytes, bytes + 16, ip.bytes.begin());
       names.insert("IP:" + ip.text());
     }
   }
@@ -159,15 +161,15 @@ CertificatePtr make_server(EVP_PKEY* key, X509* ca, EVP_PKEY* ca_key, const std:
   for (const std::string& name : names) list += (list.empty() ? "" : ",") + name;
   UtcTime until{now.ms + std::chrono::milliseconds{server_certificate_validity}.count()};
   until = std::min(until, not_after(ca));
-  const bool done = X509_set_version(server.get(), X509_VERSION_3) == 1 && set_random_serial(server.get()) &&
-                    set_validity(server.get(), valid_from(now), until) && set_subject(server.get(), "Muster server") &&
-                    X509_set_issuer_name(server.get(), X509_get_subject_name(ca)) == 1 && X509_set_pubkey(server.get(), key) == 1 &&
-                    add_extension(server.get(), ca, NID_basic_constraints, "critical,CA:FALSE") &&
-                    add_extension(server.get(), ca, NID_key_usage, "critical,digitalSignature") &&
-                    add_extension(server.get(), ca, NID_ext_key_usage, "serverAuth") &&
-                    add_extension(server.get(), ca, NID_subject_alt_name, list) &&
-                    add_extension(server.get(), ca, NID_subject_key_identifier, "hash") &&
-                    add_extension(server.get(), ca, NID_authority_key_identifier, "keyid") && X509_sign(server.get(), ca_key, EVP_sha256()) > 0;
+  const bool done =
+      X509_set_version(server.get(), X509_VERSION_3) == 1 && set_random_serial(server.get()) &&
+      set_validity(server.get(), valid_from(now), until) && set_subject(server.get(), "Muster server") &&
+      X509_set_issuer_name(server.get(), X509_get_subject_name(ca)) == 1 && X509_set_pubkey(server.get(), key) == 1 &&
+      add_extension(server.get(), ca, NID_basic_constraints, "critical,CA:FALSE") &&
+      add_extension(server.get(), ca, NID_key_usage, "critical,digitalSignature") &&
+      add_extension(server.get(), ca, NID_ext_key_usage, "serverAuth") && add_extension(server.get(), ca, NID_subject_alt_name, list) &&
+      add_extension(server.get(), ca, NID_subject_key_identifier, "hash") &&
+      add_extension(server.get(), ca, NID_authority_key_identifier, "keyid") && X509_sign(server.get(), ca_key, EVP_sha256()) > 0;
   return done ? std::move(server) : nullptr;
 }
 

@@ -12,8 +12,8 @@
 namespace muster::net {
 
 struct TlsIdentityOptions {
-  std::filesystem::path directory;       ///< `tls/` of the data directory; made when missing (0700).
-  std::vector<std::string> extra_names;  ///< DNS names and IP addresses, e.g. the host of --public-url.
+  std::filesystem::path directory;                   ///< `tls/` of the data directory; made when missing (0700).
+  std::vector<std::string> extra_names;              ///< DNS names and IP addresses, e.g. the host of --public-url.
   std::filesystem::path certificate_file, key_file;  ///< The operator's own (PEM, chain allowed). Empty: a private CA makes one.
 };
 
@@ -21,12 +21,12 @@ struct TlsIdentityOptions {
 struct TlsIdentity {
   std::string certificate_chain_pem;  ///< Server first.
   std::string private_key_pem;
-  std::filesystem::path ca_file;      ///< What clients must trust; empty with the operator's own certificate.
-  UtcTime not_after;                  ///< Of the server's certificate.
-  bool renewed = false;               ///< A certificate was made by this call.
+  std::filesystem::path ca_file;  ///< What clients must trust; empty with the operator's own certificate.
+  UtcTime not_after;              ///< Of the server's certificate.
+  bool renewed = false;           ///< A certificate was made by this call.
 };
 
-inline constexpr std::chrono::hours ca_validity{24 * 3652};           ///< 10 years.
+inline constexpr std::chrono::hours ca_validity{24 * 3652};  ///< 10 years.
 inline constexpr std::chrono::hours server_certificate_validity{24 * 397};
 inline constexpr std::chrono::hours server_certificate_renewal{24 * 30};  ///< Renewed when less than this is left.
 

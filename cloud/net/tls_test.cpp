@@ -102,7 +102,8 @@ TEST(TlsIdentity, IsRenewedByTheSameCaWhenItEndsSoonOrNamesChange) {
   EXPECT_TRUE(named->renewed);
   EXPECT_TRUE(verifies(*named, "new.example", clock.utc_now().ms));
   EXPECT_EQ(text_of(folder / "tls/ca.crt"), ca);
-  clock.advance(ca_validity - server_certificate_validity);  // Near the CA's end it lasts as long as the CA does, and is not made again each time.
+  clock.advance(ca_validity -
+                server_certificate_validity);  // Near the CA's end it lasts as long as the CA does, and is not made again each time.
   const auto last = open_tls_identity(options, clock);
   EXPECT_TRUE(last->renewed);
   EXPECT_TRUE(verifies(*last, "localhost", last->not_after.ms - 1'000));
@@ -181,7 +182,7 @@ TEST(TicketKeys, ADamagedFileIsReplaced) {
 class TlsClient {
  public:
   struct Options {
-    int version = 0;                ///< The only one offered; 0: all.
+    int version = 0;  ///< The only one offered; 0: all.
     SSL_SESSION* session = nullptr;
   };
   TlsClient(const SocketAddress& server, const std::filesystem::path& ca, Options options, int receive_buffer_bytes = 0)
@@ -206,7 +207,9 @@ class TlsClient {
     ERR_clear_error();
     return done;
   }
-  bool send(std::string_view bytes) { return SSL_write(ssl_.get(), bytes.data(), static_cast<int>(bytes.size())) == static_cast<int>(bytes.size()); }
+  bool send(std::string_view bytes) {
+    return SSL_write(ssl_.get(), bytes.data(), static_cast<int>(bytes.size())) == static_cast<int>(bytes.size());
+  }
   std::string read(std::size_t size) {
     std::string bytes(size, '\0');
     std::size_t got = 0;
@@ -464,7 +467,8 @@ TEST_F(TlsServerTest, HttpKnowsThatItIsSecure) {
   TlsClient one = client(mixed_);
   ASSERT_TRUE(one.handshake());
   ASSERT_TRUE(one.send("GET /memory HTTP/1.1\r\nHost: muster.example:9443\r\n\r\n"));
-  ASSERT_TRUE(one.send("POST /w HTTP/1.1\r\nHost: localhost\r\nContent-Length: 50000\r\nConnection: close\r\n\r\n" + std::string(50'000, 'p')));
+  ASSERT_TRUE(
+      one.send("POST /w HTTP/1.1\r\nHost: localhost\r\nContent-Length: 50000\r\nConnection: close\r\n\r\n" + std::string(50'000, 'p')));
   bool clean = false;
   const std::string all = one.read_to_end(clean);
   EXPECT_TRUE(clean);

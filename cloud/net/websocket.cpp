@@ -56,8 +56,7 @@ WebSocketReader::Item WebSocketReader::next(std::span<std::uint8_t> input, std::
       break;
     case WebSocketOpcode::close:
     case WebSocketOpcode::ping:
-    case WebSocketOpcode::pong:
-      break;
+    case WebSocketOpcode::pong: break;
     default: return failed(websocket_close::protocol_error);
   }
 
@@ -164,7 +163,8 @@ bool is_utf8(std::span<const std::uint8_t> bytes) noexcept {
       if (!continues(at + 1, lead == 0xE0 ? 0xA0 : 0x80, lead == 0xED ? 0x9F : 0xBF) || !continues(at + 2)) return false;
       at += 3;
     } else if (lead >= 0xF0 && lead <= 0xF4) {
-      if (!continues(at + 1, lead == 0xF0 ? 0x90 : 0x80, lead == 0xF4 ? 0x8F : 0xBF) || !continues(at + 2) || !continues(at + 3)) return false;
+      if (!continues(at + 1, lead == 0xF0 ? 0x90 : 0x80, lead == 0xF4 ? 0x8F : 0xBF) || !continues(at + 2) || !continues(at + 3))
+        return false;
       at += 4;
     } else {
       return false;

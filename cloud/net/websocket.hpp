@@ -17,8 +17,8 @@
 namespace muster::net {
 
 namespace websocket_close {
-inline constexpr std::uint16_t normal = 1000, going_away = 1001, protocol_error = 1002, unsupported = 1003, not_utf8 = 1007,
-                               policy = 1008, too_big = 1009, try_again_later = 1013;
+inline constexpr std::uint16_t normal = 1000, going_away = 1001, protocol_error = 1002, unsupported = 1003, not_utf8 = 1007, policy = 1008,
+                               too_big = 1009, try_again_later = 1013;
 }
 
 enum class WebSocketOpcode : std::uint8_t { continuation = 0, text = 1, binary = 2, close = 8, ping = 9, pong = 10 };

@@ -16,11 +16,13 @@ Bytes masked(std::uint8_t first, const std::string& payload, int length_form = 0
     bytes.push_back(static_cast<std::uint8_t>(0x80 | payload.size()));
   } else {
     bytes.push_back(length_form == 16 ? 0xFE : 0xFF);
-    for (int shift = length_form - 8; shift >= 0; shift -= 8) bytes.push_back(static_cast<std::uint8_t>(std::uint64_t{payload.size()} >> shift));
+    for (int shift = length_form - 8; shift >= 0; shift -= 8)
+      bytes.push_back(static_cast<std::uint8_t>(std::uint64_t{payload.size()} >> shift));
   }
   const std::uint8_t mask[4]{0xA1, 0xB2, 0xC3, 0xD4};
   bytes.insert(bytes.end(), mask, mask + 4);
-  for (std::size_t i = 0; i < payload.size(); ++i) bytes.push_back(static_cast<std::uint8_t>(static_cast<std::uint8_t>(payload[i]) ^ mask[i % 4]));
+  for (std::size_t i = 0; i < payload.size(); ++i)
+    bytes.push_back(static_cast<std::uint8_t>(static_cast<std::uint8_t>(payload[i]) ^ mask[i % 4]));
   return bytes;
 }
 std::string text(std::span<const std::uint8_t> bytes) { return {bytes.begin(), bytes.end()}; }
@@ -62,7 +64,8 @@ TEST(WebSocketReader, RefusesEveryBreach) {
   };
   Bytes unmasked{0x81, 0x01, 'x'};
   EXPECT_EQ(code(unmasked), websocket_close::protocol_error);
-  for (const int first : {0xC1, 0xA1, 0x91, 0x83, 0x87, 0x8B, 0x8F, 0x80, 0x09, 0x08}) EXPECT_EQ(code(masked(static_cast<std::uint8_t>(first), "x")), websocket_close::protocol_error) << first;
+  for (const int first : {0xC1, 0xA1, 0x91, 0x83, 0x87, 0x8B, 0x8F, 0x80, 0x09, 0x08})
+    EXPECT_EQ(code(masked(static_cast<std::uint8_t>(first), "x")), websocket_close::protocol_error) << first;
   EXPECT_EQ(code(masked(0x89, std::string(126, 'x'))), websocket_close::protocol_error);
   EXPECT_EQ(code(masked(0x82, "x", 16)), websocket_close::protocol_error);
   EXPECT_EQ(code(masked(0x82, "x", 64)), websocket_close::protocol_error);
@@ -96,7 +99,8 @@ TEST(WebSocketReader, GivesThePeersCloseCode) {
 }
 
 TEST(WebSocketWriter, UsesTheShortestLengthForm) {
-  for (const auto& [size, header] : std::vector<std::pair<std::size_t, std::size_t>>{{0, 2}, {125, 2}, {126, 4}, {65'535, 4}, {65'536, 10}}) {
+  for (const auto& [size, header] :
+       std::vector<std::pair<std::size_t, std::size_t>>{{0, 2}, {125, 2}, {126, 4}, {65'535, 4}, {65'536, 10}}) {
     Bytes out;
     append_websocket_frame(WebSocketOpcode::binary, Bytes(size, 1), out);
     EXPECT_EQ(out.size(), size + header);
@@ -107,8 +111,12 @@ TEST(WebSocket, AcceptsWithTheKeyOfTheRfc) { EXPECT_EQ(websocket_accept("dGhlIHN
 
 TEST(Utf8, KnowsEveryBoundary) {
   const auto good = [](std::string_view bytes) { return is_utf8({reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size()}); };
-  for (const char* text : {"", "a", "\xc2\x80", "\xdf\xbf", "\xe0\xa0\x80", "\xed\x9f\xbf", "\xee\x80\x80", "\xef\xbf\xbf", "\xf0\x90\x80\x80", "\xf4\x8f\xbf\xbf"}) EXPECT_TRUE(good(text)) << text;
-  for (const char* text : {"\x80", "\xc0\x80", "\xc1\xbf", "\xc2", "\xe0\x9f\xbf", "\xed\xa0\x80", "\xe1\x80", "\xf0\x8f\xbf\xbf", "\xf4\x90\x80\x80", "\xf5\x80\x80\x80", "\xff"}) EXPECT_FALSE(good(text)) << text;
+  for (const char* text : {"", "a", "\xc2\x80", "\xdf\xbf", "\xe0\xa0\x80", "\xed\x9f\xbf", "\xee\x80\x80", "\xef\xbf\xbf",
+                           "\xf0\x90\x80\x80", "\xf4\x8f\xbf\xbf"})
+    EXPECT_TRUE(good(text)) << text;
+  for (const char* text : {"\x80", "\xc0\x80", "\xc1\xbf", "\xc2", "\xe0\x9f\xbf", "\xed\xa0\x80", "\xe1\x80", "\xf0\x8f\xbf\xbf",
+                           "\xf4\x90\x80\x80", "\xf5\x80\x80\x80", "\xff"})
+    EXPECT_FALSE(good(text)) << text;
 }
 
 }  // namespace

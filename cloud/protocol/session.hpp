@@ -23,9 +23,22 @@ enum class Transport : std::uint8_t { tcp = 0, tls = 1, websocket = 2, websocket
 
 /// Why a connection ends; counted and logged, never sent.
 enum class CloseReason : std::uint8_t {
-  none = 0,        ///< It does not end.
-  login_timeout, malformed, not_logged_in, invalid_token, held, redirected, plain_refused, replaced, token_gone,
-  heartbeat_lost, flood, slow_reader, shutdown, template_refused, server_error,
+  none = 0,  ///< It does not end.
+  login_timeout,
+  malformed,
+  not_logged_in,
+  invalid_token,
+  held,
+  redirected,
+  plain_refused,
+  replaced,
+  token_gone,
+  heartbeat_lost,
+  flood,
+  slow_reader,
+  shutdown,
+  template_refused,
+  server_error,
 };
 
 struct Peer {
@@ -40,22 +53,44 @@ struct Step {
   /// Do not read, and give no bytes, until on_event answered paused = false (on_deadline never does); then give the rest that was
   /// not consumed, if any, at once. While paused the deadline still counts.
   bool paused = false;
-  Instant deadline = Instant::max();      ///< Call on_deadline at or after this moment. Calling early is harmless: it answers the true one.
+  Instant deadline = Instant::max();  ///< Call on_deadline at or after this moment. Calling early is harmless: it answers the true one.
 };
 
 // --- events that come from other threads -------------------------------------------------------------------------------------
 struct TokenResolved {
-  enum class Outcome : std::uint8_t { live, invalid, hold, look_again };  ///< look_again: no answer; the session's own timer asks for another look.
+  enum class Outcome : std::uint8_t {
+    live,
+    invalid,
+    hold,
+    look_again
+  };                                ///< look_again: no answer; the session's own timer asks for another look.
   Outcome outcome = Outcome::hold;  ///< hold: nobody knows now; never answered with a status.
   DeviceId device_id;
   domain::TokenKind kind = domain::TokenKind::device;
 };
-struct PushValue { std::uint8_t pin = 0; std::string value; };        ///< HARDWARE vw; several values NUL-separated.
-struct PushInternal { std::string words; };                           ///< INTERNAL; fields NUL-separated.
-struct ValuesLoaded { std::uint16_t request_id = 0; std::vector<std::uint8_t> pins; bool all = false; };  ///< The cache can answer this sync now.
-struct InternalAnswer { std::uint16_t request_id = 0; std::string words; };  ///< INTERNAL with the id of a request; fields NUL-separated.
-struct MetadataLoaded { std::uint16_t request_id = 0; std::string name, value; };
-struct CloseSession { CloseReason reason = CloseReason::shutdown; };
+struct PushValue {
+  std::uint8_t pin = 0;
+  std::string value;
+};  ///< HARDWARE vw; several values NUL-separated.
+struct PushInternal {
+  std::string words;
+};  ///< INTERNAL; fields NUL-separated.
+struct ValuesLoaded {
+  std::uint16_t request_id = 0;
+  std::vector<std::uint8_t> pins;
+  bool all = false;
+};  ///< The cache can answer this sync now.
+struct InternalAnswer {
+  std::uint16_t request_id = 0;
+  std::string words;
+};  ///< INTERNAL with the id of a request; fields NUL-separated.
+struct MetadataLoaded {
+  std::uint16_t request_id = 0;
+  std::string name, value;
+};
+struct CloseSession {
+  CloseReason reason = CloseReason::shutdown;
+};
 using SessionEvent = std::variant<TokenResolved, PushValue, PushInternal, ValuesLoaded, MetadataLoaded, InternalAnswer, CloseSession>;
 
 /// Carries events to the loop that owns the session. Thread-safe.

@@ -122,7 +122,8 @@ struct TimeZone::Parser {
     if (!eat(',')) return false;
     if (eat('M')) {
       out.kind = Day::Kind::month_week_day;
-      if (!number(out.month, 12) || out.month < 1 || !eat('.') || !number(out.week, 5) || out.week < 1 || !eat('.') || !number(out.day, 6)) return false;
+      if (!number(out.month, 12) || out.month < 1 || !eat('.') || !number(out.week, 5) || out.week < 1 || !eat('.') || !number(out.day, 6))
+        return false;
     } else if (eat('J')) {
       out.kind = Day::Kind::julian;
       if (!number(out.day, 365) || out.day < 1) return false;
@@ -166,9 +167,7 @@ std::int64_t TimeZone::moment(const Day& day, std::int32_t year, std::int32_t of
     case Day::Kind::julian:  // 1..365, never the 29th of February.
       date = sys_days{y / January / 1} + days{day.day - 1 + (y.is_leap() && day.day >= 60 ? 1 : 0)};
       break;
-    case Day::Kind::zero_based:
-      date = sys_days{y / January / 1} + days{day.day};
-      break;
+    case Day::Kind::zero_based: date = sys_days{y / January / 1} + days{day.day}; break;
   }
   return duration_cast<seconds>(date.time_since_epoch()).count() + day.time_s - offset_s;
 }
@@ -245,7 +244,8 @@ TimeZone::Offset TimeZone::at(std::int64_t unix_s) const {
   if (transitions_.empty() || unix_s < transitions_.front().at_s) {
     if (!transitions_.empty() || !rule_) return first_;
   } else if (unix_s < transitions_.back().at_s || !rule_) {
-    const auto after = std::upper_bound(transitions_.begin(), transitions_.end(), unix_s, [](std::int64_t t, const Transition& x) { return t < x.at_s; });
+    const auto after =
+        std::upper_bound(transitions_.begin(), transitions_.end(), unix_s, [](std::int64_t t, const Transition& x) { return t < x.at_s; });
     return std::prev(after)->offset;
   }
   const Offset standard{rule_->standard_s, 0};
@@ -273,7 +273,8 @@ std::optional<TimeZone::Transition> TimeZone::next_by_rule(std::int64_t unix_s) 
 }
 
 std::optional<TimeZone::Transition> TimeZone::next_transition(std::int64_t unix_s) const {
-  const auto after = std::upper_bound(transitions_.begin(), transitions_.end(), unix_s, [](std::int64_t t, const Transition& x) { return t < x.at_s; });
+  const auto after =
+      std::upper_bound(transitions_.begin(), transitions_.end(), unix_s, [](std::int64_t t, const Transition& x) { return t < x.at_s; });
   if (after != transitions_.end()) return *after;
   return next_by_rule(unix_s);
 }
@@ -312,8 +313,9 @@ std::string iso_8601(std::int64_t unix_s, std::int32_t offset_s) {
   const std::int32_t minutes_east = offset_s / 60;
   const std::int32_t distance = minutes_east < 0 ? -minutes_east : minutes_east;
   char text[64];
-  const int size = std::snprintf(text, sizeof text, "%04d-%02u-%02uT%02d:%02d:%02d%c%02d:%02d", static_cast<int>(date.year()), static_cast<unsigned>(date.month()),
-                                 static_cast<unsigned>(date.day()), static_cast<int>(time.hours().count()), static_cast<int>(time.minutes().count()),
+  const int size = std::snprintf(text, sizeof text, "%04d-%02u-%02uT%02d:%02d:%02d%c%02d:%02d", static_cast<int>(date.year()),
+                                 static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()),
+                                 static_cast<int>(time.hours().count()), static_cast<int>(time.minutes().count()),
                                  static_cast<int>(time.seconds().count()), minutes_east < 0 ? '-' : '+', distance / 60, distance % 60);
   return {text, size > 0 ? static_cast<std::size_t>(size) : 0};
 }

@@ -24,7 +24,8 @@ class SystemZones : public ::testing::Test {
 };
 
 TEST_F(SystemZones, AgreesWithTheSystemsOwnAtEveryHourOfTwoYears) {
-  for (const char* name : {"Europe/Kyiv", "America/New_York", "Australia/Sydney", "Asia/Kolkata", "America/St_Johns", "Africa/Casablanca", "Pacific/Apia", "UTC"}) {
+  for (const char* name : {"Europe/Kyiv", "America/New_York", "Australia/Sydney", "Asia/Kolkata", "America/St_Johns", "Africa/Casablanca",
+                           "Pacific/Apia", "UTC"}) {
     SCOPED_TRACE(name);
     TimeZones zones;
     const TimeZone& zone = zones.load(name);
@@ -69,7 +70,8 @@ TEST_F(SystemZones, GoesOnByTheRuleAfterTheTable) {
 
 TEST(TimeZones, AnUnknownOrUnsafeNameIsUtc) {
   TimeZones zones;
-  for (const char* name : {"", "Nowhere/Atlantis", "../../etc/passwd", "/etc/passwd", "Europe", "Europe/Kyiv\n"}) EXPECT_EQ(zones.load(name).at(0).total_s, 0) << name;
+  for (const char* name : {"", "Nowhere/Atlantis", "../../etc/passwd", "/etc/passwd", "Europe", "Europe/Kyiv\n"})
+    EXPECT_EQ(zones.load(name).at(0).total_s, 0) << name;
   EXPECT_EQ(zones.cached("Nowhere/Elsewhere"), nullptr);
   EXPECT_EQ(zones.cached("UTC")->name(), "UTC");
 }

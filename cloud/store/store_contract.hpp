@@ -99,11 +99,15 @@ class StoreContract : public testing::TestWithParam<StoreBackend> {
   static TokenDigest digest(std::uint64_t secret, std::uint16_t key = 1) {
     TokenDigest value;
     value.key_id = key;
-    for (std::size_t i = 0; i < value.mac.size(); ++i) value.mac[i] = static_cast<std::uint8_t>((secret * 0x9E3779B97F4A7C15ull + key) >> (i % 8 * 8) ^ i * 37);
+    for (std::size_t i = 0; i < value.mac.size(); ++i)
+      value.mac[i] = static_cast<std::uint8_t>((secret * 0x9E3779B97F4A7C15ull + key) >> (i % 8 * 8) ^ i * 37);
     return value;
   }
-  static NewToken token(std::uint64_t secret, std::uint16_t key = 1) { return {digest(secret, key), {}, "sealed-" + std::to_string(secret)}; }
-  Result<Device> try_device(OrganizationId organization, TemplateId template_id, std::string name, std::uint64_t secret, UserId owner = {}) {
+  static NewToken token(std::uint64_t secret, std::uint16_t key = 1) {
+    return {digest(secret, key), {}, "sealed-" + std::to_string(secret)};
+  }
+  Result<Device> try_device(OrganizationId organization, TemplateId template_id, std::string name, std::uint64_t secret,
+                            UserId owner = {}) {
     Device value;
     value.organization_id = organization;
     value.template_id = template_id;
@@ -174,9 +178,9 @@ class StoreContract : public testing::TestWithParam<StoreBackend> {
 };
 
 #define EXPECT_REFUSED(error, ...) expect_refused(Error{error}, [&] { return __VA_ARGS__; }, __LINE__)
-#define ASSERT_OK(...)                                          \
-  do {                                                          \
-    const auto& muster_result = __VA_ARGS__;                    \
+#define ASSERT_OK(...)                                             \
+  do {                                                             \
+    const auto& muster_result = __VA_ARGS__;                       \
     ASSERT_TRUE(muster_result) << muster_result.error().message(); \
   } while (false)
 
@@ -670,7 +674,8 @@ TEST_P(StoreContract, GivesAccessTokensToActiveUsersOnly) {
 TEST_P(StoreContract, EndsTheOldestAccessTokensPastTheLimit) {
   set_up();
   const auto far = UtcTime{t0 + 1'000'000'000'000};
-  for (std::uint64_t i = 1; i <= 101; ++i) ASSERT_OK(store().create_access_token(admin_, digest(i), far, actor(t0 + static_cast<std::int64_t>(i))));
+  for (std::uint64_t i = 1; i <= 101; ++i)
+    ASSERT_OK(store().create_access_token(admin_, digest(i), far, actor(t0 + static_cast<std::int64_t>(i))));
   EXPECT_FALSE(store().find_access_token(std::array{digest(1)}).value());
   EXPECT_TRUE(store().find_access_token(std::array{digest(2)}).value());
   EXPECT_TRUE(store().find_access_token(std::array{digest(101)}).value());
@@ -746,7 +751,9 @@ inline Template full_template(OrganizationId organization) {
   two.name = "Mode";
   two.pin = 255;
   two.type = DataType::enumeration;
-  two.enum_values = {"off", "eco \"green\"", "\xC3\xBC""ber"};
+  two.enum_values = {"off", "eco \"green\"",
+                     "\xC3\xBC"
+                     "ber"};
   value.datastreams = {one, two};
   MetaField field;
   field.name = "Serial";
@@ -804,7 +811,8 @@ TEST_P(StoreContract, KeepsATemplateAndAddsWhatIsBuiltIn) {
   EXPECT_EQ(found.datastreams[1].enum_values, value.datastreams[1].enum_values);
   EXPECT_NE(found.datastreams[0].id, found.datastreams[1].id);
   ASSERT_EQ(found.meta_fields.size(), 6u);
-  const auto serial = std::find_if(found.meta_fields.begin(), found.meta_fields.end(), [](const auto& field) { return field.name == "Serial"; });
+  const auto serial =
+      std::find_if(found.meta_fields.begin(), found.meta_fields.end(), [](const auto& field) { return field.name == "Serial"; });
   ASSERT_NE(serial, found.meta_fields.end());
   EXPECT_EQ(serial->type, MetaFieldType::serial);
   EXPECT_EQ(serial->default_value, "none");
@@ -812,7 +820,8 @@ TEST_P(StoreContract, KeepsATemplateAndAddsWhatIsBuiltIn) {
   EXPECT_TRUE(serial->required);
   EXPECT_FALSE(serial->is_builtin);
   for (const auto* name : {"Device Name", "Device Owner", "Location", "Device Timezone", "Hotspot Name"}) {
-    const auto builtin = std::find_if(found.meta_fields.begin(), found.meta_fields.end(), [&](const auto& field) { return field.name == name; });
+    const auto builtin =
+        std::find_if(found.meta_fields.begin(), found.meta_fields.end(), [&](const auto& field) { return field.name == name; });
     ASSERT_NE(builtin, found.meta_fields.end()) << name;
     EXPECT_TRUE(builtin->is_builtin) << name;
   }
@@ -879,7 +888,8 @@ TEST_P(StoreContract, UpdatesATemplateInOneGo) {
   EXPECT_EQ(updated->updated_at.ms, t0 + 50);
   for (const auto& field : updated->meta_fields) {
     EXPECT_TRUE(field.is_builtin);
-    EXPECT_TRUE(std::any_of(made.meta_fields.begin(), made.meta_fields.end(), [&](const auto& old) { return old.id == field.id && old.name == field.name; }));
+    EXPECT_TRUE(std::any_of(made.meta_fields.begin(), made.meta_fields.end(),
+                            [&](const auto& old) { return old.id == field.id && old.name == field.name; }));
   }
   EXPECT_TRUE(changed_since(seq, ChangeKind::template_, made.id.value()));
   EXPECT_EQ(audit_of("template.update").size(), 1u);
@@ -1166,8 +1176,12 @@ TEST_P(StoreContract, ListsDevicesByFilterPageSearchAndOrder) {
   const auto second = make_template(root_, "Second");
   const auto owner = make_user(branch.id, "o@example.com");
   std::uint64_t secret = 1;
-  for (int i = 0; i < 10; ++i) make_device(branch.id, i % 2 == 0 ? product.id : second.id, "Lamp " + std::to_string(i), secret++, i < 3 ? owner.id : UserId{});
-  make_device(other.id, product.id, "K\xC3\x9C""CHE 100%", secret++);
+  for (int i = 0; i < 10; ++i)
+    make_device(branch.id, i % 2 == 0 ? product.id : second.id, "Lamp " + std::to_string(i), secret++, i < 3 ? owner.id : UserId{});
+  make_device(other.id, product.id,
+              "K\xC3\x9C"
+              "CHE 100%",
+              secret++);
   const auto list = [&](std::vector<OrganizationId> where, UserId by, TemplateId of, Page page = {}) {
     const auto found = store().devices({where, by, of}, page);
     EXPECT_TRUE(found) << found.error().message();
@@ -1185,11 +1199,15 @@ TEST_P(StoreContract, ListsDevicesByFilterPageSearchAndOrder) {
   Page page;
   page.limit = 3;
   page.offset = 9;
-  EXPECT_EQ(list({branch.id, other.id}, {}, {}, page).first, (Names{"Lamp 9", "K\xC3\x9C""CHE 100%"}));
+  EXPECT_EQ(list({branch.id, other.id}, {}, {}, page).first, (Names{"Lamp 9",
+                                                                    "K\xC3\x9C"
+                                                                    "CHE 100%"}));
   page.sort_by = "name";
   page.offset = 0;
   page.limit = 2;
-  EXPECT_EQ(list({branch.id, other.id}, {}, {}, page).first, (Names{"K\xC3\x9C""CHE 100%", "Lamp 0"}));
+  EXPECT_EQ(list({branch.id, other.id}, {}, {}, page).first, (Names{"K\xC3\x9C"
+                                                                    "CHE 100%",
+                                                                    "Lamp 0"}));
   page.descending = true;
   EXPECT_EQ(list({branch.id, other.id}, {}, {}, page).first, (Names{"Lamp 9", "Lamp 8"}));
   page.sort_by = "createdAt";
@@ -1199,7 +1217,9 @@ TEST_P(StoreContract, ListsDevicesByFilterPageSearchAndOrder) {
   page = {};
   page.query = "lAMP 3";
   EXPECT_EQ(list({branch.id, other.id}, {}, {}, page), (std::pair{Names{"Lamp 3"}, std::int64_t{1}}));
-  page.query = "k\xC3\xBC""che";
+  page.query =
+      "k\xC3\xBC"
+      "che";
   EXPECT_EQ(list({branch.id, other.id}, {}, {}, page).second, 1);
   for (const auto* harmless : {"100%", "'", "\"", "\\", "%", "_amp"}) {
     page.query = harmless;
@@ -1383,9 +1403,13 @@ TEST_P(StoreContract, WritesValuesAndKeepsTheLast) {
   const auto product = make_template(root_, "Product");
   const auto device = make_device(root_, product.id, "Device", 1);
   const auto seq = newest();
-  const std::string location{"52.5\0" "13.4", 9};
-  ASSERT_OK(store().write_values(std::array{ValueUpdate{device.id, {255, "old", {t0}}}, ValueUpdate{device.id, {0, location, {t0 + 1}}}, ValueUpdate{device.id, {255, "new", {t0 + 2}}},
-                                            ValueUpdate{DeviceId{999}, {1, "x", {t0}}}, ValueUpdate{device.id, {7, "", {t0 + 3}}}}));
+  const std::string location{
+      "52.5\0"
+      "13.4",
+      9};
+  ASSERT_OK(store().write_values(std::array{ValueUpdate{device.id, {255, "old", {t0}}}, ValueUpdate{device.id, {0, location, {t0 + 1}}},
+                                            ValueUpdate{device.id, {255, "new", {t0 + 2}}}, ValueUpdate{DeviceId{999}, {1, "x", {t0}}},
+                                            ValueUpdate{device.id, {7, "", {t0 + 3}}}}));
   reopen();
   const auto values = store().values_of(device.id).value();
   ASSERT_EQ(values.size(), 3u);
@@ -1452,7 +1476,8 @@ TEST_P(StoreContract, SkipsTokensThatWereRevokedWhileTheyWereRotated) {
   ASSERT_EQ(batch.size(), 1u);
   ASSERT_OK(store().delete_device(device.id, actor()));
   const auto seq = newest();
-  ASSERT_OK(store().rotate_tokens(std::array{RotatedToken{batch[0].id, digest(1, 2), "again"}, RotatedToken{AuthTokenId{999}, digest(2, 2), "again"}}));
+  ASSERT_OK(store().rotate_tokens(
+      std::array{RotatedToken{batch[0].id, digest(1, 2), "again"}, RotatedToken{AuthTokenId{999}, digest(2, 2), "again"}}));
   EXPECT_EQ(store().find_token(std::array{digest(1, 1)}).value()->record.kind, TokenKind::revoked);
   EXPECT_FALSE(store().find_token(std::array{digest(1, 2)}).value());
   EXPECT_EQ(newest(), seq);

@@ -75,23 +75,30 @@ int main(int argc, char** argv) {
     sum.stops += outcome.stops;
     sum.operations_acknowledged += outcome.operations_acknowledged;
     if (verbose || !outcome.violations.empty()) {
-      std::printf("seed %llu: trace %016llx, %llu events, %llu logins, %llu invalid, %llu kills, %llu stops, %llu acknowledged, %llu in doubt, %llu refused, %llu store faults\n", static_cast<unsigned long long>(seed),
-                  static_cast<unsigned long long>(outcome.trace_hash), static_cast<unsigned long long>(outcome.events), static_cast<unsigned long long>(outcome.logins),
-                  static_cast<unsigned long long>(outcome.invalids), static_cast<unsigned long long>(outcome.kills), static_cast<unsigned long long>(outcome.stops),
-                  static_cast<unsigned long long>(outcome.operations_acknowledged), static_cast<unsigned long long>(outcome.operations_in_doubt),
-                  static_cast<unsigned long long>(outcome.operations_refused), static_cast<unsigned long long>(outcome.store_faults));
+      std::printf(
+          "seed %llu: trace %016llx, %llu events, %llu logins, %llu invalid, %llu kills, %llu stops, %llu acknowledged, %llu in doubt, "
+          "%llu refused, %llu store faults\n",
+          static_cast<unsigned long long>(seed), static_cast<unsigned long long>(outcome.trace_hash),
+          static_cast<unsigned long long>(outcome.events), static_cast<unsigned long long>(outcome.logins),
+          static_cast<unsigned long long>(outcome.invalids), static_cast<unsigned long long>(outcome.kills),
+          static_cast<unsigned long long>(outcome.stops), static_cast<unsigned long long>(outcome.operations_acknowledged),
+          static_cast<unsigned long long>(outcome.operations_in_doubt), static_cast<unsigned long long>(outcome.operations_refused),
+          static_cast<unsigned long long>(outcome.store_faults));
       std::fflush(stdout);
     }
     if (outcome.violations.empty()) continue;
     for (const std::string& violation : outcome.violations) std::printf("  %s\n", violation.c_str());
-    std::printf("FAILED with seed %llu; again with: muster_sim_campaign --seeds %llu..%llu --devices %llu --minutes %llu%s%s\n", static_cast<unsigned long long>(seed), static_cast<unsigned long long>(seed),
-                static_cast<unsigned long long>(seed), static_cast<unsigned long long>(devices), static_cast<unsigned long long>(minutes), options.bug == Bug::none ? "" : " --bug ",
-                options.bug == Bug::none ? "" : std::string{bug_name(options.bug)}.c_str());
+    std::printf("FAILED with seed %llu; again with: muster_sim_campaign --seeds %llu..%llu --devices %llu --minutes %llu%s%s\n",
+                static_cast<unsigned long long>(seed), static_cast<unsigned long long>(seed), static_cast<unsigned long long>(seed),
+                static_cast<unsigned long long>(devices), static_cast<unsigned long long>(minutes),
+                options.bug == Bug::none ? "" : " --bug ", options.bug == Bug::none ? "" : std::string{bug_name(options.bug)}.c_str());
     return 1;
   }
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
-  std::printf("%llu seeds held in %.1f s: %llu events, %llu logins, %llu invalid, %llu kills, %llu stops, %llu changes acknowledged\n", static_cast<unsigned long long>(to - from + 1), seconds,
-              static_cast<unsigned long long>(sum.events), static_cast<unsigned long long>(sum.logins), static_cast<unsigned long long>(sum.invalids), static_cast<unsigned long long>(sum.kills),
-              static_cast<unsigned long long>(sum.stops), static_cast<unsigned long long>(sum.operations_acknowledged));
+  std::printf("%llu seeds held in %.1f s: %llu events, %llu logins, %llu invalid, %llu kills, %llu stops, %llu changes acknowledged\n",
+              static_cast<unsigned long long>(to - from + 1), seconds, static_cast<unsigned long long>(sum.events),
+              static_cast<unsigned long long>(sum.logins), static_cast<unsigned long long>(sum.invalids),
+              static_cast<unsigned long long>(sum.kills), static_cast<unsigned long long>(sum.stops),
+              static_cast<unsigned long long>(sum.operations_acknowledged));
   return 0;
 }

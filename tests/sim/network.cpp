@@ -26,12 +26,15 @@ ConnectionId Network::connect(std::uint32_t address, End& client, std::function<
     const bool accepted = link->server != nullptr;
     trace_.add(id << 1 | (accepted ? 1u : 0u));
     if (!accepted) link->to_server.receiver_gone = true;
-    plan(link, id, false, [link, id, accepted, established] {
-      if (!link->to_client.receiver_gone) {
-        if (!accepted) link->to_client.receiver_gone = true;
-        established(id, accepted);
-      }
-    }, back);
+    plan(
+        link, id, false,
+        [link, id, accepted, established] {
+          if (!link->to_client.receiver_gone) {
+            if (!accepted) link->to_client.receiver_gone = true;
+            established(id, accepted);
+          }
+        },
+        back);
   });
   return id;
 }
@@ -48,9 +51,11 @@ void Network::arrive(const LinkPtr& link, ConnectionId id, bool to_server, std::
 
 void Network::plan(const LinkPtr& link, ConnectionId id, bool to_server, std::function<void()> what, Millis extra_ms) {
   Direction& direction = to_server ? link->to_server : link->to_client;
-  const Millis arrival = std::max(direction.last_arrival_ms, timeline_.now_ms() + extra_ms + dice_.between(weather.delay_min_ms, weather.delay_max_ms));
+  const Millis arrival =
+      std::max(direction.last_arrival_ms, timeline_.now_ms() + extra_ms + dice_.between(weather.delay_min_ms, weather.delay_max_ms));
   direction.last_arrival_ms = arrival;
-  timeline_.after(arrival - timeline_.now_ms(), [this, link, id, to_server, what = std::move(what)]() mutable { arrive(link, id, to_server, std::move(what)); });
+  timeline_.after(arrival - timeline_.now_ms(),
+                  [this, link, id, to_server, what = std::move(what)]() mutable { arrive(link, id, to_server, std::move(what)); });
 }
 
 void Network::send(ConnectionId id, bool from_client, std::string_view bytes) {
@@ -59,7 +64,9 @@ void Network::send(ConnectionId id, bool from_client, std::string_view bytes) {
   const LinkPtr link = found->second;
   if (dice_.chance(weather.break_per_mille)) return break_link(link, id);
   while (!bytes.empty()) {
-    const std::size_t size = bytes.size() > 1 && dice_.chance(weather.split_per_mille) ? static_cast<std::size_t>(dice_.between(1, bytes.size() - 1)) : bytes.size();
+    const std::size_t size = bytes.size() > 1 && dice_.chance(weather.split_per_mille)
+                                 ? static_cast<std::size_t>(dice_.between(1, bytes.size() - 1))
+                                 : bytes.size();
     plan(link, id, from_client, [this, link, id, from_client, piece = std::string{bytes.substr(0, size)}] {
       if (link->broken) return;
       Direction& direction = from_client ? link->to_server : link->to_client;
@@ -75,15 +82,18 @@ void Network::send(ConnectionId id, bool from_client, std::string_view bytes) {
 }
 
 void Network::tell_end(const LinkPtr& link, ConnectionId id, bool to_server, bool clean, Millis extra_ms) {
-  plan(link, id, to_server, [this, link, id, to_server, clean] {
-    Direction& direction = to_server ? link->to_server : link->to_client;
-    End* end = to_server ? link->server : link->client;
-    if (direction.receiver_gone || end == nullptr) return;
-    direction.receiver_gone = true;
-    trace_.add(timeline_.now_ms());
-    trace_.add(id << 2 | (to_server ? 2u : 0u) | (clean ? 1u : 0u));
-    end->on_end(id, clean);
-  }, extra_ms);
+  plan(
+      link, id, to_server,
+      [this, link, id, to_server, clean] {
+        Direction& direction = to_server ? link->to_server : link->to_client;
+        End* end = to_server ? link->server : link->client;
+        if (direction.receiver_gone || end == nullptr) return;
+        direction.receiver_gone = true;
+        trace_.add(timeline_.now_ms());
+        trace_.add(id << 2 | (to_server ? 2u : 0u) | (clean ? 1u : 0u));
+        end->on_end(id, clean);
+      },
+      extra_ms);
 }
 
 void Network::close(ConnectionId id, bool by_client) {

@@ -67,7 +67,7 @@ class Network {
  private:
   struct Direction {
     Millis last_arrival_ms = 0;
-    bool receiver_gone = false;  ///< Nobody is there to hear it.
+    bool receiver_gone = false;                ///< Nobody is there to hear it.
     std::deque<std::function<void()>> parked;  ///< Arrived during a partition.
   };
   struct Link {

@@ -59,7 +59,10 @@ struct Server::Connection {
 /// All that dies with the process.
 struct Server::Life final : Executor, protocol::SessionRouter, domain::Views::Listener {
   explicit Life(Server& owner)
-      : server{owner}, w{owner.w_}, views{w.store}, gateway{{w.store, views, registry, values, presence, feed, w.keys, *this, *this, w.timeline, metrics}, owner.limits_} {
+      : server{owner},
+        w{owner.w_},
+        views{w.store},
+        gateway{{w.store, views, registry, values, presence, feed, w.keys, *this, *this, w.timeline, metrics}, owner.limits_} {
     views.set_listener(this);
   }
 
@@ -84,7 +87,9 @@ struct Server::Life final : Executor, protocol::SessionRouter, domain::Views::Li
     later(w.dice.between(0, 3), [this, id = found->second, address, event = std::move(event)]() mutable {
       Connection* connection = find(id);
       if (connection == nullptr || connection->self != address) return;
-      perform(*connection, [&](protocol::Output& out) { return gateway.on_event(connection->session, connection->self, connection->peer, std::move(event), out, w.timeline.now()); });
+      perform(*connection, [&](protocol::Output& out) {
+        return gateway.on_event(connection->session, connection->self, connection->peer, std::move(event), out, w.timeline.now());
+      });
       pump(id, false);
     });
     return true;
@@ -154,12 +159,14 @@ struct Server::Life final : Executor, protocol::SessionRouter, domain::Views::Li
     set_timer(connection);
   }
   void pump(ConnectionId id, bool fresh) {
-    for (Connection* connection = find(id); connection != nullptr && !connection->paused && (fresh || !connection->pending.empty()); connection = find(id)) {
+    for (Connection* connection = find(id); connection != nullptr && !connection->paused && (fresh || !connection->pending.empty());
+         connection = find(id)) {
       fresh = false;
       const std::size_t before = connection->pending.size();
       const std::string input = connection->pending;
       perform(*connection, [&](protocol::Output& out) {
-        return gateway.on_bytes(connection->session, connection->self, connection->peer, wire::ByteView{std::string_view{input}}, out, w.timeline.now());
+        return gateway.on_bytes(connection->session, connection->self, connection->peer, wire::ByteView{std::string_view{input}}, out,
+                                w.timeline.now());
       });
       connection = find(id);
       if (connection == nullptr || connection->pending.size() == before) return;
@@ -231,7 +238,9 @@ void Server::stop(Millis over_ms) {
       Connection* open = life->find(id);
       if (open == nullptr) return;
       const CloseReason reason = life->w.bug == Bug::restart_is_disconnect ? CloseReason::server_error : CloseReason::shutdown;
-      life->perform(*open, [&](protocol::Output& out) { return life->gateway.on_event(open->session, open->self, open->peer, protocol::CloseSession{reason}, out, life->w.timeline.now()); });
+      life->perform(*open, [&](protocol::Output& out) {
+        return life->gateway.on_event(open->session, open->self, open->peer, protocol::CloseSession{reason}, out, life->w.timeline.now());
+      });
     });
   }
   life->later(over_ms + 1, [this, life] {
@@ -242,7 +251,9 @@ void Server::stop(Millis over_ms) {
 
 bool Server::api(std::function<void()> job) { return life_ != nullptr && !life_->stopping && life_->post(Lane::api, std::move(job)); }
 Result<void> Server::catch_up() { return life_->views.catch_up(); }
-bool Server::push_value(DeviceId device, std::uint8_t pin, std::string_view value) { return life_ != nullptr && life_->gateway.push_value(device, pin, value); }
+bool Server::push_value(DeviceId device, std::uint8_t pin, std::string_view value) {
+  return life_ != nullptr && life_->gateway.push_value(device, pin, value);
+}
 bool Server::online(DeviceId device) const { return life_ != nullptr && life_->registry.online(device); }
 
 std::vector<Server::Session> Server::sessions() const {

@@ -31,8 +31,9 @@ enum class Bug : std::uint8_t {
   revoked_session_lives,  ///< Nobody closes the sessions of a revoked token.
   early_acknowledgement,  ///< A creation is acknowledged before the store has it.
 };
-inline constexpr Bug all_bugs[] = {Bug::reissued_token, Bug::nine_when_store_fails, Bug::reveal_without_audit, Bug::restart_touches_rows, Bug::restart_is_disconnect,
-                                   Bug::oldest_login_stays, Bug::late_revocation, Bug::revoked_session_lives, Bug::early_acknowledgement};
+inline constexpr Bug all_bugs[] = {Bug::reissued_token,       Bug::nine_when_store_fails, Bug::reveal_without_audit,
+                                   Bug::restart_touches_rows, Bug::restart_is_disconnect, Bug::oldest_login_stays,
+                                   Bug::late_revocation,      Bug::revoked_session_lives, Bug::early_acknowledgement};
 [[nodiscard]] std::string_view bug_name(Bug bug) noexcept;
 
 /// What the simulation's judge wants to see of the server.

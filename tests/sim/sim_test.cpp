@@ -23,7 +23,8 @@ Options small(std::uint64_t seed, Bug bug = Bug::none) {
 }
 
 std::string report(const Outcome& outcome, std::uint64_t seed) {
-  std::string text = "seed " + std::to_string(seed) + "; again with: muster_sim_campaign --seeds " + std::to_string(seed) + ".." + std::to_string(seed) + "\n";
+  std::string text = "seed " + std::to_string(seed) + "; again with: muster_sim_campaign --seeds " + std::to_string(seed) + ".." +
+                     std::to_string(seed) + "\n";
   for (const std::string& violation : outcome.violations) text += violation + "\n";
   return text;
 }

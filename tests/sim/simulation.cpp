@@ -26,7 +26,12 @@ constexpr Millis replaced_session_max_ms = 500;
 class Device final : public agent::Transport, public agent::Handler, public End {
  public:
   Device(Timeline& timeline, Network& network, Dice& dice, std::uint32_t address, std::string token)
-      : timeline_{timeline}, network_{network}, dice_{dice}, address_{address}, token_{std::move(token)}, agent_{*this, *this, dice, {receive_.data(), receive_.size()}, {send_.data(), send_.size()}, identity()} {}
+      : timeline_{timeline},
+        network_{network},
+        dice_{dice},
+        address_{address},
+        token_{std::move(token)},
+        agent_{*this, *this, dice, {receive_.data(), receive_.size()}, {send_.data(), send_.size()}, identity()} {}
 
   void start() {
     agent::DeviceConfig config;
@@ -134,7 +139,11 @@ class Device final : public agent::Transport, public agent::Handler, public End 
 class World final : public Witness {
  public:
   explicit World(const Options& options)
-      : options_{options}, dice_{options.seed * 0x9E3779B97F4A7C15ull + 1}, secrets_{options.seed}, keys_{KeyRing::in_memory(secrets_)}, network_{timeline_, dice_, trace_},
+      : options_{options},
+        dice_{options.seed * 0x9E3779B97F4A7C15ull + 1},
+        secrets_{options.seed},
+        keys_{KeyRing::in_memory(secrets_)},
+        network_{timeline_, dice_, trace_},
         server_{{timeline_, network_, dice_, trace_, disk_, disk_, *keys_, *this, options.bug}, limits()} {
     disk_.planted.forget_tombstones = options.bug == Bug::reissued_token;
     disk_.planted.unknown_when_failing = options.bug == Bug::nine_when_store_fails;
@@ -168,7 +177,7 @@ class World final : public Witness {
   struct TokenFact {
     DeviceId device;
     Fate fate = Fate::live;
-    std::optional<Millis> revoked_ms;     ///< When its revocation was acknowledged.
+    std::optional<Millis> revoked_ms;  ///< When its revocation was acknowledged.
   };
   struct DeviceFact {
     UtcTime activated_at;
@@ -237,7 +246,8 @@ class World final : public Witness {
     return {held_digests_.newest(), held_digests_.all(), "sealed"};
   }
   Device& add_agent(const std::string& token) {
-    devices_.push_back(std::make_unique<Device>(timeline_, network_, dice_, 0x0A000000u + static_cast<std::uint32_t>(devices_.size()) + 1, token));
+    devices_.push_back(
+        std::make_unique<Device>(timeline_, network_, dice_, 0x0A000000u + static_cast<std::uint32_t>(devices_.size()) + 1, token));
     Device& device = *devices_.back();
     // Some are switched on before the change feed has told every node of them.
     timeline_.after(dice_.chance(500) ? dice_.below(100) : dice_.below(3'000), [&device] { device.start(); });
@@ -259,7 +269,8 @@ class World final : public Witness {
   Error fault() {
     if (store_down_ || (store_flaky_ && dice_.chance(300))) {
       ++out_.store_faults;
-      constexpr StoreError errors[] = {StoreError::unavailable, StoreError::busy, StoreError::read_only, StoreError::disk_full, StoreError::corrupt, StoreError::shutting_down};
+      constexpr StoreError errors[] = {StoreError::unavailable, StoreError::busy,    StoreError::read_only,
+                                       StoreError::disk_full,   StoreError::corrupt, StoreError::shutting_down};
       return errors[dice_.below(std::size(errors))];
     }
     return {};
@@ -345,7 +356,9 @@ class World final : public Witness {
       timeline_.after(dice_.between(1, 60), [this, life, said, told] {
         const bool lost = said != Said::refused && (!server_.running() || server_.incarnation() != life);
         const Said heard = lost ? Said::in_doubt : said;
-        ++(heard == Said::acknowledged ? out_.operations_acknowledged : heard == Said::refused ? out_.operations_refused : out_.operations_in_doubt);
+        ++(heard == Said::acknowledged ? out_.operations_acknowledged
+           : heard == Said::refused    ? out_.operations_refused
+                                       : out_.operations_in_doubt);
         trace_.add(static_cast<std::uint64_t>(heard) << 56 | timeline_.now_ms());
         told(heard);
       });
@@ -379,7 +392,8 @@ class World final : public Witness {
             *id = DeviceId{-1};
             const std::uint64_t life = server_.incarnation();
             timeline_.after(1'500, [this, token, wanted, life] {
-              if (server_.running() && server_.incarnation() == life) static_cast<void>(disk_.create_device(wanted, new_token(*token), actor()));
+              if (server_.running() && server_.incarnation() == life)
+                static_cast<void>(disk_.create_device(wanted, new_token(*token), actor()));
             });
             return Said::acknowledged;
           }
@@ -519,13 +533,16 @@ class World final : public Witness {
     ++out_.logins;
     const auto fact = tokens_.find(std::string{token});
     if (fact == tokens_.end()) return violation("a token that nobody was given logged in");
-    if (fact->second.device != device) violation("invariant 1: a token of device " + std::to_string(fact->second.device.value()) + " logged in as " + std::to_string(device.value()));
+    if (fact->second.device != device)
+      violation("invariant 1: a token of device " + std::to_string(fact->second.device.value()) + " logged in as " +
+                std::to_string(device.value()));
     if (fact->second.revoked_ms) violation("a token logged in after its revocation was acknowledged");
   }
   void heard_invalid(std::string_view token) override {
     ++out_.invalids;
     if (live_on_disk(token)) violation("invariant 10: a live token heard \"invalid\"");
-    if (const auto fact = tokens_.find(std::string{token}); fact != tokens_.end() && fact->second.fate == Fate::live && !facts_[fact->second.device.value()].in_doubt) {
+    if (const auto fact = tokens_.find(std::string{token});
+        fact != tokens_.end() && fact->second.fate == Fate::live && !facts_[fact->second.device.value()].in_doubt) {
       violation("invariant 10: a token that nobody revoked heard \"invalid\"");
     }
   }
@@ -538,7 +555,8 @@ class World final : public Witness {
         const Millis now = timeline_.now_ms();
         const auto fact = tokens_.find(session.token);
         if (fact != tokens_.end() && fact->second.revoked_ms && now - *fact->second.revoked_ms > revoked_session_max_ms) {
-          violation("a session of a revoked token lives " + std::to_string(now - *fact->second.revoked_ms) + " ms after the acknowledgement");
+          violation("a session of a revoked token lives " + std::to_string(now - *fact->second.revoked_ms) +
+                    " ms after the acknowledgement");
         }
         if (now - session.logged_in_ms > replaced_session_max_ms) ++sessions[session.device.value()];
       }
@@ -555,7 +573,8 @@ class World final : public Witness {
   };
   [[nodiscard]] Rows rows() const {
     Rows out;
-    for (const auto& [id, device] : disk_.all_devices()) out.devices[id] = {device.activated_at.ms, device.first_connect_time.ms, device.disconnect_time.ms, device.organization_id.value()};
+    for (const auto& [id, device] : disk_.all_devices())
+      out.devices[id] = {device.activated_at.ms, device.first_connect_time.ms, device.disconnect_time.ms, device.organization_id.value()};
     for (const domain::TokenRecord& token : disk_.all_tokens()) out.tokens.insert(token.id.value());
     return out;
   }
@@ -576,12 +595,14 @@ class World final : public Witness {
       const auto then = before_.devices.find(id);
       if (then == before_.devices.end()) continue;
       if (then->second[0] != fields[0]) violation("invariant 20: a restart changed activatedAt of device " + std::to_string(id));
-      if (then->second[1] != 0 && then->second[1] != fields[1]) violation("invariant 20: a restart changed the first connection of device " + std::to_string(id));
+      if (then->second[1] != 0 && then->second[1] != fields[1])
+        violation("invariant 20: a restart changed the first connection of device " + std::to_string(id));
       if (online_at_stop_.contains(id) && fields[2] >= stopped_at_.ms) ++disconnected;
     }
     // A few leave by themselves while the server stops; that half of all do is the server's doing.
     if (online_at_stop_.size() >= 8 && disconnected * 2 > online_at_stop_.size()) {
-      violation("invariant 20: a restart counted as a disconnect of " + std::to_string(disconnected) + " of " + std::to_string(online_at_stop_.size()) + " devices");
+      violation("invariant 20: a restart counted as a disconnect of " + std::to_string(disconnected) + " of " +
+                std::to_string(online_at_stop_.size()) + " devices");
     }
   }
 
@@ -601,7 +622,8 @@ class World final : public Witness {
         violation("an acknowledged creation is lost: device " + std::to_string(id));
         continue;
       }
-      if (row->second.activated_at != fact.activated_at) violation("invariant 20: activatedAt of device " + std::to_string(id) + " changed");
+      if (row->second.activated_at != fact.activated_at)
+        violation("invariant 20: activatedAt of device " + std::to_string(id) + " changed");
       if (!live_on_disk(fact.token)) violation("the token that the owner of device " + std::to_string(id) + " was given is not live");
       // Everything came right in the calm: who has a live token is online.
       if (!cloned_.contains(id) && owners_[id]->token() == fact.token && (!owners_[id]->online() || !server_.online(DeviceId{id}))) {
@@ -624,7 +646,8 @@ class World final : public Witness {
     for (const domain::AuditEntry& entry : disk_.audit_entries) ++entries[entry.action];
     for (const auto& [action, expected] : expected_audit_) {
       if (entries[action] != expected) {
-        violation("invariant 19: " + std::to_string(expected) + " times " + action + ", " + std::to_string(entries[action]) + " audit entries");
+        violation("invariant 19: " + std::to_string(expected) + " times " + action + ", " + std::to_string(entries[action]) +
+                  " audit entries");
       }
     }
   }

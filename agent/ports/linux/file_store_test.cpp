@@ -29,8 +29,7 @@ class FileStoreTest : public ::testing::Test {
     std::uint8_t room[100];
     std::size_t size = 0;
     const StoreStatus status = store.load(slot, {room, sizeof room}, size);
-    return status == StoreStatus::ok ? std::string{room, room + size}
-                                     : "status " + std::to_string(static_cast<int>(status));
+    return status == StoreStatus::ok ? std::string{room, room + size} : "status " + std::to_string(static_cast<int>(status));
   }
   static unsigned mode_of(const std::string& path) {
     struct stat info{};
@@ -113,8 +112,7 @@ TEST_F(FileStoreTest, TellsARecordThatIsLargerThanTheRoom) {
   EXPECT_EQ(loaded(store, Slot::proved).size(), 100U);
   ASSERT_EQ(store.save(Slot::proved, bytes(std::string(101, 'x'))), StoreStatus::ok);
   EXPECT_EQ(loaded(store, Slot::proved), "status 2");  // too_big
-  EXPECT_EQ(store.save(Slot::proved, bytes(std::string(FileStore::file_size_max_bytes + 1, 'x'))),
-            StoreStatus::too_big);
+  EXPECT_EQ(store.save(Slot::proved, bytes(std::string(FileStore::file_size_max_bytes + 1, 'x'))), StoreStatus::too_big);
 }
 
 TEST_F(FileStoreTest, DoesNotFollowLinks) {
@@ -141,8 +139,7 @@ TEST_F(FileStoreTest, SaysWhyItCannotOpen) {
             "Cannot make the store " + (root_ / "no" / "store").string() + ": No such file or directory.");
   std::ofstream{(root_ / "file").string()} << "x";
   FileStore file;
-  EXPECT_EQ(file.open((root_ / "file").string()),
-            "Cannot open the store " + (root_ / "file").string() + ": Not a directory.");
+  EXPECT_EQ(file.open((root_ / "file").string()), "Cannot open the store " + (root_ / "file").string() + ": Not a directory.");
 }
 
 }  // namespace

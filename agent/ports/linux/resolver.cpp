@@ -22,8 +22,7 @@ std::vector<SocketAddress> look_up(const std::string& host, std::uint16_t port, 
   if (getaddrinfo(host.c_str(), std::to_string(port).c_str(), &hints, &list) != 0) {
     return addresses;
   }
-  for (const addrinfo* entry = list; entry != nullptr && addresses.size() < Resolver::addresses_max;
-       entry = entry->ai_next) {
+  for (const addrinfo* entry = list; entry != nullptr && addresses.size() < Resolver::addresses_max; entry = entry->ai_next) {
     if (entry->ai_addrlen > sizeof(sockaddr_storage)) {
       continue;
     }

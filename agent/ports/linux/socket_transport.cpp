@@ -23,12 +23,9 @@ constexpr int reads_max_per_turn = 16;
 
 CloseReason reason_of(int error) {
   switch (error) {
-    case ECONNREFUSED:
-      return CloseReason::refused;
-    case ETIMEDOUT:
-      return CloseReason::connect_timeout;
-    default:
-      return CloseReason::unreachable;
+    case ECONNREFUSED: return CloseReason::refused;
+    case ETIMEDOUT: return CloseReason::connect_timeout;
+    default: return CloseReason::unreachable;
   }
 }
 
@@ -56,8 +53,7 @@ struct SocketTransport::Tls {
     }
     SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION);
     SSL_CTX_set_verify(context, SSL_VERIFY_PEER, nullptr);
-    SSL_CTX_set_mode(context,
-                     SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_RELEASE_BUFFERS);
+    SSL_CTX_set_mode(context, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_RELEASE_BUFFERS);
   }
   ~Tls() {
     SSL_free(session);
@@ -80,8 +76,7 @@ struct SocketTransport::Tls {
     X509_VERIFY_PARAM_set_hostflags(parameters, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
     return X509_VERIFY_PARAM_set1_host(parameters, host.c_str(), host.size()) == 1 &&
            // SSL_set_tlsext_host_name, without the old-style cast of that macro.
-           SSL_ctrl(session, SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name,
-                    const_cast<char*>(host.c_str())) == 1;
+           SSL_ctrl(session, SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name, const_cast<char*>(host.c_str())) == 1;
   }
 };
 
@@ -262,17 +257,12 @@ int SocketTransport::fd() const noexcept { return phase_ == Phase::resolving ? r
 
 short SocketTransport::events() const noexcept {
   switch (phase_) {
-    case Phase::resolving:
-      return POLLIN;
-    case Phase::connecting:
-      return POLLOUT;
-    case Phase::handshaking:
-      return wants_write_ ? POLLOUT : POLLIN;
-    case Phase::open:
-      return static_cast<short>(POLLIN | (queue_.empty() ? 0 : POLLOUT));
+    case Phase::resolving: return POLLIN;
+    case Phase::connecting: return POLLOUT;
+    case Phase::handshaking: return wants_write_ ? POLLOUT : POLLIN;
+    case Phase::open: return static_cast<short>(POLLIN | (queue_.empty() ? 0 : POLLOUT));
     case Phase::idle:
-    case Phase::failed:
-      break;
+    case Phase::failed: break;
   }
   return 0;
 }
@@ -314,12 +304,8 @@ void SocketTransport::on_ready(short revents, Agent& agent) {
         try_next_address();
       }
       return;
-    case Phase::connecting:
-      on_tcp_ready();
-      break;
-    case Phase::handshaking:
-      handshake();
-      break;
+    case Phase::connecting: on_tcp_ready(); break;
+    case Phase::handshaking: handshake(); break;
     case Phase::open:
       if ((revents & POLLOUT) != 0) {
         flush();
@@ -329,8 +315,7 @@ void SocketTransport::on_ready(short revents, Agent& agent) {
       }
       return;
     case Phase::idle:
-    case Phase::failed:
-      return;
+    case Phase::failed: return;
   }
   announce(agent);
 }

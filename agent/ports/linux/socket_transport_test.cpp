@@ -61,13 +61,9 @@ struct LinuxRig {
   ProblemHandler handler;
   std::uint8_t receive_room[4096 + 5];
   std::uint8_t send_room[8192 + 5];
-  Agent agent{transport,
-              handler,
-              random,
-              {receive_room, sizeof receive_room},
-              {send_room, sizeof send_room},
-              Identity{"1.0", {}, {}, {}, {}, {}},
-              quick()};
+  Agent agent{
+      transport, handler, random, {receive_room, sizeof receive_room}, {send_room, sizeof send_room}, Identity{"1.0", {}, {}, {}, {}, {}},
+      quick()};
 
   static Limits quick() {
     Limits limits;
@@ -107,8 +103,7 @@ class SocketTransportTest : public ::testing::Test {
 void full_exchange(Peer& peer) {
   EXPECT_EQ(peer.read_frame(), "29:1:0123456789abcdefghijklmnopqrstuv");
   peer.write(response(1, 200));
-  EXPECT_EQ(peer.read_frame(),
-            "17:2:mcu|1.0|fw-type|TMPL2abcdefgh|h-beat|40|buff-in|4096|agent|muster|tmpl|TMPL2abcdefgh");
+  EXPECT_EQ(peer.read_frame(), "17:2:mcu|1.0|fw-type|TMPL2abcdefgh|h-beat|40|buff-in|4096|agent|muster|tmpl|TMPL2abcdefgh");
   peer.write(response(2, 200));
   peer.write(frame(Command::ping, 99));
   EXPECT_EQ(peer.read_frame(), "0:99:200");
@@ -124,8 +119,8 @@ void expect_full_exchange(LinuxRig& rig) {
   ASSERT_TRUE(rig.run_until_logged("write 10 hello"));
   EXPECT_EQ(rig.agent.write(11, "hello"sv, rig.clock.now()), SendResult::sent);
   ASSERT_TRUE(rig.run_until_logged("disconnected peer_closed"));
-  EXPECT_THAT(rig.handler.log, ::testing::ElementsAre("login_ok", "info_accepted", "online", "write 10 hello",
-                                                      "first_value_sent", "disconnected peer_closed"));
+  EXPECT_THAT(rig.handler.log, ::testing::ElementsAre("login_ok", "info_accepted", "online", "write 10 hello", "first_value_sent",
+                                                      "disconnected peer_closed"));
 }
 
 TEST_F(SocketTransportTest, PlainLoginPingPushAndValue) {
@@ -177,8 +172,7 @@ TEST_F(SocketTransportTest, TlsWithAnAddressInsteadOfAName) {
 }
 
 /// How the connection to a server with this certificate fails; the server must never see the token.
-std::string failure(const Identified* identity, const Identified& trusted, const char* host,
-                    std::string* problem = nullptr) {
+std::string failure(const Identified* identity, const Identified& trusted, const char* host, std::string* problem = nullptr) {
   const std::string path = write_pem(trusted, "trusted.pem");
   bool heard = false;
   std::string log;
@@ -238,8 +232,7 @@ TEST_F(SocketTransportTest, SaysWhatIsWrongWithACaFile) {
   LinuxRig rig;
   EXPECT_THAT(rig.transport.trust_file("/nonexistent/ca.pem"),
               ::testing::StartsWith("Cannot read a CA certificate (PEM) from /nonexistent/ca.pem"));
-  EXPECT_THAT(rig.transport.trust_file("/dev/null"),
-              ::testing::StartsWith("Cannot read a CA certificate (PEM) from /dev/null"));
+  EXPECT_THAT(rig.transport.trust_file("/dev/null"), ::testing::StartsWith("Cannot read a CA certificate (PEM) from /dev/null"));
 }
 
 TEST_F(SocketTransportTest, TellsRefusedAndUnknownHostsApart) {
@@ -296,8 +289,7 @@ void slow_reader(const Identified* identity, const std::string& ca_path) {
                   while (received != sent) {
                     const std::string frame = peer.read_frame();
                     const int number = received;
-                    const std::string expected =
-                        "55:" + std::to_string(1 + number % 65535) + ':' + std::to_string(number) + ' ';
+                    const std::string expected = "55:" + std::to_string(1 + number % 65535) + ':' + std::to_string(number) + ' ';
                     if (frame.compare(0, expected.size(), expected) != 0) {
                       ADD_FAILURE() << frame.substr(0, 40) << " instead of " << expected;
                       return;
@@ -314,8 +306,8 @@ void slow_reader(const Identified* identity, const std::string& ca_path) {
   ASSERT_TRUE(rig.run_until_logged("online"));
   int count = 0;
   for (; count < 100'000; ++count) {
-    const Bytes big = frame(Command::debug_print, static_cast<std::uint16_t>(1 + count % 65535),
-                            std::to_string(count) + ' ' + std::string(8000, 'x'));
+    const Bytes big =
+        frame(Command::debug_print, static_cast<std::uint16_t>(1 + count % 65535), std::to_string(count) + ' ' + std::string(8000, 'x'));
     if (!rig.transport.send({big.data(), big.size()})) {
       break;
     }

@@ -52,8 +52,7 @@ inline void extend(X509* certificate, X509* issuer, int nid, const char* value) 
 }
 
 /// A certificate signed by `issuer`, or by itself; `names` as OpenSSL's subjectAltName text, empty for a CA.
-inline Identified make_certificate(const Identified* issuer, const char* common_name, const std::string& names,
-                                   long valid_s = 3600) {
+inline Identified make_certificate(const Identified* issuer, const char* common_name, const std::string& names, long valid_s = 3600) {
   Identified made{Key{EVP_EC_gen("P-256")}, Certificate{X509_new()}};
   X509* const x = made.certificate.get();
   static long serial = 1;
@@ -62,8 +61,7 @@ inline Identified make_certificate(const Identified* issuer, const char* common_
   X509_gmtime_adj(X509_getm_notBefore(x), -7200);
   X509_gmtime_adj(X509_getm_notAfter(x), valid_s);
   X509_set_pubkey(x, made.key.get());
-  X509_NAME_add_entry_by_txt(X509_get_subject_name(x), "CN", MBSTRING_UTF8,
-                             reinterpret_cast<const unsigned char*>(common_name), -1, -1, 0);
+  X509_NAME_add_entry_by_txt(X509_get_subject_name(x), "CN", MBSTRING_UTF8, reinterpret_cast<const unsigned char*>(common_name), -1, -1, 0);
   X509* const signer = issuer == nullptr ? x : issuer->certificate.get();
   X509_set_issuer_name(x, X509_get_subject_name(signer));
   if (names.empty()) {
@@ -77,8 +75,7 @@ inline Identified make_certificate(const Identified* issuer, const char* common_
 }
 
 inline std::string write_pem(const Identified& ca, const std::string& name) {
-  std::string path =
-      (std::filesystem::temp_directory_path() / ("muster-" + std::to_string(getpid()) + '-' + name)).string();
+  std::string path = (std::filesystem::temp_directory_path() / ("muster-" + std::to_string(getpid()) + '-' + name)).string();
   FILE* const file = std::fopen(path.c_str(), "w");
   PEM_write_X509(file, ca.certificate.get());
   std::fclose(file);
@@ -94,8 +91,7 @@ class Peer {
   Peer(int fd, SSL* session) : fd_{fd}, session_{session} {}
   bool read(std::uint8_t* out, std::size_t size) {
     while (size != 0) {
-      const auto got = session_ != nullptr ? SSL_read(session_, out, static_cast<int>(size))
-                                           : static_cast<int>(recv(fd_, out, size, 0));
+      const auto got = session_ != nullptr ? SSL_read(session_, out, static_cast<int>(size)) : static_cast<int>(recv(fd_, out, size, 0));
       if (got <= 0) {
         return false;
       }
@@ -141,8 +137,7 @@ class Server {
  public:
   using Script = std::function<void(Peer&)>;
 
-  explicit Server(Script script, const Identified* identity = nullptr, int connections = 1)
-      : script_{std::move(script)} {
+  explicit Server(Script script, const Identified* identity = nullptr, int connections = 1) : script_{std::move(script)} {
     listener_ = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     set_timeout(listener_);
     sockaddr_in address{};

@@ -120,9 +120,7 @@ void Link::close() {
 
 Network::Network(std::uint64_t seed) : random_{seed} {}
 
-void Network::listen(std::string_view host, std::uint16_t port, ServerSide& server) {
-  listeners_[{std::string{host}, port}] = &server;
-}
+void Network::listen(std::string_view host, std::uint16_t port, ServerSide& server) { listeners_[{std::string{host}, port}] = &server; }
 
 void Network::stop_listening(std::string_view host, std::uint16_t port) { listeners_.erase({std::string{host}, port}); }
 
@@ -350,8 +348,7 @@ SimAgent::SimAgent(Network& network, Handler& handler, const Identity& identity,
     : network_{network},
       link_{network},
       random_{network.random().next64()},
-      agent_{link_,    handler, random_, {receive_room_, sizeof receive_room_}, {send_room_, sizeof send_room_},
-             identity, limits} {
+      agent_{link_, handler, random_, {receive_room_, sizeof receive_room_}, {send_room_, sizeof send_room_}, identity, limits} {
   link_.attach(agent_);
 }
 

@@ -181,8 +181,7 @@ class Network {
 /// An agent with all that it borrows, in one piece.
 class SimAgent {
  public:
-  SimAgent(Network& network, Handler& handler, const Identity& identity = {"1.0.0", {}, "0.1.0", "sim", {}, {}},
-           const Limits& limits = {});
+  SimAgent(Network& network, Handler& handler, const Identity& identity = {"1.0.0", {}, "0.1.0", "sim", {}, {}}, const Limits& limits = {});
   SimAgent(const SimAgent&) = delete;
   SimAgent& operator=(const SimAgent&) = delete;
 

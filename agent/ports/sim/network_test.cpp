@@ -60,8 +60,7 @@ struct Cloud : ServerSide {
         session.logged_in = true;
         net.server_send(id, view(response(f.id, 200)));
       }
-      session.pending.erase(session.pending.begin(),
-                            session.pending.begin() + static_cast<std::ptrdiff_t>(decoded.consumed_bytes));
+      session.pending.erase(session.pending.begin(), session.pending.begin() + static_cast<std::ptrdiff_t>(decoded.consumed_bytes));
     }
   }
   void on_closed(ConnectionId id, Millis now) override {
@@ -114,8 +113,7 @@ struct World {
     }
   }
   [[nodiscard]] std::size_t online() const {
-    return static_cast<std::size_t>(
-        std::count_if(devices.begin(), devices.end(), [](const auto& d) { return d->sim.agent().online(); }));
+    return static_cast<std::size_t>(std::count_if(devices.begin(), devices.end(), [](const auto& d) { return d->sim.agent().online(); }));
   }
   Network net;
   Cloud cloud;

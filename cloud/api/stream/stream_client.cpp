@@ -32,7 +32,8 @@ std::string reset_text(std::string_view reason) {
   return json.take();
 }
 
-std::string rows_text(std::string_view type, const std::string& id, const std::string& cursor, std::span<const std::string> rows, std::optional<bool> last) {
+std::string rows_text(std::string_view type, const std::string& id, const std::string& cursor, std::span<const std::string> rows,
+                      std::optional<bool> last) {
   JsonWriter json;
   json.object().add("type", type).add("id", id).add("cursor", cursor);
   if (last) json.add("last", *last);
@@ -123,7 +124,8 @@ void StreamClient::on_message(std::string_view text) {
   if (text.size() > hub_.limits_.message_size_max_bytes) return close_with("body_too_large", "A message has at most 64 KiB.");
   const ParsedJson parsed = parse_json(text);
   if (parsed.problem == JsonProblem::bad_utf8) return close_with("invalid_utf8", "A message must be UTF-8.");
-  if (parsed.problem != JsonProblem::none || parsed.value.kind != Json::Kind::object) return close_with("invalid_json", "A message must be a JSON object.");
+  if (parsed.problem != JsonProblem::none || parsed.value.kind != Json::Kind::object)
+    return close_with("invalid_json", "A message must be a JSON object.");
   handle(parsed.value);
 }
 
@@ -153,7 +155,10 @@ bool StreamClient::authenticate(std::string_view token) {
 
 void StreamClient::handle(const Json& message) {
   // Names that each type of message takes, beside `type`; the first one that is none is named.
-  struct Known { std::string_view type; std::vector<std::string_view> fields; };
+  struct Known {
+    std::string_view type;
+    std::vector<std::string_view> fields;
+  };
   static const std::vector<Known> known{{"auth", {"accessToken"}},
                                         {"subscribe", {"id", "kind", "deviceIds", "orgId", "includeSubOrgDevices", "snapshot"}},
                                         {"unsubscribe", {"id"}},
@@ -195,7 +200,8 @@ void StreamClient::handle(const Json& message) {
     if (!cursor) return fail({}, "wrong_type", "Field \"cursor\" must be a string.");
     return resume(*cursor);
   }
-  if (id.empty() || message.find("id")->text.size() > 64) return fail(id, "invalid_value", "Field \"id\" must be a string of 1 to 64 bytes.");
+  if (id.empty() || message.find("id")->text.size() > 64)
+    return fail(id, "invalid_value", "Field \"id\" must be a string of 1 to 64 bytes.");
   if (type == "unsubscribe") return unsubscribe(id);
   subscribe(message, id);
 }
@@ -216,15 +222,18 @@ void StreamClient::subscribe(const Json& message, const std::string& id) {
   const Json* snapshot = message.find("snapshot");
   if ((device_ids == nullptr) == (organization_given == nullptr)) return fail(id, "invalid_value", "Give either deviceIds or orgId.");
   for (const Json* flag : {beneath, snapshot}) {
-    if (flag != nullptr && flag->kind != Json::Kind::boolean) return fail(id, "wrong_type", "snapshot and includeSubOrgDevices must be true or false.");
+    if (flag != nullptr && flag->kind != Json::Kind::boolean)
+      return fail(id, "wrong_type", "snapshot and includeSubOrgDevices must be true or false.");
   }
 
   domain::Caller caller;
   std::size_t rows = 0;
   {
     const std::lock_guard lock{mutex_};
-    if (subscriptions_.contains(id)) return queue_locked(error_text(id, "conflicting_field", "There is a subscription with this id already."));
-    if (subscriptions_.size() >= hub_.limits_.subscriptions_max) return queue_locked(error_text(id, "limit_reached", "Too many subscriptions."));
+    if (subscriptions_.contains(id))
+      return queue_locked(error_text(id, "conflicting_field", "There is a subscription with this id already."));
+    if (subscriptions_.size() >= hub_.limits_.subscriptions_max)
+      return queue_locked(error_text(id, "limit_reached", "Too many subscriptions."));
     caller = *caller_;
     rows = row_count();
   }
@@ -236,14 +245,16 @@ void StreamClient::subscribe(const Json& message, const std::string& id) {
       if (item.kind != Json::Kind::integer) return fail(id, "wrong_type", "deviceIds must hold integers.");
       const bool possible = item.integer > 0 && item.integer <= INT32_MAX;
       const DeviceId device{possible ? static_cast<std::int32_t>(item.integer) : 0};
-      if (!directory.device_access(caller, device).see || !possible) return fail(id, "not_found", "There is no device " + std::to_string(item.integer) + ", or you may not see it.");
+      if (!directory.device_access(caller, device).see || !possible)
+        return fail(id, "not_found", "There is no device " + std::to_string(item.integer) + ", or you may not see it.");
       devices.push_back(device);
     }
   } else {
     if (organization_given->kind != Json::Kind::integer) return fail(id, "wrong_type", "Field \"orgId\" must be an integer.");
     const bool possible = organization_given->integer > 0 && organization_given->integer <= INT32_MAX;
     const OrganizationId top{possible ? static_cast<std::int32_t>(organization_given->integer) : 0};
-    if (!possible || !directory.in_subtree(top, caller.organization_id)) return fail(id, "not_found", "There is no such organization, or you may not see it.");
+    if (!possible || !directory.in_subtree(top, caller.organization_id))
+      return fail(id, "not_found", "There is no such organization, or you may not see it.");
     std::vector<OrganizationId> everything;
     bool own_only = false;
     for (const OrganizationId each : beneath != nullptr && beneath->boolean ? directory.subtree(top) : std::vector{top}) {
@@ -272,12 +283,14 @@ void StreamClient::subscribe(const Json& message, const std::string& id) {
   }
   std::sort(devices.begin(), devices.end());
   devices.erase(std::unique(devices.begin(), devices.end()), devices.end());
-  if (rows + devices.size() > hub_.limits_.rows_max) return fail(id, "limit_reached", "These are more rows than a client may subscribe to.");
+  if (rows + devices.size() > hub_.limits_.rows_max)
+    return fail(id, "limit_reached", "These are more rows than a client may subscribe to.");
   for (const DeviceId device : devices) subscription.devices.try_emplace(device);
 
   std::uint64_t position = 0;
   const Instant now = hub_.d_.clock.now();
-  if (!hub_.watch(devices, subscription.organizations, now, position)) return fail(id, "limit_reached", "The server watches too many rows already.");
+  if (!hub_.watch(devices, subscription.organizations, now, position))
+    return fail(id, "limit_reached", "The server watches too many rows already.");
   const bool with_snapshot = snapshot == nullptr || snapshot->boolean;
   {
     const std::lock_guard lock{mutex_};
@@ -455,7 +468,8 @@ void StreamClient::take_entries(const std::vector<StreamHub::Entry>& entries, st
       if (!has && entry.row == StreamHub::status_row && !subscription.organizations.empty()) {
         // New in an organization that is watched as a whole.
         const auto access = directory.device_access(*caller_, entry.device);
-        const bool wanted = access.see && std::find(subscription.organizations.begin(), subscription.organizations.end(), access.place.organization_id) != subscription.organizations.end();
+        const bool wanted = access.see && std::find(subscription.organizations.begin(), subscription.organizations.end(),
+                                                    access.place.organization_id) != subscription.organizations.end();
         std::uint64_t unused = 0;
         const DeviceId device = entry.device;
         if (!wanted || row_count() >= hub_.limits_.rows_max || !hub_.watch({&device, 1}, {}, now, unused)) continue;
@@ -478,7 +492,8 @@ void StreamClient::send_dirty(Instant now, std::vector<std::string>& out) {
     if (device == subscription->second.devices.end()) continue;
     const auto row = std::find_if(device->second.begin(), device->second.end(), [&](const Row& each) { return each.row == dirty.row; });
     if (row == device->second.end() || row->dirty_since == 0) continue;
-    if (!subscription->second.live || sent >= hub_.limits_.rows_per_poll || (row->sent_at != Instant{} && now - row->sent_at < hub_.limits_.row_interval)) {
+    if (!subscription->second.live || sent >= hub_.limits_.rows_per_poll ||
+        (row->sent_at != Instant{} && now - row->sent_at < hub_.limits_.row_interval)) {
       later.push_back(std::move(dirty));
       continue;
     }
@@ -498,7 +513,8 @@ void StreamClient::send_dirty(Instant now, std::vector<std::string>& out) {
   for (const auto& [id, all] : rows) {
     const std::span<const std::string> span{all};
     for (std::size_t from = 0; from < span.size(); from += hub_.limits_.rows_per_message) {
-      out.push_back(rows_text("delta", id, at, span.subspan(from, std::min(hub_.limits_.rows_per_message, span.size() - from)), std::nullopt));
+      out.push_back(
+          rows_text("delta", id, at, span.subspan(from, std::min(hub_.limits_.rows_per_message, span.size() - from)), std::nullopt));
     }
   }
 }
@@ -516,9 +532,11 @@ bool StreamClient::poll(Instant now, std::vector<std::string>& out) {
   const std::lock_guard lock{mutex_};
   if (closing_) return end(out, {});
   if (!caller_) {
-    if (now - opened_at_ >= hub_.limits_.auth_deadline) return end(out, error_text({}, "not_signed_in", "Nobody signed in within 10 seconds."));
+    if (now - opened_at_ >= hub_.limits_.auth_deadline)
+      return end(out, error_text({}, "not_signed_in", "Nobody signed in within 10 seconds."));
   } else {
-    if (ended_.load(std::memory_order_acquire) || hub_.d_.clock.utc_now() >= expires_at_) return end(out, error_text({}, "access_token_invalid", "This access token has ended; sign in again."));
+    if (ended_.load(std::memory_order_acquire) || hub_.d_.clock.utc_now() >= expires_at_)
+      return end(out, error_text({}, "access_token_invalid", "This access token has ended; sign in again."));
     const std::uint64_t generation = hub_.permission_generation_.load(std::memory_order_acquire);
     if (generation != permission_generation_) {
       permission_generation_ = generation;

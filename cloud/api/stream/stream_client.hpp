@@ -29,8 +29,8 @@ class StreamClient final : public StreamSession {
   friend class StreamHub;
   enum class Kind : std::uint8_t { devices, values };
   struct Row {
-    std::int16_t row = 0;             ///< StreamHub::status_row or a pin.
-    std::uint64_t dirty_since = 0;    ///< First journal position not told yet; 0 = nothing to tell.
+    std::int16_t row = 0;           ///< StreamHub::status_row or a pin.
+    std::uint64_t dirty_since = 0;  ///< First journal position not told yet; 0 = nothing to tell.
     Instant sent_at{};
   };
   struct Subscription {

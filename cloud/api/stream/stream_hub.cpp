@@ -90,7 +90,8 @@ void StreamHub::sweep(Instant now) {
   update_watched();
 }
 
-bool StreamHub::watch(std::span<const DeviceId> devices, std::span<const OrganizationId> organizations, Instant now, std::uint64_t& position) {
+bool StreamHub::watch(std::span<const DeviceId> devices, std::span<const OrganizationId> organizations, Instant now,
+                      std::uint64_t& position) {
   std::unique_lock lock{mutex_};
   if (devices_.size() + devices.size() > limits_.rows_total_max) {
     next_sweep_ = {};
@@ -98,8 +99,9 @@ bool StreamHub::watch(std::span<const DeviceId> devices, std::span<const Organiz
     if (devices_.size() + devices.size() > limits_.rows_total_max) return false;
   }
   // What starts to be watched changed unseen until now: an empty entry puts its beginning behind every cursor given so far.
-  const bool begins = std::any_of(devices.begin(), devices.end(), [&](DeviceId id) { return !devices_.contains(id); }) ||
-                      std::any_of(organizations.begin(), organizations.end(), [&](OrganizationId id) { return !organizations_.contains(id); });
+  const bool begins =
+      std::any_of(devices.begin(), devices.end(), [&](DeviceId id) { return !devices_.contains(id); }) ||
+      std::any_of(organizations.begin(), organizations.end(), [&](OrganizationId id) { return !organizations_.contains(id); });
   if (begins) append(lock, DeviceId{}, gone_row, nullptr);
   const auto add = [&](auto& table, auto id) {
     auto& watch = table.try_emplace(id).first->second;

@@ -19,9 +19,9 @@ namespace muster::api {
 
 struct StreamLimits {
   std::size_t clients_max = 1'000;
-  std::size_t rows_max = 10'000;               ///< Of one client, over all its subscriptions.
-  std::size_t rows_total_max = 1'000'000;      ///< Devices watched by all clients together.
-  std::size_t journal_entries = 65'536;        ///< A power of two. Clients further behind than this are too slow.
+  std::size_t rows_max = 10'000;           ///< Of one client, over all its subscriptions.
+  std::size_t rows_total_max = 1'000'000;  ///< Devices watched by all clients together.
+  std::size_t journal_entries = 65'536;    ///< A power of two. Clients further behind than this are too slow.
   std::size_t subscriptions_max = 32;
   std::size_t message_size_max_bytes = 64u << 10;
   unsigned messages_per_window = 50;
@@ -74,8 +74,8 @@ class StreamHub final : public domain::LiveFeed {
   };
   struct Watch {
     std::uint32_t count = 0;
-    std::uint64_t since = 0;  ///< Changes from this entry on are in the journal.
-    Instant forget_at{};      ///< Once count is 0.
+    std::uint64_t since = 0;                                     ///< Changes from this entry on are in the journal.
+    Instant forget_at{};                                         ///< Once count is 0.
     std::vector<std::pair<std::int16_t, std::uint64_t>> newest;  ///< Entry after the row's newest one.
   };
 
@@ -85,7 +85,8 @@ class StreamHub final : public domain::LiveFeed {
 
   // --- for clients ---
   /// False: too many rows are watched already.
-  [[nodiscard]] bool watch(std::span<const DeviceId> devices, std::span<const OrganizationId> organizations, Instant now, std::uint64_t& position);
+  [[nodiscard]] bool watch(std::span<const DeviceId> devices, std::span<const OrganizationId> organizations, Instant now,
+                           std::uint64_t& position);
   void unwatch(std::span<const DeviceId> devices, std::span<const OrganizationId> organizations, Instant now);
   enum class Read { ok, overrun };
   [[nodiscard]] Read read(std::uint64_t& position, std::size_t limit, std::vector<Entry>& out, Instant now);
@@ -101,8 +102,8 @@ class StreamHub final : public domain::LiveFeed {
   std::unordered_map<DeviceId, Watch> devices_;
   std::unordered_map<OrganizationId, Watch> organizations_;
   std::vector<Entry> journal_;
-  std::uint64_t next_ = 1;       ///< The position that the next entry gets.
-  std::uint64_t read_up_to_ = 0; ///< The furthest that any client has read.
+  std::uint64_t next_ = 1;        ///< The position that the next entry gets.
+  std::uint64_t read_up_to_ = 0;  ///< The furthest that any client has read.
   Instant next_sweep_{};
   std::unordered_set<StreamClient*> clients_;
 };

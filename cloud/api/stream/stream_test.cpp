@@ -88,12 +88,17 @@ class Stream : public ::testing::Test {
     }
     server_.api->live_feed().device_status_changed(device);
   }
-  std::string subscribe(const std::string& id, const std::string& kind, const std::string& rest) { return R"({"type":"subscribe","id":")" + id + R"(","kind":")" + kind + R"(",)" + rest + "}"; }
+  std::string subscribe(const std::string& id, const std::string& kind, const std::string& rest) {
+    return R"({"type":"subscribe","id":")" + id + R"(","kind":")" + kind + R"(",)" + rest + "}";
+  }
   std::string ids(DeviceId device) { return R"("deviceIds":[)" + str(device) + "]"; }
   std::string value_row(DeviceId device, int pin, const std::string& value) {
-    return R"({"deviceId":)" + str(device) + R"(,"pin":)" + std::to_string(pin) + R"(,"value":")" + value + R"(","at":)" + std::to_string(server_.clock.utc_now().ms) + "}";
+    return R"({"deviceId":)" + str(device) + R"(,"pin":)" + std::to_string(pin) + R"(,"value":")" + value + R"(","at":)" +
+           std::to_string(server_.clock.utc_now().ms) + "}";
   }
-  StreamHub::Dependencies dependencies() { return {*server_.store, *server_.views, server_.sessions, server_.values, *server_.keys, server_.clock, server_.metrics}; }
+  StreamHub::Dependencies dependencies() {
+    return {*server_.store, *server_.views, server_.sessions, server_.values, *server_.keys, server_.clock, server_.metrics};
+  }
 
   TestServer server_;
   TemplateId template_;
@@ -126,7 +131,10 @@ TEST_F(Stream, ValuesComeAsTheyAreWrittenByDeviceAndByHttp) {
   write(lamp_, 2, "two");
   poll(client);
   EXPECT_EQ(rows(client), std::vector<std::string>{value_row(lamp_, 2, "two")});
-  write(lamp_, 3, std::string_view{"1\0" "2", 3});
+  write(lamp_, 3,
+        std::string_view{"1\0"
+                         "2",
+                         3});
   poll(client);
   EXPECT_NE(rows(client).front().find(R"("values":["1","2"])"), std::string::npos);
   const auto other = server_.device(server_.root, template_, "Other");
@@ -241,7 +249,9 @@ TEST_F(Stream, ARoleChangeTakesRowsAwayAtTheNextPoll) {
   write(lamp_, 1, "seen");
   poll(client);
   EXPECT_EQ(rows(client).size(), 1u);
-  ASSERT_EQ(server_.call(Method::put, "/api/v1/users/role", R"({"userId":)" + str(staff) + R"(,"role":"User"})", server_.admin_token).status, 200u);
+  ASSERT_EQ(
+      server_.call(Method::put, "/api/v1/users/role", R"({"userId":)" + str(staff) + R"(,"role":"User"})", server_.admin_token).status,
+      200u);
   write(lamp_, 1, "secret");
   server_.clock.advance(1s);
   poll(client);
@@ -280,7 +290,8 @@ TEST_F(Stream, ADeletedDeviceIsRemovedAndANewOneAppearsInItsOrganization) {
   auto client = connect(server_.admin_token);
   say(client, subscribe("org", "devices", R"("orgId":)" + str(server_.root)));
   EXPECT_EQ(rows(client).size(), 1u);
-  const Response made = server_.call(Method::post, "/api/v1/device/create", R"({"name":"New","templateId":)" + str(template_) + "}", server_.admin_token);
+  const Response made =
+      server_.call(Method::post, "/api/v1/device/create", R"({"name":"New","templateId":)" + str(template_) + "}", server_.admin_token);
   ASSERT_EQ(made.status, 201u);
   poll(client);
   EXPECT_EQ(rows(client), std::vector<std::string>{R"({"deviceId":)" + std::to_string(number_in(made, "id")) + R"(,"online":false})"});
@@ -324,12 +335,14 @@ TEST_F(Stream, ACursorThatMeansNothingAnyMoreGivesAResetAndSnapshots) {
   server_.clock.advance(61s);
   poll(other);
   write(lamp_, 1, "nobody watched");
-  for (const std::string& bad : {cursor, std::string{"0-1"}, std::string{"nonsense"}, std::string{"-"}, cursor.substr(0, cursor.find('-')) + "-99999999", std::string{}}) {
+  for (const std::string& bad : {cursor, std::string{"0-1"}, std::string{"nonsense"}, std::string{"-"},
+                                 cursor.substr(0, cursor.find('-')) + "-99999999", std::string{}}) {
     auto back = connect(server_.admin_token);
     say(back, subscribe("v", "values", ids(lamp_) + R"(,"snapshot":false)"));
     say(back, R"({"type":"resume","cursor":")" + bad + R"("})");
     EXPECT_EQ(types(back), "reset snapshot") << bad;
-    EXPECT_EQ(rows(back), std::vector<std::string>{R"({"deviceId":)" + str(lamp_) + R"(,"pin":1,"value":"nobody watched","at":)" + std::to_string(server_.clock.utc_now().ms) + "}"});
+    EXPECT_EQ(rows(back), std::vector<std::string>{R"({"deviceId":)" + str(lamp_) + R"(,"pin":1,"value":"nobody watched","at":)" +
+                                                   std::to_string(server_.clock.utc_now().ms) + "}"});
     back.session.reset();
     server_.clock.advance(61s);
     poll(other);

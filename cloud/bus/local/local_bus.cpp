@@ -59,7 +59,8 @@ struct LocalBus::Impl {
 
 class LocalBus::LocalSubscription final : public Subscription {
  public:
-  LocalSubscription(std::shared_ptr<Impl> impl, std::shared_ptr<Impl::Subscriber> subscriber) : impl_{std::move(impl)}, subscriber_{std::move(subscriber)} {}
+  LocalSubscription(std::shared_ptr<Impl> impl, std::shared_ptr<Impl::Subscriber> subscriber)
+      : impl_{std::move(impl)}, subscriber_{std::move(subscriber)} {}
   ~LocalSubscription() override {
     std::unique_lock lock{impl_->mutex};
     std::erase(impl_->subscribers, subscriber_);

@@ -23,9 +23,8 @@ bool AddressBudget::take(const IpAddress& address, std::size_t per_s, Instant no
     }
   }
   if (entry == nullptr) {
-    entry = &*std::min_element(row.begin(), row.end(), [](const Entry& a, const Entry& b) {
-      return a.used != b.used ? !a.used : a.at < b.at;
-    });
+    entry =
+        &*std::min_element(row.begin(), row.end(), [](const Entry& a, const Entry& b) { return a.used != b.used ? !a.used : a.at < b.at; });
     *entry = {key, now, limit, true};
   }
   const float passed_s = std::chrono::duration<float>(now - entry->at).count();

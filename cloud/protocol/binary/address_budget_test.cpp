@@ -23,8 +23,7 @@ TEST(AddressBudget, GivesSoManyASecondAndNotOneMore) {
 
 TEST(AddressBudget, OneAddressDoesNotSpendAnothersBudget) {
   AddressBudget budget;
-  while (budget.take(IpAddress::from_v4(1), 5, t0)) {
-  }
+  while (budget.take(IpAddress::from_v4(1), 5, t0)) {}
   EXPECT_TRUE(budget.take(IpAddress::from_v4(2), 5, t0));
 }
 

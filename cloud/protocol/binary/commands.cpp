@@ -17,42 +17,25 @@ using wire::Status;
 constexpr std::size_t event_code_size_max_chars = 50;
 
 /// docs/protocol/device-protocol.md section 10.
-constexpr std::array<std::string_view, 18> properties{
-    "label",  "color",     "isDisabled", "isHidden", "onLabel", "offLabel", "onColor", "offColor", "onBackColor",
-    "offBackColor", "isOnPlay", "labels", "url",     "urls",    "step",     "opacity", "scale",    "rotation"};
+constexpr std::array<std::string_view, 18> properties{"label",   "color",    "isDisabled",  "isHidden",     "onLabel",  "offLabel",
+                                                      "onColor", "offColor", "onBackColor", "offBackColor", "isOnPlay", "labels",
+                                                      "url",     "urls",     "step",        "opacity",      "scale",    "rotation"};
 constexpr std::string_view property_muted = "isMuted";
 
 }  // namespace
 
 CloseReason DeviceGateway::Impl::handle(Call& call, const wire::Frame& frame) {
   switch (frame.command) {
-    case Command::hardware:
-      hardware(call, frame);
-      break;
-    case Command::ping:
-      respond(call, frame.id, Status::success);
-      break;
-    case Command::response:
-      break;  // To a frame of ours: some clients say 200, some 2. It counted as activity; nothing waits for it.
-    case Command::hardware_sync:
-      sync(call, frame);
-      break;
-    case Command::internal:
-      internal(call, frame);
-      break;
-    case Command::group:
-      group(call, frame);
-      break;
-    case Command::property:
-      property(call, frame);
-      break;
+    case Command::hardware: hardware(call, frame); break;
+    case Command::ping: respond(call, frame.id, Status::success); break;
+    case Command::response: break;  // To a frame of ours: some clients say 200, some 2. It counted as activity; nothing waits for it.
+    case Command::hardware_sync: sync(call, frame); break;
+    case Command::internal: internal(call, frame); break;
+    case Command::group: group(call, frame); break;
+    case Command::property: property(call, frame); break;
     case Command::event_log:
-    case Command::event_clear:
-      event(call, frame);
-      break;
-    case Command::bridge:
-      bridge(call, frame);
-      break;
+    case Command::event_clear: event(call, frame); break;
+    case Command::bridge: bridge(call, frame); break;
     case Command::tweet:
     case Command::email:
     case Command::notify:
@@ -61,12 +44,8 @@ CloseReason DeviceGateway::Impl::handle(Call& call, const wire::Frame& frame) {
       respond(call, frame.id, Status::notification_not_authorized);
       break;
     case Command::login:
-    case Command::hw_login:
-      respond(call, frame.id, Status::already_registered);
-      break;
-    default:
-      respond(call, frame.id, Status::illegal_command);
-      break;
+    case Command::hw_login: respond(call, frame.id, Status::already_registered); break;
+    default: respond(call, frame.id, Status::illegal_command); break;
   }
   return CloseReason::none;
 }
@@ -106,16 +85,13 @@ void DeviceGateway::Impl::virtual_write(Call& call, const wire::Frame& frame, wi
   std::string judged;
   switch (domain::judge_value(*published, pin, value, judged)) {
     case domain::ValueVerdict::accepted:
-      d.values.put(session.device_id_, pin, judged.empty() ? value : std::string_view{judged}, session.group_ms_ != 0 ? UtcTime{session.group_ms_} : utc(call));
+      d.values.put(session.device_id_, pin, judged.empty() ? value : std::string_view{judged},
+                   session.group_ms_ != 0 ? UtcTime{session.group_ms_} : utc(call));
       ++call.values;
       if (d.live.watched()) d.live.value_changed(session.device_id_, pin);
       break;
-    case domain::ValueVerdict::undefined_pin:
-      d.metrics.values_undefined_pin_total.add();
-      break;
-    case domain::ValueVerdict::wrong_type:
-      d.metrics.values_dropped_total.add();
-      break;
+    case domain::ValueVerdict::undefined_pin: d.metrics.values_undefined_pin_total.add(); break;
+    case domain::ValueVerdict::wrong_type: d.metrics.values_dropped_total.add(); break;
     case domain::ValueVerdict::too_long:
       d.metrics.values_dropped_total.add();
       respond(call, frame.id, Status::illegal_command_body);

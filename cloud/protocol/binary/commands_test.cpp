@@ -61,7 +61,9 @@ TEST_F(Commands, AValueIsKeptWithoutAnAnswer) {
   EXPECT_TRUE(say(20, 3, {"vw", "5", "hello"}).empty());
   EXPECT_EQ(value(5), "hello");
   EXPECT_TRUE(say(20, 3, {"vw", "255", "1", "2"}).empty());
-  EXPECT_EQ(value(255), (std::string{"1\0" "2", 3}));
+  EXPECT_EQ(value(255), (std::string{"1\0"
+                                     "2",
+                                     3}));
   EXPECT_EQ(rig.metrics.values_written_total.value(), 2u);
 }
 
@@ -77,14 +79,18 @@ TEST_F(Commands, AnEmptyOrMissingValueIsIgnored) {
 TEST_F(Commands, BinaryValuesAreKeptAsTheyAre) {
   use({});
   const std::string binary("\x00\xff\x00\x01\xc3", 5);
-  connection->feed(frame(20, 3, std::string("vw\0" "7\0", 5) + binary));
+  connection->feed(frame(20, 3,
+                         std::string("vw\0"
+                                     "7\0",
+                                     5) +
+                             binary));
   EXPECT_EQ(value(7), binary);
 }
 
 TEST_F(Commands, AMalformedPinOrAnUnknownWordHearsTwo) {
   use({});
-  for (const auto& body : {fields({"vw", "256", "1"}), fields({"vw", "-1", "1"}), fields({"vw", "x", "1"}), fields({"vw", "", "1"}), fields({"vw"}), fields({"vr", "1"}), fields({"zz", "1"}),
-                           std::string{}, std::string(1, '\0')}) {
+  for (const auto& body : {fields({"vw", "256", "1"}), fields({"vw", "-1", "1"}), fields({"vw", "x", "1"}), fields({"vw", "", "1"}),
+                           fields({"vw"}), fields({"vr", "1"}), fields({"zz", "1"}), std::string{}, std::string(1, '\0')}) {
     connection->feed(frame(20, 9, body));
     EXPECT_EQ(connection->take(), (std::vector{response(9, Status::illegal_command)}));
   }
@@ -195,7 +201,8 @@ TEST_F(Commands, NoDeviceWritesToAnotherOne) {
 TEST_F(Commands, EveryCommandWithAnyBodyLeavesAGoodSessionOpen) {
   use({});
   for (int command = 0; command < 256; ++command) {
-    for (const std::string& body : {std::string{}, std::string(1, '\0'), std::string(50, '\0'), std::string("x"), std::string(300, '\xff'), fields({"vw", "1", "2"}), fields({"a", "", "", "b"})}) {
+    for (const std::string& body : {std::string{}, std::string(1, '\0'), std::string(50, '\0'), std::string("x"), std::string(300, '\xff'),
+                                    fields({"vw", "1", "2"}), fields({"a", "", "", "b"})}) {
       if (command == 0 && !body.empty()) continue;
       rig.clock.advance(1s);
       connection->feed(frame(command, 3, body));
@@ -212,7 +219,8 @@ TEST_F(Commands, EveryCommandWithAnyBodyLeavesAGoodSessionOpen) {
 }
 
 TEST_F(Commands, MessageIdZeroAndABodyOverTheLimitClose) {
-  for (const std::string& bytes : {frame(6, 0), frame(0, 0), frame(20, 0, fields({"vw", "1", "1"})), frame(20, 1, std::string(8'193, 'x')), std::string("\x14\x00\x01\xff\xff", 5)}) {
+  for (const std::string& bytes : {frame(6, 0), frame(0, 0), frame(20, 0, fields({"vw", "1", "1"})), frame(20, 1, std::string(8'193, 'x')),
+                                   std::string("\x14\x00\x01\xff\xff", 5)}) {
     use({});
     connection->feed(bytes);
     EXPECT_EQ(connection->closed_because, CloseReason::malformed);

@@ -36,18 +36,13 @@ Step DeviceGateway::Impl::next(const Call& call, std::size_t consumed_bytes) {
   const DeviceSession& session = call.session;
   Step step{.consumed_bytes = consumed_bytes};
   switch (session.state_) {
-    case DeviceSession::State::await_login:
-      step.deadline = session.phase_since_ + call.limits.login_deadline;
-      break;
+    case DeviceSession::State::await_login: step.deadline = session.phase_since_ + call.limits.login_deadline; break;
     case DeviceSession::State::resolving:
       step.paused = true;
       step.deadline = std::min(session.mark_, session.phase_since_ + call.limits.login_hold);
       break;
-    case DeviceSession::State::active:
-      step.deadline = session.last_received_ + heartbeat_timeout(session, call.limits);
-      break;
-    case DeviceSession::State::closed:
-      break;
+    case DeviceSession::State::active: step.deadline = session.last_received_ + heartbeat_timeout(session, call.limits); break;
+    case DeviceSession::State::closed: break;
   }
   return step;
 }
@@ -90,7 +85,8 @@ bool DeviceGateway::Impl::post(Lane lane, std::function<void()> job) {
   return false;
 }
 
-DeviceGateway::DeviceGateway(Dependencies dependencies, GatewayLimits limits) : impl_{std::make_unique<Impl>(dependencies, std::move(limits))} {}
+DeviceGateway::DeviceGateway(Dependencies dependencies, GatewayLimits limits)
+    : impl_{std::make_unique<Impl>(dependencies, std::move(limits))} {}
 DeviceGateway::~DeviceGateway() = default;
 
 void DeviceGateway::set_limits(GatewayLimits limits) { impl_->set_limits(std::move(limits)); }
@@ -106,7 +102,8 @@ Step DeviceGateway::on_open(DeviceSession& session, const Peer& peer, Instant no
   return {.deadline = now + limits.login_deadline};
 }
 
-Step DeviceGateway::on_bytes(DeviceSession& session, const domain::SessionAddress& self, const Peer& peer, wire::ByteView input, Output& out, Instant now) {
+Step DeviceGateway::on_bytes(DeviceSession& session, const domain::SessionAddress& self, const Peer& peer, wire::ByteView input,
+                             Output& out, Instant now) {
   Impl& impl = *impl_;
   Impl::Call call{session, self, peer, out, now, impl.limits()};
   if (session.state_ == DeviceSession::State::closed) return Impl::close(call, CloseReason::server_error, input.size);
@@ -142,7 +139,8 @@ Step DeviceGateway::on_bytes(DeviceSession& session, const domain::SessionAddres
   return ended == CloseReason::none ? Impl::next(call, consumed) : Impl::close(call, ended, consumed);
 }
 
-Step DeviceGateway::on_event(DeviceSession& session, const domain::SessionAddress& self, const Peer& peer, SessionEvent&& event, Output& out, Instant now) {
+Step DeviceGateway::on_event(DeviceSession& session, const domain::SessionAddress& self, const Peer& peer, SessionEvent&& event,
+                             Output& out, Instant now) {
   Impl& impl = *impl_;
   Impl::Call call{session, self, peer, out, now, impl.limits()};
   const bool active = session.state_ == DeviceSession::State::active;
@@ -156,7 +154,8 @@ Step DeviceGateway::on_event(DeviceSession& session, const domain::SessionAddres
     const std::size_t end = std::min(words->words.find('\0'), words->words.size());
     const std::string_view all{words->words};
     // A word without a field behind it would read as a length of -1 on stock firmware: send() always puts the separator.
-    if (active) impl.send(call, wire::Command::internal, Impl::take_id(session), all.substr(0, end), all.substr(std::min(end + 1, all.size())));
+    if (active)
+      impl.send(call, wire::Command::internal, Impl::take_id(session), all.substr(0, end), all.substr(std::min(end + 1, all.size())));
   } else if (const auto* loaded = std::get_if<ValuesLoaded>(&event)) {
     if (active) impl.answer_sync(call, loaded->request_id, loaded->pins, loaded->all, false);
   } else if (const auto* field = std::get_if<MetadataLoaded>(&event)) {
@@ -184,15 +183,12 @@ Step DeviceGateway::on_deadline(DeviceSession& session, const domain::SessionAdd
       impl.d.metrics.login_timeouts_total.add();
       ended = CloseReason::login_timeout;
       break;
-    case DeviceSession::State::resolving:
-      ended = impl.retry_login(call);
-      break;
+    case DeviceSession::State::resolving: ended = impl.retry_login(call); break;
     case DeviceSession::State::active:
       impl.d.metrics.heartbeat_lost_total.add();
       ended = CloseReason::heartbeat_lost;
       break;
-    case DeviceSession::State::closed:
-      break;
+    case DeviceSession::State::closed: break;
   }
   return ended == CloseReason::none ? Impl::next(call) : Impl::close(call, ended);
 }

@@ -22,23 +22,24 @@ namespace muster::protocol {
 
 /// Every number can be changed by configuration ([gateway] of muster.toml); tests reach each of them.
 struct GatewayLimits {
-  std::chrono::milliseconds login_deadline{10'000};      ///< From accept to a complete login frame.
-  std::chrono::milliseconds login_hold{4'000};           ///< How long a login waits for the registry before it is closed unanswered; clients wait 5-6 s.
-  std::chrono::milliseconds heartbeat_default{45'000};   ///< Until the info frame came.
+  std::chrono::milliseconds login_deadline{10'000};  ///< From accept to a complete login frame.
+  std::chrono::milliseconds login_hold{
+      4'000};  ///< How long a login waits for the registry before it is closed unanswered; clients wait 5-6 s.
+  std::chrono::milliseconds heartbeat_default{45'000};  ///< Until the info frame came.
   double heartbeat_factor = 1.5;
   std::uint16_t buffer_in_default_bytes = 250;
-  std::size_t body_size_max_bytes = 8'192;               ///< Of a device's frame after login; before it, 256.
-  double flood_rate_per_s = 50, flood_burst = 100;       ///< Past it: status 1 once a minute, frames dropped ...
-  std::chrono::seconds flood_close_after{10};            ///< ... and closed when it goes on that long.
-  std::size_t login_misses_queued_max = 1'000;           ///< Look-ups of unknown tokens that may wait for the store, ...
-  std::size_t login_misses_per_address_per_s = 20;       ///< ... and of one address in a second; past it they are held.
-  std::size_t logins_held_max = 262'144;                 ///< Logins that may wait for the registry at once; past it they are closed unanswered.
-  std::size_t breaker_addresses_per_minute = 20;         ///< Distinct addresses that had logged in before and would hear "invalid".
+  std::size_t body_size_max_bytes = 8'192;          ///< Of a device's frame after login; before it, 256.
+  double flood_rate_per_s = 50, flood_burst = 100;  ///< Past it: status 1 once a minute, frames dropped ...
+  std::chrono::seconds flood_close_after{10};       ///< ... and closed when it goes on that long.
+  std::size_t login_misses_queued_max = 1'000;      ///< Look-ups of unknown tokens that may wait for the store, ...
+  std::size_t login_misses_per_address_per_s = 20;  ///< ... and of one address in a second; past it they are held.
+  std::size_t logins_held_max = 262'144;            ///< Logins that may wait for the registry at once; past it they are closed unanswered.
+  std::size_t breaker_addresses_per_minute = 20;    ///< Distinct addresses that had logged in before and would hear "invalid".
   std::size_t known_addresses_max = 1'000'000;
-  std::uint32_t conflict_swaps_per_minute = 6;           ///< Newest-login swaps that raise token_conflict.
-  bool allow_plain_from_public = false;                  ///< Plain-text links from public addresses, whatever the template says.
-  std::vector<std::string> own_hosts;                    ///< Names of this node: never redirected to.
-  std::vector<std::string> redirect_back_hosts;          ///< Hosts known to redirect back: never redirected to.
+  std::uint32_t conflict_swaps_per_minute = 6;   ///< Newest-login swaps that raise token_conflict.
+  bool allow_plain_from_public = false;          ///< Plain-text links from public addresses, whatever the template says.
+  std::vector<std::string> own_hosts;            ///< Names of this node: never redirected to.
+  std::vector<std::string> redirect_back_hosts;  ///< Hosts known to redirect back: never redirected to.
 };
 
 /// What one device connection needs between its events: lives in the loop's slab, owns no buffer and no timer.
@@ -52,10 +53,10 @@ class DeviceSession {
   friend class DeviceGateway;
   std::shared_ptr<const domain::PublishedTemplate> template_;  ///< Shared with the directory, which may publish another one meanwhile.
   std::uint64_t template_generation_ = 0;
-  Instant phase_since_{};    ///< Awaiting the login: the accept. Resolving: the login frame.
+  Instant phase_since_{};  ///< Awaiting the login: the accept. Resolving: the login frame.
   Instant last_received_{};
-  Instant mark_{};           ///< Resolving: the next try. Active: since when frames are dropped; zero = they are not.
-  Instant flood_told_{};     ///< When status 1 was sent last; zero = never.
+  Instant mark_{};             ///< Resolving: the next try. Active: since when frames are dropped; zero = they are not.
+  Instant flood_told_{};       ///< When status 1 was sent last; zero = never.
   std::int64_t group_ms_ = 0;  ///< Timestamp of the values between GROUP b (or t) and e, in Unix ms; 0 = no group.
   float flood_tokens_ = 0;
   DeviceId device_id_;
@@ -93,8 +94,10 @@ class DeviceGateway {
   /// A connection that is going to send a login frame, or has begun to.
   [[nodiscard]] Step on_open(DeviceSession& session, const Peer& peer, Instant now);
   /// Complete frames of `input` are handled and answered into `out`; an incomplete tail is left (consumed_bytes).
-  [[nodiscard]] Step on_bytes(DeviceSession& session, const domain::SessionAddress& self, const Peer& peer, wire::ByteView input, Output& out, Instant now);
-  [[nodiscard]] Step on_event(DeviceSession& session, const domain::SessionAddress& self, const Peer& peer, SessionEvent&& event, Output& out, Instant now);
+  [[nodiscard]] Step on_bytes(DeviceSession& session, const domain::SessionAddress& self, const Peer& peer, wire::ByteView input,
+                              Output& out, Instant now);
+  [[nodiscard]] Step on_event(DeviceSession& session, const domain::SessionAddress& self, const Peer& peer, SessionEvent&& event,
+                              Output& out, Instant now);
   [[nodiscard]] Step on_deadline(DeviceSession& session, const domain::SessionAddress& self, const Peer& peer, Output& out, Instant now);
   /// The connection is gone, whoever ended it. Unbinds the device, and queues the disconnect as presence, unless the server ended it
   /// by stopping (CloseSession{shutdown}): a restart is no disconnect of the device.

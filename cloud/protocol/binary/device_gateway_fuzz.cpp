@@ -39,8 +39,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   std::string_view bytes{reinterpret_cast<const char*>(data + 1), size - 1};
   Rig rig;
   rig.live.watch((mode & 1) != 0);
-  const domain::Template published = rig.make_template((mode & 2) != 0 ? std::vector{stream(1, domain::DataType::integer), stream(2, domain::DataType::location), stream(3, domain::DataType::string)}
-                                                                       : std::vector<domain::Datastream>{});
+  const domain::Template published =
+      rig.make_template((mode & 2) != 0 ? std::vector{stream(1, domain::DataType::integer), stream(2, domain::DataType::location),
+                                                      stream(3, domain::DataType::string)}
+                                        : std::vector<domain::Datastream>{});
   const Rig::Made made = rig.make_device(published, rig.store.add_organization("Zone", "Europe/Kyiv").id);
   rig.load();
   Connection& connection = rig.connect();

@@ -55,7 +55,9 @@ bool is_utc_word(std::string_view what) {
 }
 
 /// Reserved names that a device may set although no field of the template has them: what stock firmware reports at each start.
-bool may_be_set_unasked(std::string_view name) { return name == "Hotspot Name" || name == "Device UID" || name == "Location" || name == "Time Zone"; }
+bool may_be_set_unasked(std::string_view name) {
+  return name == "Hotspot Name" || name == "Device UID" || name == "Location" || name == "Time Zone";
+}
 /// What people decide, not the device.
 bool never_set_by_device(std::string_view name) { return name == "Auth Token" || name == "Device Name" || name == "Device Owner"; }
 
@@ -97,8 +99,9 @@ void DeviceGateway::Impl::info(Call& call, const wire::Frame& frame) {
                                          .agent = clean(said.agent),
                                          .heartbeat_s = session.heartbeat_s_,
                                          .buffer_in_bytes = said.buffer_in_bytes};
-  if (const auto* published = current_template(session); published != nullptr && !said.template_id.empty() &&
-                                                         std::find(published->tmpl_ids.begin(), published->tmpl_ids.end(), said.template_id) == published->tmpl_ids.end()) {
+  if (const auto* published = current_template(session);
+      published != nullptr && !said.template_id.empty() &&
+      std::find(published->tmpl_ids.begin(), published->tmpl_ids.end(), said.template_id) == published->tmpl_ids.end()) {
     log::info("template_mismatch", {{"device", session.device_id_.value()}, {"reported", update.hardware->template_id}});
   }
   d.presence.put(std::move(update));
@@ -132,7 +135,8 @@ void DeviceGateway::Impl::metadata(Call& call, const wire::Frame& frame, wire::F
   const domain::PublishedTemplate* published = current_template(call.session);
   const domain::MetaField* field = nullptr;
   if (published != nullptr) {
-    const auto found = std::find_if(published->meta_fields.begin(), published->meta_fields.end(), [&](const domain::MetaField& one) { return one.name == name; });
+    const auto found = std::find_if(published->meta_fields.begin(), published->meta_fields.end(),
+                                    [&](const domain::MetaField& one) { return one.name == name; });
     if (found != published->meta_fields.end()) field = &*found;
   }
   const bool sane = !name.empty() && name.size() <= metadata_name_size_max_chars && domain::is_valid_utf8(name);
@@ -140,21 +144,22 @@ void DeviceGateway::Impl::metadata(Call& call, const wire::Frame& frame, wire::F
   if (verb == "get") {
     // An unknown name has no documented answer, and the token is nothing to hand out: silence.
     if (!sane || name == "Auth Token") return;
-    post(Lane::values, [this, self = call.self, device, id = frame.id, name, default_value = field != nullptr ? field->default_value : std::string{}] {
-      const auto stored = d.store.device_metadata(device, name);
-      if (!stored) return d.metrics.store_errors_total.add();
-      std::string value = stored->value_or("");
-      if (value.empty()) value = default_value;
-      if (value.empty() && name == "Device Name") {
-        if (const auto row = d.store.find_device(device); row && *row) value = (*row)->name;
-      } else if (value.empty() && name == "Device Owner") {
-        const auto place = d.views.directory.device(device);
-        if (const auto owner = place ? d.views.directory.user(place->owner_id) : std::nullopt) value = owner->name;
-      } else if (value.empty() && name == "Time Zone") {
-        value = time_zone_of(device);
-      }
-      if (!value.empty()) d.router.post(self, MetadataLoaded{id, name, std::move(value)});
-    });
+    post(Lane::values,
+         [this, self = call.self, device, id = frame.id, name, default_value = field != nullptr ? field->default_value : std::string{}] {
+           const auto stored = d.store.device_metadata(device, name);
+           if (!stored) return d.metrics.store_errors_total.add();
+           std::string value = stored->value_or("");
+           if (value.empty()) value = default_value;
+           if (value.empty() && name == "Device Name") {
+             if (const auto row = d.store.find_device(device); row && *row) value = (*row)->name;
+           } else if (value.empty() && name == "Device Owner") {
+             const auto place = d.views.directory.device(device);
+             if (const auto owner = place ? d.views.directory.user(place->owner_id) : std::nullopt) value = owner->name;
+           } else if (value.empty() && name == "Time Zone") {
+             value = time_zone_of(device);
+           }
+           if (!value.empty()) d.router.post(self, MetadataLoaded{id, name, std::move(value)});
+         });
     return;
   }
   if (verb != "set" || !sane) {
@@ -163,9 +168,14 @@ void DeviceGateway::Impl::metadata(Call& call, const wire::Frame& frame, wire::F
   }
   std::string value{fields.next()};
   const bool allowed = !never_set_by_device(name) && (field != nullptr || may_be_set_unasked(name));
-  if (!allowed || value.size() > metadata_value_size_max_chars || !domain::is_valid_utf8(value)) return respond(call, frame.id, wire::Status::illegal_command_body);
+  if (!allowed || value.size() > metadata_value_size_max_chars || !domain::is_valid_utf8(value))
+    return respond(call, frame.id, wire::Status::illegal_command_body);
   const auto place = d.views.directory.device(device);
-  domain::Actor actor{.user_id = {}, .organization_id = place ? place->organization_id : OrganizationId{}, .client = "Device", .ip = call.peer.address.text(), .at = utc(call)};
+  domain::Actor actor{.user_id = {},
+                      .organization_id = place ? place->organization_id : OrganizationId{},
+                      .client = "Device",
+                      .ip = call.peer.address.text(),
+                      .at = utc(call)};
   post(Lane::values, [this, device, name, value = std::move(value), actor = std::move(actor)] {
     // Stock firmware says the same at each start: no write, and no audit entry, for what is known.
     if (const auto stored = d.store.device_metadata(device, name); stored && *stored && **stored == value) return;

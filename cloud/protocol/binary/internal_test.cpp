@@ -46,17 +46,20 @@ class Internal : public ::testing::Test {
 };
 
 TEST_F(Internal, TheInfoIsAnsweredAndItsFactsAreQueued) {
-  EXPECT_EQ(say(2, {"mcu", "1.2.3", "fw-type", "TMPLmain00001", "build", "Nov 24 2026 03:16:37", "blynk", "1.4.0", "h-beat", "40", "buff-in", "1024", "dev", "ESP32", "tmpl", "TMPLmain00001", "agent", "muster"}),
+  EXPECT_EQ(say(2, {"mcu", "1.2.3", "fw-type", "TMPLmain00001", "build", "Nov 24 2026 03:16:37", "blynk", "1.4.0", "h-beat", "40",
+                    "buff-in", "1024", "dev", "ESP32", "tmpl", "TMPLmain00001", "agent", "muster"}),
             (std::vector{response(2, Status::success)}));
   const auto waiting = rig.presence.take(10);
   ASSERT_EQ(waiting.size(), 1u);
   EXPECT_EQ(waiting[0].reported_at, rig.clock.utc_now());
-  const domain::HardwareInfo expected{"1.2.3", "TMPLmain00001", "1.4.0", "ESP32", "Nov 24 2026 03:16:37", "TMPLmain00001", "muster", 40, 1024};
+  const domain::HardwareInfo expected{"1.2.3",         "TMPLmain00001", "1.4.0", "ESP32", "Nov 24 2026 03:16:37",
+                                      "TMPLmain00001", "muster",        40,      1024};
   EXPECT_EQ(waiting[0].hardware, expected);
 }
 
 TEST_F(Internal, TheInfoMayComeAfterOtherFramesAndInAnyOrder) {
-  connection->feed(frame(0, 7) + frame(6, 2) + frame(17, 3, fields({"tmpl", "TMPLmain00001", "h-beat", "20", "future-key", "x", "ver", "9", ""})));
+  connection->feed(frame(0, 7) + frame(6, 2) +
+                   frame(17, 3, fields({"tmpl", "TMPLmain00001", "h-beat", "20", "future-key", "x", "ver", "9", ""})));
   EXPECT_EQ(connection->take(), (std::vector{response(2, Status::success), response(3, Status::success)}));
   EXPECT_EQ(connection->step.deadline, rig.clock.now() + 30s);
 }
@@ -67,7 +70,10 @@ TEST_F(Internal, AnotherTemplateThanItsOwnIsStillAnswered) {
 }
 
 TEST_F(Internal, WhatADeviceSaysOfItselfIsCutAndCleaned) {
-  say(2, {"ver", "a\nb\x01" "c", "dev", std::string(500, 'x'), "build", "\xff\xfe"});
+  say(2, {"ver",
+          "a\nb\x01"
+          "c",
+          "dev", std::string(500, 'x'), "build", "\xff\xfe"});
   const auto hardware = rig.presence.take(10).at(0).hardware;
   EXPECT_EQ(hardware->library_version, "a b c");
   EXPECT_EQ(hardware->board_type.size(), 128u);
@@ -104,12 +110,15 @@ TEST_F(Internal, WithoutAZoneItIsUtcAndTheFrameStillHasAField) {
   organization.time_zone = "UTC";
   ASSERT_TRUE(rig.store.update_organization(organization, {}));
   rig.load();
-  connection->feed(frame(17, 4, fields({"rtc", "sync"})) + frame(17, 5, fields({"utc", "dst_next"})) + frame(17, 6, fields({"utc", "tz_rule"})));
-  EXPECT_EQ(connection->take(), (std::vector{internal(4, {"rtc", "1767225600"}), internal(5, {"utc", "dst_next", ""}), internal(6, {"utc", "tz_rule", "UTC0"})}));
+  connection->feed(frame(17, 4, fields({"rtc", "sync"})) + frame(17, 5, fields({"utc", "dst_next"})) +
+                   frame(17, 6, fields({"utc", "tz_rule"})));
+  EXPECT_EQ(connection->take(), (std::vector{internal(4, {"rtc", "1767225600"}), internal(5, {"utc", "dst_next", ""}),
+                                             internal(6, {"utc", "tz_rule", "UTC0"})}));
 }
 
 TEST_F(Internal, UnknownWordsAreIgnored) {
-  for (const std::string& body : {fields({"loc"}), fields({"utc"}), fields({"utc", "moon"}), fields({"dbg", "x"}), fields({"ota", "x"}), std::string{}, std::string(3, '\0')}) {
+  for (const std::string& body : {fields({"loc"}), fields({"utc"}), fields({"utc", "moon"}), fields({"dbg", "x"}), fields({"ota", "x"}),
+                                  std::string{}, std::string(3, '\0')}) {
     connection->feed(frame(17, 4, body));
     rig.settle();
     EXPECT_TRUE(connection->take().empty());
@@ -120,7 +129,8 @@ TEST_F(Internal, UnknownWordsAreIgnored) {
 // --- metadata ----------------------------------------------------------------------------------------------------------------------
 
 TEST_F(Internal, MetadataIsKeptAndGivenBackWithoutTheWordGet) {
-  EXPECT_EQ(say(3, {"meta", "get", "Serial Number"}), (std::vector{internal(3, {"meta", "Serial Number", "none yet"})})) << "the field's default";
+  EXPECT_EQ(say(3, {"meta", "get", "Serial Number"}), (std::vector{internal(3, {"meta", "Serial Number", "none yet"})}))
+      << "the field's default";
   EXPECT_TRUE(say(4, {"meta", "set", "Serial Number", "SN-1"}).empty());
   EXPECT_EQ(say(5, {"meta", "get", "Serial Number"}), (std::vector{internal(5, {"meta", "Serial Number", "SN-1"})}));
   ASSERT_FALSE(rig.store.audit_entries.empty());
@@ -147,8 +157,10 @@ TEST_F(Internal, UnknownNamesAndTheTokenAreMetWithSilence) {
 }
 
 TEST_F(Internal, ADeviceSetsOnlyWhatItMay) {
-  for (const auto& words : {fields({"meta", "set", "Auth Token", std::string(32, 'a')}), fields({"meta", "set", "Device Name", "x"}), fields({"meta", "set", "Device Owner", "x"}),
-                            fields({"meta", "set", "Something", "x"}), fields({"meta", "set", "Serial Number", std::string(256, 'x')}), fields({"meta", "set", "Serial Number", "\xff"})}) {
+  for (const auto& words :
+       {fields({"meta", "set", "Auth Token", std::string(32, 'a')}), fields({"meta", "set", "Device Name", "x"}),
+        fields({"meta", "set", "Device Owner", "x"}), fields({"meta", "set", "Something", "x"}),
+        fields({"meta", "set", "Serial Number", std::string(256, 'x')}), fields({"meta", "set", "Serial Number", "\xff"})}) {
     connection->feed(frame(17, 4, words));
     rig.settle();
     EXPECT_EQ(connection->take(), (std::vector{response(4, Status::illegal_command_body)}));

@@ -85,7 +85,8 @@ TEST(InvalidGuard, AnAddressThatComesBackStaysKnown) {
 
 TEST(InvalidGuard, AnIpv6NetworkIsOneAddress) {
   InvalidGuard guard{1, 100};
-  const auto a = *IpAddress::parse("2001:db8:1:2::1"), b = *IpAddress::parse("2001:db8:1:2::ffff"), other = *IpAddress::parse("2001:db8:1:3::1");
+  const auto a = *IpAddress::parse("2001:db8:1:2::1"), b = *IpAddress::parse("2001:db8:1:2::ffff"),
+             other = *IpAddress::parse("2001:db8:1:3::1");
   guard.remember(a);
   EXPECT_TRUE(guard.known(b));
   EXPECT_FALSE(guard.known(other));

@@ -43,7 +43,8 @@ CloseReason DeviceGateway::Impl::login(Call& call, const wire::Frame& frame) {
   const auto token = AuthToken::parse(wire::Fields{frame.body}.next());
   if (token) return resolve(call, *token);
   d.metrics.logins_malformed_total.add();
-  if (!budget.take(call.peer.address, call.limits.login_misses_per_address_per_s, call.now)) return hold(call, nullptr, retry_when_troubled);
+  if (!budget.take(call.peer.address, call.limits.login_misses_per_address_per_s, call.now))
+    return hold(call, nullptr, retry_when_troubled);
   return refuse_invalid(call);
 }
 
@@ -178,9 +179,10 @@ void DeviceGateway::Impl::forget_held(const domain::SessionAddress& self) {
 CloseReason DeviceGateway::Impl::refuse_invalid(Call& call) {
   const InvalidGuard::Verdict verdict = guard.ask(call.peer.address, call.now);
   if (verdict.opened) {
-    log::error("invalid_breaker_opened",
-               {{"meaning", "more devices that had logged in before than allowed were about to hear 'invalid token'; nobody hears it now: check that this is the right database"},
-                {"addresses_per_minute", static_cast<std::int64_t>(call.limits.breaker_addresses_per_minute)}});
+    log::error("invalid_breaker_opened", {{"meaning",
+                                           "more devices that had logged in before than allowed were about to hear 'invalid token'; nobody "
+                                           "hears it now: check that this is the right database"},
+                                          {"addresses_per_minute", static_cast<std::int64_t>(call.limits.breaker_addresses_per_minute)}});
   }
   if (!verdict.may_answer) {
     d.metrics.invalid_suppressed_by_breaker_total.add();
@@ -203,7 +205,8 @@ CloseReason DeviceGateway::Impl::admit(Call& call, const AuthToken& token, const
   auto its_template = d.views.directory.find_template(place->template_id);
 
   const bool plain = !is_encrypted(call.peer.transport);
-  if (plain && !call.limits.allow_plain_from_public && !call.peer.address.is_private() && !(its_template && its_template->allow_public_plain_text)) {
+  if (plain && !call.limits.allow_plain_from_public && !call.peer.address.is_private() &&
+      !(its_template && its_template->allow_public_plain_text)) {
     d.metrics.plain_refused_total.add();
     return CloseReason::plain_refused;
   }
@@ -216,7 +219,8 @@ CloseReason DeviceGateway::Impl::admit(Call& call, const AuthToken& token, const
     const auto end = std::to_chars(text.data(), text.data() + text.size(), plain ? home->port_plain : home->port_tls).ptr;
     std::string port{text.data(), static_cast<std::size_t>(end - text.data())};
     // One old library takes a length that is also a status for that status. A leading zero changes the length alone.
-    if (const std::size_t body = home->host.size() + 1 + port.size(); session.logged_in_with_legacy_command_ && (body == 9 || body == 200)) port.insert(0, 1, '0');
+    if (const std::size_t body = home->host.size() + 1 + port.size(); session.logged_in_with_legacy_command_ && (body == 9 || body == 200))
+      port.insert(0, 1, '0');
     send(call, wire::Command::redirect, session.login_id_, home->host, port);
     d.metrics.logins_redirected_total.add();
     return CloseReason::redirected;
@@ -249,7 +253,8 @@ CloseReason DeviceGateway::Impl::admit(Call& call, const AuthToken& token, const
   d.presence.connected(device, utc(call), call.peer.address.text(), plain);
   guard.remember(call.peer.address);
   if (d.live.watched()) d.live.device_status_changed(device);
-  if (replaced && replaced->swaps_in_last_minute > call.limits.conflict_swaps_per_minute) tell_conflict(device, call.peer.address, call.now, utc(call));
+  if (replaced && replaced->swaps_in_last_minute > call.limits.conflict_swaps_per_minute)
+    tell_conflict(device, call.peer.address, call.now, utc(call));
   return CloseReason::none;
 }
 

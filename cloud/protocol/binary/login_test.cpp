@@ -133,7 +133,8 @@ TEST_F(Login, ACommandBeforeItIsAnsweredFiveAndClosed) {
 }
 
 TEST_F(Login, MessageIdZeroOrALargeBodyCloses) {
-  for (const std::string& bytes : {frame(29, 0, made->token.reveal()), frame(29, 1, std::string(257, 'a')), std::string("\x1d\x00\x01\xff\xff", 5)}) {
+  for (const std::string& bytes :
+       {frame(29, 0, made->token.reveal()), frame(29, 1, std::string(257, 'a')), std::string("\x1d\x00\x01\xff\xff", 5)}) {
     Connection& connection = rig.connect();
     connection.feed(bytes);
     EXPECT_EQ(connection.closed_because, CloseReason::malformed);
@@ -149,7 +150,8 @@ TEST_F(Login, MessageIdZeroOrALargeBodyCloses) {
 TEST_F(Login, AStringThatIsNoTokenHearsInvalidWithoutALookUp) {
   rig.load();
   const auto calls = rig.store.calls;
-  for (const std::string& text : {std::string{}, std::string(31, 'a'), std::string(33, 'a'), std::string(31, 'a') + "!", std::string("a\0b", 3)}) {
+  for (const std::string& text :
+       {std::string{}, std::string(31, 'a'), std::string(33, 'a'), std::string(31, 'a') + "!", std::string("a\0b", 3)}) {
     Connection& connection = rig.connect();
     connection.feed(frame(29, 3, text));
     EXPECT_EQ(connection.take(), (std::vector{response(3, Status::invalid_token)}));
@@ -227,7 +229,8 @@ TEST_F(Login, ANoFromTheStoreIsOvertakenByACreation) {
 
 TEST_F(Login, WithTheStoreFailingNobodyHearsInvalid) {
   rig.load();
-  for (const StoreError error : {StoreError::unavailable, StoreError::busy, StoreError::read_only, StoreError::disk_full, StoreError::corrupt, StoreError::newer_version, StoreError::shutting_down}) {
+  for (const StoreError error : {StoreError::unavailable, StoreError::busy, StoreError::read_only, StoreError::disk_full,
+                                 StoreError::corrupt, StoreError::newer_version, StoreError::shutting_down}) {
     rig.store.before = [error](std::string_view) -> Error { return error; };
     Connection& unknown = rig.connect();
     Connection& known = rig.connect();
@@ -352,12 +355,13 @@ TEST_F(Login, AFullLaneHolds) {
 
 class FewLookUps : public Login {
  protected:
-  FewLookUps() : Login{[] {
-    GatewayLimits limits;
-    limits.login_misses_queued_max = 3;
-    limits.logins_held_max = 5;
-    return limits;
-  }()} {}
+  FewLookUps()
+      : Login{[] {
+          GatewayLimits limits;
+          limits.login_misses_queued_max = 3;
+          limits.logins_held_max = 5;
+          return limits;
+        }()} {}
 };
 
 TEST_F(FewLookUps, TheQueueOfLookUpsAndTheNumberOfWaitingLoginsAreBounded) {
@@ -367,7 +371,8 @@ TEST_F(FewLookUps, TheQueueOfLookUpsAndTheNumberOfWaitingLoginsAreBounded) {
   EXPECT_TRUE(rig.connections[4]->open());
   EXPECT_EQ(rig.connections[5]->closed_because, CloseReason::held) << "one more than may wait";
   rig.pass(3'900ms);
-  for (int i = 0; i < 5; ++i) EXPECT_EQ(rig.connections[static_cast<std::size_t>(i)]->take(), (std::vector{response(1, Status::invalid_token)}));
+  for (int i = 0; i < 5; ++i)
+    EXPECT_EQ(rig.connections[static_cast<std::size_t>(i)]->take(), (std::vector{response(1, Status::invalid_token)}));
   rig.connect().feed(unknown_login);
   EXPECT_TRUE(rig.connections[6]->open()) << "places are given back";
 }
@@ -500,7 +505,9 @@ TEST_F(Login, ARevocationAndALoginAtTheSameMomentLeaveNoSession) {
       return true;
     }
   } router;
-  DeviceGateway gateway{{rig.store, rig.views, rig.sessions, rig.values, rig.presence, rig.live, *rig.keys, rig.executor, router, rig.clock, rig.metrics}, {}};
+  DeviceGateway gateway{
+      {rig.store, rig.views, rig.sessions, rig.values, rig.presence, rig.live, *rig.keys, rig.executor, router, rig.clock, rig.metrics},
+      {}};
   domain::TokenRecord record = rig.store.all_tokens().at(0);
   ASSERT_EQ(record.device_id, made->device.id);
   const Peer peer = Rig::peer();
@@ -514,8 +521,7 @@ TEST_F(Login, ARevocationAndALoginAtTheSameMomentLeaveNoSession) {
     // As the views' follower does it: first the index, then the session.
     std::thread revoker{[&] {
       ready.fetch_add(1);
-      while (ready.load() < 2) {
-      }
+      while (ready.load() < 2) {}
       record.kind = domain::TokenKind::revoked;
       rig.views.credentials.apply(record);
       gateway.close_device(made->device.id, CloseReason::token_gone);
@@ -526,8 +532,7 @@ TEST_F(Login, ARevocationAndALoginAtTheSameMomentLeaveNoSession) {
     Output out{answer};
     static_cast<void>(gateway.on_open(session, peer, rig.clock.now()));
     ready.fetch_add(1);
-    while (ready.load() < 2) {
-    }
+    while (ready.load() < 2) {}
     static_cast<void>(gateway.on_bytes(session, self, peer, wire::ByteView{std::string_view{bytes}}, out, rig.clock.now()));
     revoker.join();
     if (session.state() == DeviceSession::State::active) {
@@ -547,7 +552,8 @@ TEST_F(Login, ARevocationAndALoginAtTheSameMomentLeaveNoSession) {
 TEST_F(Login, PlainTextIsForPrivateAddressesUnlessTheTemplateOrTheConfigurationAllows) {
   rig.load();
   for (const char* address : {"127.0.0.1", "10.0.0.1", "192.168.1.1", "::1", "fd00::1"}) {
-    for (const Transport transport : {Transport::tcp, Transport::websocket}) EXPECT_TRUE(online(Rig::peer(address, transport)).open()) << address;
+    for (const Transport transport : {Transport::tcp, Transport::websocket})
+      EXPECT_TRUE(online(Rig::peer(address, transport)).open()) << address;
   }
   for (const char* address : {"8.8.8.8", "2001:4860::1"}) {
     for (const Transport transport : {Transport::tcp, Transport::websocket}) {
@@ -578,12 +584,13 @@ TEST_F(Login, TheConfigurationCanAllowPlainTextFromEverywhere) {
 
 class Redirect : public Login {
  protected:
-  Redirect() : Login{[] {
-    GatewayLimits limits;
-    limits.own_hosts = {"here.example"};
-    limits.redirect_back_hosts = {"back.example"};
-    return limits;
-  }()} {}
+  Redirect()
+      : Login{[] {
+          GatewayLimits limits;
+          limits.own_hosts = {"here.example"};
+          limits.redirect_back_hosts = {"back.example"};
+          return limits;
+        }()} {}
   void home(const std::string& host) {
     ASSERT_TRUE(rig.store.set_device_home(made->device.id, {host, 81, 444}, {}));
     rig.load();

@@ -47,14 +47,18 @@ void DeviceGateway::Impl::sync(Call& call, const wire::Frame& frame) {
   answer_sync(call, frame.id, pins, all, true);
 }
 
-void DeviceGateway::Impl::answer_sync(Call& call, std::uint16_t request_id, const std::vector<std::uint8_t>& pins, bool all, bool may_load) {
+void DeviceGateway::Impl::answer_sync(Call& call, std::uint16_t request_id, const std::vector<std::uint8_t>& pins, bool all,
+                                      bool may_load) {
   DeviceSession& session = call.session;
   const domain::PublishedTemplate* published = current_template(session);
   if (published == nullptr) return;
   std::vector<domain::PinValue> known;
   const bool complete = d.values.read(session.device_id_, known) == domain::ValueCache::Loaded::yes;
   if (!complete && may_load) {
-    if (post(Lane::values, [this, self = call.self, device = session.device_id_, request_id, pins, all] { load_values(self, device, request_id, pins, all); })) return;
+    if (post(Lane::values, [this, self = call.self, device = session.device_id_, request_id, pins, all] {
+          load_values(self, device, request_id, pins, all);
+        }))
+      return;
   }
   std::array<const domain::PinValue*, 256> by_pin{};
   for (const domain::PinValue& value : known) by_pin[value.pin] = &value;
@@ -80,7 +84,8 @@ void DeviceGateway::Impl::answer_sync(Call& call, std::uint16_t request_id, cons
   }
 }
 
-void DeviceGateway::Impl::load_values(const domain::SessionAddress& self, DeviceId device, std::uint16_t request_id, std::vector<std::uint8_t> pins, bool all) {
+void DeviceGateway::Impl::load_values(const domain::SessionAddress& self, DeviceId device, std::uint16_t request_id,
+                                      std::vector<std::uint8_t> pins, bool all) {
   if (const auto stored = d.store.values_of(device)) {
     d.values.load(device, *stored);
   } else {

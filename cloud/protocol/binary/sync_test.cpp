@@ -44,12 +44,18 @@ class Sync : public ::testing::Test {
 TEST_F(Sync, AnswersFromTheStoreWithTheRequestsIdOneFrameAPin) {
   use({});
   stored(1, "42");
-  stored(2, std::string("30.5\0" "50.4", 9));
+  stored(2, std::string("30.5\0"
+                        "50.4",
+                        9));
   Connection& connection = online();
   connection.feed(frame(16, 7, fields({"vr", "2", "3", "1"})));
   EXPECT_TRUE(connection.take().empty()) << "nothing blocks on the loop";
   rig.settle();
-  EXPECT_EQ(connection.take(), (std::vector{vw(7, "2", std::string_view{"30.5\0" "50.4", 9}), vw(7, "1", "42")}));
+  EXPECT_EQ(connection.take(), (std::vector{vw(7, "2",
+                                               std::string_view{"30.5\0"
+                                                                "50.4",
+                                                                9}),
+                                            vw(7, "1", "42")}));
 }
 
 TEST_F(Sync, AnswersFromMemoryAtOnceWhenItIsThere) {
@@ -84,7 +90,8 @@ TEST_F(Sync, WithoutPinsInItGivesAllWhilePrototyping) {
 }
 
 TEST_F(Sync, WithoutPinsItGivesThoseThatTheTemplateMarks) {
-  use({stream(1, domain::DataType::integer, true), stream(2, domain::DataType::integer, false), stream(3, domain::DataType::integer, true)});
+  use({stream(1, domain::DataType::integer, true), stream(2, domain::DataType::integer, false),
+       stream(3, domain::DataType::integer, true)});
   for (const int pin : {1, 2, 9}) stored(static_cast<std::uint8_t>(pin), "5");
   Connection& connection = online();
   connection.feed(frame(16, 5));
@@ -197,7 +204,10 @@ TEST_F(Sync, AnEmptyValueStillHasItsSeparator) {
   Connection& connection = online();
   rig.gateway->push_value(made->device.id, 12, "");
   rig.settle();
-  EXPECT_EQ(connection.take(), (std::vector{Seen{Command::hardware, 1, 0, std::string("vw\0" "12\0", 6)}}));
+  EXPECT_EQ(connection.take(), (std::vector{Seen{Command::hardware, 1, 0,
+                                                 std::string("vw\0"
+                                                             "12\0",
+                                                             6)}}));
 }
 
 TEST_F(Sync, InternalWordsAlwaysHaveAField) {
@@ -206,7 +216,8 @@ TEST_F(Sync, InternalWordsAlwaysHaveAField) {
   rig.gateway->push_internal(made->device.id, "acon");
   rig.gateway->push_internal(made->device.id, std::string_view{"dbg\0reboot", 10});
   rig.settle();
-  EXPECT_EQ(connection.take(), (std::vector{Seen{Command::internal, 1, 0, std::string("acon\0", 5)}, Seen{Command::internal, 2, 0, std::string("dbg\0reboot", 10)}}));
+  EXPECT_EQ(connection.take(), (std::vector{Seen{Command::internal, 1, 0, std::string("acon\0", 5)},
+                                            Seen{Command::internal, 2, 0, std::string("dbg\0reboot", 10)}}));
 }
 
 TEST_F(Sync, PushingToADeviceThatIsOfflineSaysSo) {

@@ -10,7 +10,8 @@ namespace muster::protocol {
 Duration DeviceGateway::Impl::heartbeat_timeout(const DeviceSession& session, const GatewayLimits& limits) noexcept {
   // Until the info frame nothing is known of the device's rhythm. docs/protocol/device-protocol.md section 11.
   if (!session.has_info_) return limits.heartbeat_default;
-  const auto heartbeat_ms = session.heartbeat_s_ == 0 ? static_cast<double>(limits.heartbeat_default.count()) : session.heartbeat_s_ * 1000.0;
+  const auto heartbeat_ms =
+      session.heartbeat_s_ == 0 ? static_cast<double>(limits.heartbeat_default.count()) : session.heartbeat_s_ * 1000.0;
   return std::chrono::milliseconds{static_cast<std::int64_t>(heartbeat_ms * limits.heartbeat_factor)};
 }
 

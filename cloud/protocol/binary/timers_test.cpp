@@ -83,20 +83,22 @@ TEST_F(Timers, TheFactorIsConfigurableAndAReloadCounts) {
 
 class Flood : public Timers {
  protected:
-  Flood() : Timers{[] {
-    GatewayLimits limits;
-    limits.flood_rate_per_s = 10;
-    limits.flood_burst = 20;
-    limits.heartbeat_default = 1h;
-    return limits;
-  }()} {}
+  Flood()
+      : Timers{[] {
+          GatewayLimits limits;
+          limits.flood_rate_per_s = 10;
+          limits.flood_burst = 20;
+          limits.heartbeat_default = 1h;
+          return limits;
+        }()} {}
   static std::string pings(int count) {
     std::string out;
     for (int i = 0; i < count; ++i) out += frame(6, static_cast<std::uint16_t>(i + 1));
     return out;
   }
   static std::size_t count(const std::vector<Seen>& seen, Status status) {
-    return static_cast<std::size_t>(std::count_if(seen.begin(), seen.end(), [&](const Seen& one) { return one.status == static_cast<std::uint16_t>(status); }));
+    return static_cast<std::size_t>(
+        std::count_if(seen.begin(), seen.end(), [&](const Seen& one) { return one.status == static_cast<std::uint16_t>(status); }));
   }
 };
 

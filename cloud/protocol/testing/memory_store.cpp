@@ -139,7 +139,9 @@ Result<void> MemoryStore::for_each_device_home(const std::function<void(DeviceId
 }
 
 Result<bool> MemoryStore::has_administrator() { return StoreError::read_only; }
-Result<domain::Store::FirstAdministrator> MemoryStore::set_up(std::string_view, std::string_view, std::string_view, const Actor&) { return StoreError::read_only; }
+Result<domain::Store::FirstAdministrator> MemoryStore::set_up(std::string_view, std::string_view, std::string_view, const Actor&) {
+  return StoreError::read_only;
+}
 Result<UserId> MemoryStore::recover_administrator(std::string_view, std::string_view, const Actor&) { return StoreError::read_only; }
 
 Result<Organization> MemoryStore::create_organization(const Organization& organization, const Actor& actor) {
@@ -186,7 +188,9 @@ Result<domain::User> MemoryStore::create_user(const domain::User& user, std::str
   return row;
 }
 Result<domain::User> MemoryStore::update_user(const domain::User&, const Actor&) { return StoreError::read_only; }
-Result<void> MemoryStore::set_password(UserId, std::string_view, const std::optional<TokenDigest>&, const Actor&) { return StoreError::read_only; }
+Result<void> MemoryStore::set_password(UserId, std::string_view, const std::optional<TokenDigest>&, const Actor&) {
+  return StoreError::read_only;
+}
 Result<void> MemoryStore::delete_user(UserId, const Actor&) { return StoreError::read_only; }
 Result<std::vector<domain::User>> MemoryStore::all_users() {
   MUSTER_ENTER("all_users");
@@ -210,7 +214,9 @@ Result<std::vector<domain::Role>> MemoryStore::roles() {
   return out;
 }
 Result<void> MemoryStore::create_access_token(UserId, const TokenDigest&, UtcTime, const Actor&) { return StoreError::read_only; }
-Result<std::optional<domain::StoredAccessToken>> MemoryStore::find_access_token(std::span<const TokenDigest>) { return StoreError::read_only; }
+Result<std::optional<domain::StoredAccessToken>> MemoryStore::find_access_token(std::span<const TokenDigest>) {
+  return StoreError::read_only;
+}
 Result<void> MemoryStore::extend_access_token(std::span<const TokenDigest>, UtcTime) { return StoreError::read_only; }
 Result<void> MemoryStore::delete_access_token(std::span<const TokenDigest>, const Actor&) { return StoreError::read_only; }
 
@@ -257,7 +263,8 @@ Result<std::vector<Template>> MemoryStore::templates() {
 
 bool MemoryStore::taken(const domain::NewToken& token) const {
   return token_by_mac_.contains(token.digest.mac) ||
-         std::any_of(token.all_digests.begin(), token.all_digests.end(), [&](const TokenDigest& digest) { return token_by_mac_.contains(digest.mac); });
+         std::any_of(token.all_digests.begin(), token.all_digests.end(),
+                     [&](const TokenDigest& digest) { return token_by_mac_.contains(digest.mac); });
 }
 
 void MemoryStore::insert_token(DeviceId device, const domain::NewToken& token, UtcTime at) {
@@ -283,7 +290,8 @@ void MemoryStore::revoke_tokens(DeviceId device) {
 
 Result<Device> MemoryStore::create_device(const Device& device, const domain::NewToken& token, const Actor& actor) {
   MUSTER_ENTER("create_device");
-  if (!organizations_.contains(device.organization_id.value()) || !templates_.contains(device.template_id.value())) return DomainError::not_found;
+  if (!organizations_.contains(device.organization_id.value()) || !templates_.contains(device.template_id.value()))
+    return DomainError::not_found;
   if (taken(token)) return DomainError::token_taken;
   Device row = device;
   row.id = DeviceId{next_id_++};

@@ -29,9 +29,9 @@ class MemoryStore final : public domain::Store {
   domain::UnknownTokens mode = domain::UnknownTokens::refuse;
   /// Mistakes that the simulation plants to prove that it finds them.
   struct Planted {
-    bool forget_tombstones = false;    ///< A revoked token may be issued again.
-    bool unknown_when_failing = false; ///< A failed look-up of a token answers "never issued".
-    bool forget_reveal_audit = false;  ///< Revealing a token leaves no audit entry.
+    bool forget_tombstones = false;     ///< A revoked token may be issued again.
+    bool unknown_when_failing = false;  ///< A failed look-up of a token answers "never issued".
+    bool forget_reveal_audit = false;   ///< Revealing a token leaves no audit entry.
   } planted;
 
   /// Shorthand for tests.
@@ -54,7 +54,8 @@ class MemoryStore final : public domain::Store {
   Result<void> for_each_seen_ip(const std::function<void(std::string_view)>& each) override;
   Result<void> for_each_device_home(const std::function<void(DeviceId, const domain::Home&)>& each) override;
   Result<bool> has_administrator() override;
-  Result<FirstAdministrator> set_up(std::string_view organization_name, std::string_view email, std::string_view verifier, const domain::Actor& actor) override;
+  Result<FirstAdministrator> set_up(std::string_view organization_name, std::string_view email, std::string_view verifier,
+                                    const domain::Actor& actor) override;
   Result<UserId> recover_administrator(std::string_view email, std::string_view verifier, const domain::Actor& actor) override;
   Result<domain::Organization> create_organization(const domain::Organization& organization, const domain::Actor& actor) override;
   Result<domain::Organization> update_organization(const domain::Organization& organization, const domain::Actor& actor) override;
@@ -63,7 +64,8 @@ class MemoryStore final : public domain::Store {
   Result<std::optional<domain::Organization>> find_organization(OrganizationId id) override;
   Result<domain::User> create_user(const domain::User& user, std::string_view verifier, const domain::Actor& actor) override;
   Result<domain::User> update_user(const domain::User& user, const domain::Actor& actor) override;
-  Result<void> set_password(UserId id, std::string_view verifier, const std::optional<TokenDigest>& keep, const domain::Actor& actor) override;
+  Result<void> set_password(UserId id, std::string_view verifier, const std::optional<TokenDigest>& keep,
+                            const domain::Actor& actor) override;
   Result<void> delete_user(UserId id, const domain::Actor& actor) override;
   Result<std::vector<domain::User>> all_users() override;
   Result<domain::PageOf<domain::User>> users(OrganizationId organization, const domain::Page& page) override;

@@ -102,7 +102,8 @@ class Rig {
   explicit Rig(GatewayLimits limits = {}) : keys{KeyRing::in_memory(random)}, views{store}, limits_{std::move(limits)} { start(); }
 
   void start() {
-    gateway = std::make_unique<DeviceGateway>(DeviceGateway::Dependencies{store, views, sessions, values, presence, live, *keys, executor, router, clock, metrics}, limits_);
+    gateway = std::make_unique<DeviceGateway>(
+        DeviceGateway::Dependencies{store, views, sessions, values, presence, live, *keys, executor, router, clock, metrics}, limits_);
   }
 
   ManualClock clock;
@@ -121,7 +122,9 @@ class Rig {
   std::vector<std::unique_ptr<Connection>> connections;
   std::uint32_t generations = 0;
 
-  [[nodiscard]] static Peer peer(std::string_view address = "192.168.1.7", Transport transport = Transport::tls) { return {*IpAddress::parse(address), transport}; }
+  [[nodiscard]] static Peer peer(std::string_view address = "192.168.1.7", Transport transport = Transport::tls) {
+    return {*IpAddress::parse(address), transport};
+  }
   Connection& connect(const Peer& from = peer()) {
     connections.push_back(std::make_unique<Connection>(*this, from, static_cast<std::uint32_t>(connections.size())));
     return *connections.back();
@@ -260,6 +263,8 @@ inline std::vector<Seen> Connection::take() {
   }
   return out;
 }
-[[nodiscard]] inline Seen response(std::uint16_t id, wire::Status status) { return {wire::Command::response, id, static_cast<std::uint16_t>(status), {}}; }
+[[nodiscard]] inline Seen response(std::uint16_t id, wire::Status status) {
+  return {wire::Command::response, id, static_cast<std::uint16_t>(status), {}};
+}
 
 }  // namespace muster::protocol::testing

@@ -140,14 +140,15 @@ class ArchiveWriter {
 
   Result<void> add_file(std::string_view name, const fs::path& path) {
     const Descriptor file{::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW)};
-    struct stat status {};
+    struct stat status{};
     if (file.get() < 0 || ::fstat(file.get(), &status) != 0) return system_error();
     if (!S_ISREG(status.st_mode)) return Error{EINVAL, boost::system::generic_category()};
     const auto size = static_cast<std::uint64_t>(status.st_size);
     MUSTER_TRY_VOID(out_.write(bytes_of(tar::header(name, size, status.st_mtim.tv_sec))));
     std::array<std::uint8_t, 64 * 1024> buffer;
     for (std::uint64_t left = size; left > 0;) {
-      MUSTER_TRY(const std::size_t got, read_some(file.get(), std::span{buffer}.first(static_cast<std::size_t>(std::min<std::uint64_t>(left, buffer.size())))));
+      MUSTER_TRY(const std::size_t got,
+                 read_some(file.get(), std::span{buffer}.first(static_cast<std::size_t>(std::min<std::uint64_t>(left, buffer.size())))));
       if (got == 0) return Error{EIO, boost::system::generic_category()};  // It shrank while it was read.
       MUSTER_TRY_VOID(out_.write(std::span{buffer}.first(got)));
       left -= got;
@@ -228,10 +229,11 @@ Result<BackupSummary> create_backup(const fs::path& data_directory, const fs::pa
   Unfinished remove_partial{partial};
   const age::Sink sink = [&](std::span<const std::uint8_t> bytes) { return write_all(file.get(), bytes); };
   MUSTER_TRY(age::Encryptor encryptor, to.passphrase.empty() ? age::Encryptor::to_recipients(to.recipients, random, sink)
-                                                              : age::Encryptor::to_passphrase(to.passphrase, random, sink, to.work_factor));
+                                                             : age::Encryptor::to_passphrase(to.passphrase, random, sink, to.work_factor));
   ArchiveWriter archive{encryptor};
   const UtcTime now = SystemClock{}.utc_now();
-  MUSTER_TRY_VOID(archive.add_text(manifest_name, std::string{manifest_start} + "\"createdAt\":" + std::to_string(now.ms) + "}\n", now.ms / 1000));
+  MUSTER_TRY_VOID(
+      archive.add_text(manifest_name, std::string{manifest_start} + "\"createdAt\":" + std::to_string(now.ms) + "}\n", now.ms / 1000));
   MUSTER_TRY_VOID(archive.add_text(keys_name, keys, now.ms / 1000));
   for (const auto folder : folders) {
     if (fs::is_directory(data_directory / folder, error)) MUSTER_TRY_VOID(archive.add_folder(std::string{folder}, data_directory / folder));
@@ -294,7 +296,9 @@ class Unpacker final : public tar::Reader::Files {
  private:
   static bool allowed(std::string_view name) {
     if (name == database_name) return true;
-    if (std::none_of(folders.begin(), folders.end(), [&](std::string_view folder) { return name.starts_with(folder) && name.size() > folder.size() + 1 && name[folder.size()] == '/'; })) {
+    if (std::none_of(folders.begin(), folders.end(), [&](std::string_view folder) {
+          return name.starts_with(folder) && name.size() > folder.size() + 1 && name[folder.size()] == '/';
+        })) {
       return false;
     }
     for (std::string_view rest = name; !rest.empty();) {
@@ -342,7 +346,8 @@ Result<BackupSummary> restore_backup(const fs::path& file, const BackupIdentitie
   tar::Reader reader{unpacker};
   const age::Source source = [&](std::span<std::uint8_t> room) { return read_some(in.get(), room); };
   const age::Sink sink = [&](std::span<const std::uint8_t> bytes) { return reader.write(bytes); };
-  MUSTER_TRY_VOID(with.passphrase.empty() ? age::decrypt(source, sink, with.identities) : age::decrypt_with_passphrase(source, sink, with.passphrase));
+  MUSTER_TRY_VOID(with.passphrase.empty() ? age::decrypt(source, sink, with.identities)
+                                          : age::decrypt_with_passphrase(source, sink, with.passphrase));
   if (!reader.complete()) return BaseError::file_damaged;
   if (!unpacker.manifest.starts_with(manifest_start) || !unpacker.has_database || unpacker.keys.empty()) return BackupError::not_a_backup;
 

@@ -57,7 +57,8 @@ struct BackupSummary {
 /// does not know (domain::UnknownTokens::hold), and people sign in anew. On an error the directory is left as it was found.
 /// Errors: BackupError::{directory_not_empty, not_a_backup, secret_missing}, BaseError::{passphrase_wrong, identity_mismatch,
 /// file_damaged (also: cut off)}, StoreError::{corrupt, newer_version}, errors of the system.
-[[nodiscard]] Result<BackupSummary> restore_backup(const std::filesystem::path& file, const BackupIdentities& with, const std::filesystem::path& data_directory);
+[[nodiscard]] Result<BackupSummary> restore_backup(const std::filesystem::path& file, const BackupIdentities& with,
+                                                   const std::filesystem::path& data_directory);
 
 }  // namespace muster::store
 

@@ -59,7 +59,8 @@ class Backup : public testing::Test {
     device.template_id = template_;
     device.name = std::move(name);
     const auto digests = ring_->digest("auth-token", token.reveal());
-    const auto made = store_->create_device(device, {digests.newest(), digests.all(), ring_->seal("auth-token", token.reveal(), random_)}, {});
+    const auto made =
+        store_->create_device(device, {digests.newest(), digests.all(), ring_->seal("auth-token", token.reveal(), random_)}, {});
     EXPECT_TRUE(made);
     tokens_.push_back(token);
     return made->id;
@@ -115,7 +116,8 @@ TEST_F(Backup, OpensWithItsPassphraseOnly) {
   ASSERT_TRUE(create_backup(data_, folder_ / "backup.age", passphrase("correct horse"), random_));
   EXPECT_EQ(restore_backup(folder_ / "backup.age", {{}, "wrong horse"}, restored()).error(), Error{BaseError::passphrase_wrong});
   EXPECT_FALSE(fs::exists(restored()));
-  EXPECT_EQ(restore_backup(folder_ / "backup.age", {{age::Identity::generate(random_)}, {}}, restored()).error(), Error{BaseError::identity_mismatch});
+  EXPECT_EQ(restore_backup(folder_ / "backup.age", {{age::Identity::generate(random_)}, {}}, restored()).error(),
+            Error{BaseError::identity_mismatch});
   EXPECT_EQ(restore_backup(folder_ / "backup.age", {}, restored()).error(), Error{BackupError::secret_missing});
   ASSERT_TRUE(restore_backup(folder_ / "backup.age", {{}, "correct horse"}, restored()));
 }
@@ -151,7 +153,8 @@ TEST_F(Backup, AFileThatWasCutOffOrChangedRestoresNothing) {
   const auto identity = age::Identity::generate(random_);
   ASSERT_TRUE(create_backup(data_, folder_ / "backup.age", {{identity.recipient()}, {}}, random_));
   const std::string whole = read_all(folder_ / "backup.age");
-  for (const std::size_t length : {std::size_t{0}, std::size_t{10}, std::size_t{200}, whole.size() / 2, whole.size() - 70'000, whole.size() - 1}) {
+  for (const std::size_t length :
+       {std::size_t{0}, std::size_t{10}, std::size_t{200}, whole.size() / 2, whole.size() - 70'000, whole.size() - 1}) {
     write_all(folder_ / "cut.age", whole.substr(0, length));
     EXPECT_EQ(restore_backup(folder_ / "cut.age", {{identity}, {}}, restored()).error(), Error{BaseError::file_damaged}) << length;
     EXPECT_FALSE(fs::exists(restored()));
@@ -163,14 +166,16 @@ TEST_F(Backup, AFileThatWasCutOffOrChangedRestoresNothing) {
   fs::create_directory(restored());  // One that was there and empty stays there, and empty.
   EXPECT_FALSE(restore_backup(folder_ / "changed.age", {{identity}, {}}, restored()));
   EXPECT_TRUE(fs::is_empty(restored()));
-  EXPECT_EQ(restore_backup(folder_ / "missing.age", {{identity}, {}}, restored()).error(), (Error{ENOENT, boost::system::generic_category()}));
+  EXPECT_EQ(restore_backup(folder_ / "missing.age", {{identity}, {}}, restored()).error(),
+            (Error{ENOENT, boost::system::generic_category()}));
 }
 
 TEST_F(Backup, AnArchiveCannotWriteElsewhere) {
   const auto identity = age::Identity::generate(random_);
   const std::array to{identity.recipient()};
   for (const auto* name : {"../evil", "/etc/evil", "tls/../../evil", "tls/./x", "tls//x", "tls/", "keys/1", "muster.db-wal", "evil"}) {
-    const std::string archive = tar::header("manifest.json", 13, 0) + R"({"format":1,})" + tar::padding(13) + tar::header(name, 1, 0) + "x" + tar::padding(1) + tar::end();
+    const std::string archive = tar::header("manifest.json", 13, 0) + R"({"format":1,})" + tar::padding(13) + tar::header(name, 1, 0) +
+                                "x" + tar::padding(1) + tar::end();
     std::ofstream out{folder_ / "evil.age", std::ios::binary};
     auto encryptor = age::Encryptor::to_recipients(to, random_, age::write_to(out)).value();
     ASSERT_TRUE(encryptor.write({reinterpret_cast<const std::uint8_t*>(archive.data()), archive.size()}));  // NOLINT
@@ -243,7 +248,8 @@ std::string archive_of(const std::vector<std::pair<std::string, std::string>>& f
 }
 
 TEST(Tar, ReadsWhatItWroteInPiecesOfAnySize) {
-  const std::vector<std::pair<std::string, std::string>> files{{"a", ""}, {"b/c", std::string(512, 'x')}, {std::string(100, 'n'), std::string(513, 'y')}};
+  const std::vector<std::pair<std::string, std::string>> files{
+      {"a", ""}, {"b/c", std::string(512, 'x')}, {std::string(100, 'n'), std::string(513, 'y')}};
   const std::string archive = archive_of(files);
   EXPECT_EQ(archive.size() % tar::block_bytes, 0u);
   for (const std::size_t piece : {1, 7, 511, 512, 513, 100'000}) {

@@ -13,16 +13,19 @@ namespace {
 struct Field {
   std::size_t offset, length;
 };
-constexpr Field name_field{0, 100}, mode_field{100, 8}, uid_field{108, 8}, gid_field{116, 8}, size_field{124, 12}, time_field{136, 12}, sum_field{148, 8}, type_field{156, 1},
-    magic_field{257, 8};
+constexpr Field name_field{0, 100}, mode_field{100, 8}, uid_field{108, 8}, gid_field{116, 8}, size_field{124, 12}, time_field{136, 12},
+    sum_field{148, 8}, type_field{156, 1}, magic_field{257, 8};
 
-void put(std::string& block, Field field, std::string_view text) { block.replace(field.offset, std::min(field.length, text.size()), text.substr(0, field.length)); }
+void put(std::string& block, Field field, std::string_view text) {
+  block.replace(field.offset, std::min(field.length, text.size()), text.substr(0, field.length));
+}
 
 void put_number(std::string& block, Field field, std::uint64_t value) {
   const std::size_t digits = field.length - 1;
   if (digits * 3 < 64 && value >> (digits * 3) != 0) {
     // Too large for octal: the binary form of GNU tar, from the end, first bit set.
-    for (std::size_t i = 0; i < field.length; ++i, value >>= 8) block[field.offset + field.length - 1 - i] = static_cast<char>(value & 0xFF);
+    for (std::size_t i = 0; i < field.length; ++i, value >>= 8)
+      block[field.offset + field.length - 1 - i] = static_cast<char>(value & 0xFF);
     block[field.offset] = static_cast<char>(block[field.offset] | '\x80');
     return;
   }
@@ -92,7 +95,9 @@ Result<void> Reader::take_header() {
     return {};
   }
   std::uint64_t sum = 0, size = 0;
-  if (zero_blocks_ != 0 || !get_number(block_, sum_field, sum) || sum != checksum(block_) || !get_number(block_, size_field, size) || size >> 60 != 0) return BaseError::file_damaged;
+  if (zero_blocks_ != 0 || !get_number(block_, sum_field, sum) || sum != checksum(block_) || !get_number(block_, size_field, size) ||
+      size >> 60 != 0)
+    return BaseError::file_damaged;
   const char type = block_[type_field.offset];
   if (type != '0' && type != '\0') return BaseError::file_damaged;
   const std::string_view name = std::string_view{block_}.substr(name_field.offset, name_field.length);

@@ -44,8 +44,8 @@ class Reader {
   [[nodiscard]] Result<void> take_header();
 
   Files& files_;
-  std::string block_;             ///< Of a header, as far as it has come.
-  std::uint64_t left_ = 0;        ///< Bytes of the present file that have not come yet.
+  std::string block_;       ///< Of a header, as far as it has come.
+  std::uint64_t left_ = 0;  ///< Bytes of the present file that have not come yet.
   std::uint64_t padding_left_ = 0;
   int zero_blocks_ = 0;
 };

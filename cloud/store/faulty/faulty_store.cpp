@@ -174,7 +174,8 @@ Result<void> FaultyStore::for_each_device_home(const std::function<void(DeviceId
 Result<bool> FaultyStore::has_administrator() {
   return with_faults("has_administrator", [&] { return below_.has_administrator(); });
 }
-Result<domain::Store::FirstAdministrator> FaultyStore::set_up(std::string_view organization_name, std::string_view email, std::string_view verifier, const domain::Actor& actor) {
+Result<domain::Store::FirstAdministrator> FaultyStore::set_up(std::string_view organization_name, std::string_view email,
+                                                              std::string_view verifier, const domain::Actor& actor) {
   return with_faults("set_up", [&] { return below_.set_up(organization_name, email, verifier, actor); });
 }
 Result<UserId> FaultyStore::recover_administrator(std::string_view email, std::string_view verifier, const domain::Actor& actor) {
@@ -201,7 +202,8 @@ Result<domain::User> FaultyStore::create_user(const domain::User& user, std::str
 Result<domain::User> FaultyStore::update_user(const domain::User& user, const domain::Actor& actor) {
   return with_faults("update_user", [&] { return below_.update_user(user, actor); });
 }
-Result<void> FaultyStore::set_password(UserId id, std::string_view verifier, const std::optional<TokenDigest>& keep, const domain::Actor& actor) {
+Result<void> FaultyStore::set_password(UserId id, std::string_view verifier, const std::optional<TokenDigest>& keep,
+                                       const domain::Actor& actor) {
   return with_faults("set_password", [&] { return below_.set_password(id, verifier, keep, actor); });
 }
 Result<void> FaultyStore::delete_user(UserId id, const domain::Actor& actor) {
@@ -243,7 +245,8 @@ Result<domain::PageOf<domain::AuditEntry>> FaultyStore::audit(const AuditFilter&
 Result<domain::Template> FaultyStore::create_template(const domain::Template& value, const domain::Actor& actor) {
   return with_faults("create_template", [&] { return below_.create_template(value, actor); });
 }
-Result<domain::Template> FaultyStore::update_template(const domain::Template& value, std::uint32_t seen_version, const domain::Actor& actor) {
+Result<domain::Template> FaultyStore::update_template(const domain::Template& value, std::uint32_t seen_version,
+                                                      const domain::Actor& actor) {
   return with_faults("update_template", [&] { return below_.update_template(value, seen_version, actor); });
 }
 Result<void> FaultyStore::delete_template(TemplateId id, bool with_devices, const domain::Actor& actor) {

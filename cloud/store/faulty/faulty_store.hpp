@@ -97,7 +97,8 @@ class FaultyStore final : public domain::Store {
   Result<void> for_each_seen_ip(const std::function<void(std::string_view ip)>& each) override;
   Result<void> for_each_device_home(const std::function<void(DeviceId, const domain::Home&)>& each) override;
   Result<bool> has_administrator() override;
-  Result<FirstAdministrator> set_up(std::string_view organization_name, std::string_view email, std::string_view verifier, const domain::Actor& actor) override;
+  Result<FirstAdministrator> set_up(std::string_view organization_name, std::string_view email, std::string_view verifier,
+                                    const domain::Actor& actor) override;
   Result<UserId> recover_administrator(std::string_view email, std::string_view verifier, const domain::Actor& actor) override;
   Result<domain::Organization> create_organization(const domain::Organization& organization, const domain::Actor& actor) override;
   Result<domain::Organization> update_organization(const domain::Organization& organization, const domain::Actor& actor) override;
@@ -106,7 +107,8 @@ class FaultyStore final : public domain::Store {
   Result<std::optional<domain::Organization>> find_organization(OrganizationId id) override;
   Result<domain::User> create_user(const domain::User& user, std::string_view verifier, const domain::Actor& actor) override;
   Result<domain::User> update_user(const domain::User& user, const domain::Actor& actor) override;
-  Result<void> set_password(UserId id, std::string_view verifier, const std::optional<TokenDigest>& keep, const domain::Actor& actor) override;
+  Result<void> set_password(UserId id, std::string_view verifier, const std::optional<TokenDigest>& keep,
+                            const domain::Actor& actor) override;
   Result<void> delete_user(UserId id, const domain::Actor& actor) override;
   Result<std::vector<domain::User>> all_users() override;
   Result<domain::PageOf<domain::User>> users(OrganizationId organization, const domain::Page& page) override;

@@ -20,7 +20,9 @@ using domain::StoreError;
 
 namespace {
 
-std::filesystem::path folder_of(const std::filesystem::path& path) { return path.has_parent_path() ? path.parent_path() : std::filesystem::path{"."}; }
+std::filesystem::path folder_of(const std::filesystem::path& path) {
+  return path.has_parent_path() ? path.parent_path() : std::filesystem::path{"."};
+}
 
 Result<void> check_all_of(Connection& connection) {
   MUSTER_TRY(Statement check, connection.query("PRAGMA quick_check(1)"));

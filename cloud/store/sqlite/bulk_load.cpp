@@ -26,11 +26,14 @@ Result<DeviceId> bulk_load(const std::filesystem::path& database, const BulkDevi
     for (std::size_t i = 0; i < devices.count; ++i) {
       devices.token(i, digest, sealed);
       const auto device = first_device + static_cast<std::int64_t>(i), token = first_token + static_cast<std::int64_t>(i);
-      MUSTER_TRY_VOID(connection->run("INSERT INTO device (id, organization_id, template_id, owner_id, name, activation_way, activated_at, activated_by, created_at, updated_at, "
-                                      "home_host, home_port_plain, home_port_tls) VALUES (?1, ?2, ?3, NULL, ?4, 0, ?5, 0, ?5, ?5, NULL, 80, 443)",
-                                      device, devices.organization_id, devices.template_id, devices.name_prefix + std::to_string(device), now));
-      MUSTER_TRY_VOID(connection->run("INSERT INTO auth_token (id, kind, device_id, key_id, mac, created_at, expires_at) VALUES (?1, 1, ?2, ?3, ?4, ?5, 0)", token, device,
-                                      digest.key_id, blob(digest.mac), now));
+      MUSTER_TRY_VOID(
+          connection->run("INSERT INTO device (id, organization_id, template_id, owner_id, name, activation_way, activated_at, "
+                          "activated_by, created_at, updated_at, "
+                          "home_host, home_port_plain, home_port_tls) VALUES (?1, ?2, ?3, NULL, ?4, 0, ?5, 0, ?5, ?5, NULL, 80, 443)",
+                          device, devices.organization_id, devices.template_id, devices.name_prefix + std::to_string(device), now));
+      MUSTER_TRY_VOID(connection->run(
+          "INSERT INTO auth_token (id, kind, device_id, key_id, mac, created_at, expires_at) VALUES (?1, 1, ?2, ?3, ?4, ?5, 0)", token,
+          device, digest.key_id, blob(digest.mac), now));
       MUSTER_TRY_VOID(connection->run("INSERT INTO auth_token_sealed (token_id, sealed) VALUES (?1, ?2)", token, blob(sealed)));
     }
     MUSTER_TRY_VOID(connection->execute("COMMIT; PRAGMA wal_checkpoint(TRUNCATE)"));

@@ -62,7 +62,8 @@ void Statement::bind_real(int index, double value) noexcept { bind_error_ |= sql
 void Statement::bind_null(int index) noexcept { bind_error_ |= sqlite3_bind_null(handle_, index); }
 void Statement::bind_text(int index, std::string_view value) noexcept {
   // A null pointer would bind NULL instead of the empty text.
-  bind_error_ |= sqlite3_bind_text64(handle_, index, value.data() == nullptr ? "" : value.data(), value.size(), SQLITE_TRANSIENT, SQLITE_UTF8);
+  bind_error_ |=
+      sqlite3_bind_text64(handle_, index, value.data() == nullptr ? "" : value.data(), value.size(), SQLITE_TRANSIENT, SQLITE_UTF8);
 }
 void Statement::bind_blob(int index, std::string_view value) noexcept {
   bind_error_ |= value.empty() ? sqlite3_bind_zeroblob(handle_, index, 0)
@@ -110,8 +111,8 @@ Result<void> set_up(sqlite3* handle, const ConnectionOptions& options, Connectio
   sqlite3_db_config(handle, SQLITE_DBCONFIG_DEFENSIVE, 1, nullptr);
   sqlite3_db_config(handle, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, nullptr);
   sqlite3_limit(handle, SQLITE_LIMIT_ATTACHED, 0);
-  if (const int code = sqlite3_create_function_v2(handle, "muster_contains", 2, SQLITE_UTF8 | SQLITE_DETERMINISTIC | SQLITE_DIRECTONLY, nullptr,
-                                                  contains_function, nullptr, nullptr, nullptr);
+  if (const int code = sqlite3_create_function_v2(handle, "muster_contains", 2, SQLITE_UTF8 | SQLITE_DETERMINISTIC | SQLITE_DIRECTONLY,
+                                                  nullptr, contains_function, nullptr, nullptr, nullptr);
       code != SQLITE_OK) {
     return error_of_code(code);
   }
@@ -127,8 +128,9 @@ Result<void> set_up(sqlite3* handle, const ConnectionOptions& options, Connectio
     pragmas += "PRAGMA secure_delete = ON; PRAGMA journal_size_limit = 67108864;";
     pragmas += "PRAGMA wal_autocheckpoint = " + std::to_string(options.wal_autocheckpoint_pages) + ";";
   }
-  return error_of_code(sqlite3_exec(handle, pragmas.c_str(), nullptr, nullptr, nullptr)) ? Result<void>{error_of_code(sqlite3_extended_errcode(handle))}
-                                                                                       : Result<void>{};
+  return error_of_code(sqlite3_exec(handle, pragmas.c_str(), nullptr, nullptr, nullptr))
+             ? Result<void>{error_of_code(sqlite3_extended_errcode(handle))}
+             : Result<void>{};
 }
 
 }  // namespace
@@ -154,7 +156,8 @@ Connection::~Connection() {
 }
 
 Result<void> Connection::execute(const char* sql) noexcept {
-  if (const int code = sqlite3_exec(handle_, sql, nullptr, nullptr, nullptr); code != SQLITE_OK) return error_of_code(sqlite3_extended_errcode(handle_));
+  if (const int code = sqlite3_exec(handle_, sql, nullptr, nullptr, nullptr); code != SQLITE_OK)
+    return error_of_code(sqlite3_extended_errcode(handle_));
   return {};
 }
 
@@ -167,7 +170,8 @@ Result<Statement> Connection::prepare(std::string_view sql) {
   }
   const bool keep = found == statements_.end() && statements_.size() < statements_max;
   sqlite3_stmt* handle = nullptr;
-  const int code = sqlite3_prepare_v3(handle_, sql.data(), static_cast<int>(sql.size()), keep ? SQLITE_PREPARE_PERSISTENT : 0, &handle, nullptr);
+  const int code =
+      sqlite3_prepare_v3(handle_, sql.data(), static_cast<int>(sql.size()), keep ? SQLITE_PREPARE_PERSISTENT : 0, &handle, nullptr);
   // A table or column that is missing in a file which carries our version is damage.
   if (code == SQLITE_ERROR) return StoreError::corrupt;
   if (code != SQLITE_OK) return error_of_code(code);

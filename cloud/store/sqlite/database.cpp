@@ -43,7 +43,7 @@ ConnectionOptions Database::connection_options(int cache_kib) const {
 
 std::optional<Database::FileState> Database::look(const char* suffix) const {
   // Never open(2): closing a descriptor of the file would drop the locks that SQLite holds on it.
-  struct stat status {};
+  struct stat status{};
   if (::stat((path_.native() + suffix).c_str(), &status) != 0) return std::nullopt;
   return FileState{status.st_dev, status.st_ino, status.st_size, status.st_mtim.tv_sec * 1'000'000'000 + status.st_mtim.tv_nsec};
 }

@@ -90,13 +90,13 @@ class Database {
   Error why_not_;
   Error logged_;
   std::optional<Instant> tried_at_;
-  FileState file_;                ///< As it was opened.
-  std::optional<FileState> log_;  ///< The log that belongs to it.
+  FileState file_;                         ///< As it was opened.
+  std::optional<FileState> log_;           ///< The log that belongs to it.
   std::optional<FileState> corrupt_file_;  ///< As it was when it was found corrupt.
   std::uint64_t generation_ = 0;
   std::vector<std::unique_ptr<Connection>> idle_;
-  std::size_t readers_ = 0;  ///< Of this generation, idle or on loan.
-  std::size_t lent_ = 0;     ///< Of any generation.
+  std::size_t readers_ = 0;             ///< Of this generation, idle or on loan.
+  std::size_t lent_ = 0;                ///< Of any generation.
   std::unique_ptr<Connection> writer_;  ///< Unless it is on loan.
 };
 

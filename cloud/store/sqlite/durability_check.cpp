@@ -68,7 +68,8 @@ Site prepare_site(domain::Store& store) {
   return {first->organization_id, made->id};
 }
 
-void run_device(domain::Store& store, const Site& site, DurabilityLedger& ledger, const std::string& name, std::uint64_t first_secret, int replacements, bool remove) {
+void run_device(domain::Store& store, const Site& site, DurabilityLedger& ledger, const std::string& name, std::uint64_t first_secret,
+                int replacements, bool remove) {
   std::uint64_t secret = first_secret;
   domain::Device device;
   device.organization_id = site.organization;
@@ -104,7 +105,8 @@ std::vector<std::string> compare(domain::Store& store, Connection& connection, c
   };
 
   if (auto check = connection.query("PRAGMA integrity_check(5)")) {
-    if (const auto row = check->step(); !row || !*row || check->text(0) != "ok") complain("integrity check: " + (row && *row ? std::string{check->text(0)} : "no answer"));
+    if (const auto row = check->step(); !row || !*row || check->text(0) != "ok")
+      complain("integrity check: " + (row && *row ? std::string{check->text(0)} : "no answer"));
   } else {
     complain("integrity check: " + check.error().message());
   }
@@ -117,15 +119,19 @@ std::vector<std::string> compare(domain::Store& store, Connection& connection, c
     auto rows = connection.query("SELECT id, name FROM device");
     if (!rows) return {"devices: " + rows.error().message()};
     for (auto row = rows->step(); row && *row; row = rows->step()) {
-      if (!present.emplace(std::string{rows->text(1)}, rows->id<DeviceId>(0)).second) complain("two devices named " + std::string{rows->text(1)});
+      if (!present.emplace(std::string{rows->text(1)}, rows->id<DeviceId>(0)).second)
+        complain("two devices named " + std::string{rows->text(1)});
     }
   }
   const auto streamed = store.for_each_live_token([&](const domain::TokenRecord& record) {
-    if (!live.emplace(record.device_id.value(), record.digest).second) complain("two live tokens of device " + std::to_string(record.device_id.value()));
+    if (!live.emplace(record.device_id.value(), record.digest).second)
+      complain("two live tokens of device " + std::to_string(record.device_id.value()));
   });
   if (!streamed) complain("live tokens: " + streamed.error().message());
-  if (const auto devices = store.for_each_device([](const domain::DeviceRow&) {}); !devices) complain("devices: " + devices.error().message());
-  if (live.size() != present.size()) complain(std::to_string(live.size()) + " live tokens for " + std::to_string(present.size()) + " devices");
+  if (const auto devices = store.for_each_device([](const domain::DeviceRow&) {}); !devices)
+    complain("devices: " + devices.error().message());
+  if (live.size() != present.size())
+    complain(std::to_string(live.size()) + " live tokens for " + std::to_string(present.size()) + " devices");
 
   const auto kind_of = [&](std::uint64_t secret) -> std::optional<TokenKind> {
     const auto found = store.find_token(std::array{digest_of_secret(secret)});
@@ -158,7 +164,8 @@ std::vector<std::string> compare(domain::Store& store, Connection& connection, c
       if (*newest != TokenKind::revoked) complain(name + " is gone and its token lives");
     } else if (*newest == TokenKind::revoked) {
       // Only a replacement that was on its way explains that.
-      if (record.in_flight_token == 0 || kind_of(record.in_flight_token) != TokenKind::device) complain(name + ": its acknowledged token is revoked");
+      if (record.in_flight_token == 0 || kind_of(record.in_flight_token) != TokenKind::device)
+        complain(name + ": its acknowledged token is revoked");
     } else if (record.in_flight_token != 0 && kind_of(record.in_flight_token)) {
       complain(name + ": two tokens");
     }
@@ -166,15 +173,19 @@ std::vector<std::string> compare(domain::Store& store, Connection& connection, c
   for (const auto& [name, id] : present) complain(name + " was never asked for");
 
   // Each operation with its audit entry and its sealed copy, or not at all.
-  if (number("SELECT count(*) FROM audit WHERE action = 'device.create'") - number("SELECT count(*) FROM audit WHERE action = 'device.delete'") !=
+  if (number("SELECT count(*) FROM audit WHERE action = 'device.create'") -
+          number("SELECT count(*) FROM audit WHERE action = 'device.delete'") !=
       number("SELECT count(*) FROM device")) {
     complain("audit entries and devices differ");
   }
-  if (number("SELECT count(*) FROM audit WHERE action IN ('device.create', 'device.token.replace')") != number("SELECT count(*) FROM auth_token")) {
+  if (number("SELECT count(*) FROM audit WHERE action IN ('device.create', 'device.token.replace')") !=
+      number("SELECT count(*) FROM auth_token")) {
     complain("audit entries and tokens differ");
   }
-  if (number("SELECT count(*) FROM auth_token_sealed") != number("SELECT count(*) FROM auth_token WHERE kind <> 6")) complain("sealed copies and live tokens differ");
-  if (number("SELECT count(*) FROM changes WHERE kind = 1 AND id NOT IN (SELECT id FROM auth_token)") != 0) complain("a change of a token that is not there");
+  if (number("SELECT count(*) FROM auth_token_sealed") != number("SELECT count(*) FROM auth_token WHERE kind <> 6"))
+    complain("sealed copies and live tokens differ");
+  if (number("SELECT count(*) FROM changes WHERE kind = 1 AND id NOT IN (SELECT id FROM auth_token)") != 0)
+    complain("a change of a token that is not there");
   return wrong;
 }
 

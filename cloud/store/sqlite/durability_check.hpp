@@ -20,7 +20,7 @@ struct DeviceRecord {
   std::uint64_t acknowledged_token = 0;  ///< The newest one; 0: the device was never acknowledged.
   std::uint64_t in_flight_token = 0;     ///< Asked for, not acknowledged; 0: none.
   bool deletion_in_flight = false, deleted = false;
-  std::vector<std::uint64_t> replaced;   ///< Acknowledged as replaced.
+  std::vector<std::uint64_t> replaced;  ///< Acknowledged as replaced.
 };
 
 /// Thread-safe; devices are known by the name they were given.
@@ -52,7 +52,8 @@ struct Site {
 
 /// Creates a device named `name`, then replaces its token, `replacements` times; deletes it at the end if asked to. Stops at
 /// the first operation that fails. Secrets start at `first_secret`.
-void run_device(domain::Store& store, const Site& site, DurabilityLedger& ledger, const std::string& name, std::uint64_t first_secret, int replacements, bool remove);
+void run_device(domain::Store& store, const Site& site, DurabilityLedger& ledger, const std::string& name, std::uint64_t first_secret,
+                int replacements, bool remove);
 
 /// What is wrong with the database, compared with what the ledger says was acknowledged or in flight; empty: nothing.
 /// `connection` is one to the database, for the integrity check and the counts.

@@ -20,7 +20,8 @@ Result<void> insert_builtin_roles(Connection& connection) {
     RoleId id;
     const char* name;
   };
-  for (const auto& [id, name] : {Builtin{domain::admin_role, "Admin"}, Builtin{domain::staff_role, "Staff"}, Builtin{domain::user_role, "User"}}) {
+  for (const auto& [id, name] :
+       {Builtin{domain::admin_role, "Admin"}, Builtin{domain::staff_role, "Staff"}, Builtin{domain::user_role, "User"}}) {
     MUSTER_TRY_VOID(connection.run("INSERT INTO role (id, name, is_builtin, permissions) VALUES (?1, ?2, 1, ?3)", id, name,
                                    static_cast<std::int64_t>(domain::builtin_role_permissions(id).bits())));
   }
@@ -70,7 +71,8 @@ Result<void> migrate(Connection& connection) {
       MUSTER_TRY_VOID(connection.execute(migration_texts[version]));
       if (version == 0) MUSTER_TRY_VOID(insert_builtin_roles(connection));
     }
-    const std::string stamp = "PRAGMA application_id = " + std::to_string(application_id) + "; PRAGMA user_version = " + std::to_string(schema_version());
+    const std::string stamp =
+        "PRAGMA application_id = " + std::to_string(application_id) + "; PRAGMA user_version = " + std::to_string(schema_version());
     return connection.execute(stamp.c_str());
   };
   Result<void> result = apply();

@@ -59,7 +59,8 @@ class PowerCut : public testing::Test {
       const auto work = [&](int thread) {
         for (int i = 0; i < 4 / threads + 1; ++i) {
           const auto number = static_cast<std::uint64_t>(thread * 100 + i);
-          run_device(*store, site_, ledger, "device " + std::to_string(number), 1000 * (number + 1), static_cast<int>((seed + number) % 3), (seed + number) % 5 == 0);
+          run_device(*store, site_, ledger, "device " + std::to_string(number), 1000 * (number + 1), static_cast<int>((seed + number) % 3),
+                     (seed + number) % 5 == 0);
         }
       };
       std::vector<std::thread> workers;
@@ -103,7 +104,8 @@ TEST_F(PowerCut, LosesNothingAcknowledgedInAThousandCuts) {
     acknowledged += outcome.acknowledged;
     ASSERT_TRUE(outcome.wrong.empty()) << "seed " << seed << ": " << outcome.wrong[0];
   }
-  std::printf("1000 lives, %zu cut off at work, %zu operations acknowledged, %lu disk operations in a whole life\n", cuts, acknowledged, whole.operations);
+  std::printf("1000 lives, %zu cut off at work, %zu operations acknowledged, %lu disk operations in a whole life\n", cuts, acknowledged,
+              whole.operations);
   EXPECT_GT(cuts, 800u);
   EXPECT_GT(acknowledged, 2000u);
 }

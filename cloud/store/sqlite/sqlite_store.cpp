@@ -25,7 +25,9 @@ void SqliteStore::close() {
   impl_->database.close();
 }
 
-SqliteStore::WriterStatistics SqliteStore::writer_statistics() const noexcept { return {impl_->writer.operations(), impl_->writer.commits()}; }
+SqliteStore::WriterStatistics SqliteStore::writer_statistics() const noexcept {
+  return {impl_->writer.operations(), impl_->writer.commits()};
+}
 
 Result<void> SqliteStore::check() {
   // A row is really read: a file that opens and cannot be read is not there.

@@ -25,12 +25,12 @@ struct SqliteOptions {
   /// Whether a file that does not exist is made. Only the first successful open makes one: a file that goes away later is
   /// waited for, never replaced by an empty one.
   bool create = true;
-  std::size_t group_max = 256;    ///< Operations in one commit.
-  std::size_t queue_max = 4096;   ///< Operations that wait for the writer; more are refused with StoreError::busy.
-  std::size_t readers_max = 4;    ///< Connections for reading, opened when needed.
+  std::size_t group_max = 256;                   ///< Operations in one commit.
+  std::size_t queue_max = 4096;                  ///< Operations that wait for the writer; more are refused with StoreError::busy.
+  std::size_t readers_max = 4;                   ///< Connections for reading, opened when needed.
   std::chrono::milliseconds busy_timeout{1000};  ///< How long a lock held by another process, or a free reader, is waited for.
   std::chrono::milliseconds retry_pause{1000};   ///< Between attempts to open.
-  int checkpoint_pages = 4000;     ///< The log is copied back into the file when it has grown to this many pages (of 4 KiB).
+  int checkpoint_pages = 4000;                   ///< The log is copied back into the file when it has grown to this many pages (of 4 KiB).
   std::size_t access_tokens_per_user_max = 100;  ///< The oldest ones end.
 };
 
@@ -82,7 +82,8 @@ class SqliteStore final : public domain::Store {
 
   Result<domain::User> create_user(const domain::User& user, std::string_view verifier, const domain::Actor& actor) override;
   Result<domain::User> update_user(const domain::User& user, const domain::Actor& actor) override;
-  Result<void> set_password(UserId id, std::string_view verifier, const std::optional<TokenDigest>& keep, const domain::Actor& actor) override;
+  Result<void> set_password(UserId id, std::string_view verifier, const std::optional<TokenDigest>& keep,
+                            const domain::Actor& actor) override;
   Result<void> delete_user(UserId id, const domain::Actor& actor) override;
   Result<std::vector<domain::User>> all_users() override;
   Result<domain::PageOf<domain::User>> users(OrganizationId organization, const domain::Page& page) override;

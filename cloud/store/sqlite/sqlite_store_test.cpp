@@ -67,7 +67,9 @@ class SqliteFile : public testing::Test {
     return std::move(connection).value();
   }
   void pass_a_second() { clock_.advance(milliseconds{1001}); }
-  static Result<std::optional<domain::FoundToken>> look_up(domain::Store& store, std::uint64_t secret) { return store.find_token(std::array{digest_of_secret(secret)}); }
+  static Result<std::optional<domain::FoundToken>> look_up(domain::Store& store, std::uint64_t secret) {
+    return store.find_token(std::array{digest_of_secret(secret)});
+  }
 
   TemporaryFolder folder_;
   fs::path path_ = folder_ / "muster.db";
@@ -75,11 +77,11 @@ class SqliteFile : public testing::Test {
   Site site_;
 };
 
-#define EXPECT_STORE_ERROR(expected, ...)                                                              \
-  do {                                                                                                 \
-    const auto& muster_result = __VA_ARGS__;                                                           \
-    ASSERT_FALSE(muster_result);                                                                       \
-    EXPECT_EQ(muster_result.error(), Error{expected}) << muster_result.error().message();              \
+#define EXPECT_STORE_ERROR(expected, ...)                                                 \
+  do {                                                                                    \
+    const auto& muster_result = __VA_ARGS__;                                              \
+    ASSERT_FALSE(muster_result);                                                          \
+    EXPECT_EQ(muster_result.error(), Error{expected}) << muster_result.error().message(); \
   } while (false)
 
 // --- opening ---------------------------------------------------------------------------------------------------------------
@@ -89,7 +91,7 @@ TEST_F(SqliteFile, IsMadeAtTheFirstUseAndReadableByItsOwnerOnly) {
   EXPECT_FALSE(fs::exists(path_));
   ASSERT_TRUE(store->check());
   for (const auto* suffix : {"", "-wal"}) {
-    struct stat status {};
+    struct stat status{};
     ASSERT_EQ(::stat((path_.native() + suffix).c_str(), &status), 0) << suffix;
     EXPECT_EQ(status.st_mode & 0777, 0600u) << suffix;
   }
@@ -284,7 +286,8 @@ class SqliteDamage : public SqliteFile {
     std::vector<std::uint64_t> refused;
     const auto store = open();
     std::set<std::array<std::uint8_t, 32>> view;
-    if (!store->for_each_live_token([&](const domain::TokenRecord& record) { view.insert(record.digest.mac); })) return refused;  // Not ready: held.
+    if (!store->for_each_live_token([&](const domain::TokenRecord& record) { view.insert(record.digest.mac); }))
+      return refused;  // Not ready: held.
     for (std::uint64_t secret = 1; secret <= devices; ++secret) {
       if (view.contains(digest_of_secret(secret).mac)) continue;
       const auto found = look_up(*store, secret);
@@ -353,7 +356,8 @@ TEST_F(SqliteFile, WhoseCountsDoNotFitIsCorrupt) {
     const auto store = open();
     EXPECT_STORE_ERROR(StoreError::corrupt, store->for_each_live_token([](const domain::TokenRecord&) {}));
   }
-  ASSERT_TRUE(raw()->execute("UPDATE setting SET value = value - 1 WHERE name = 'live_tokens'; UPDATE setting SET value = value - 1 WHERE name = 'devices'"));
+  ASSERT_TRUE(raw()->execute(
+      "UPDATE setting SET value = value - 1 WHERE name = 'live_tokens'; UPDATE setting SET value = value - 1 WHERE name = 'devices'"));
   const auto store = open();
   ASSERT_TRUE(store->for_each_live_token([](const domain::TokenRecord&) {}));
   EXPECT_STORE_ERROR(StoreError::corrupt, store->for_each_device([](const domain::DeviceRow&) {}));

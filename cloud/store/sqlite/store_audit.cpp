@@ -11,18 +11,20 @@ using domain::AuditEntry;
 Result<void> SqliteStore::append_audit(const AuditEntry& entry) {
   return impl_->write([&](Transaction& transaction) -> Result<void> {
     const UtcTime at = entry.at.ms != 0 ? entry.at : transaction.now();
-    MUSTER_TRY_VOID(transaction->run("INSERT INTO audit (at, actor_user_id, client, ip, organization_id, action, object_kind, object_id, detail) "
-                                     "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
-                                     at, entry.actor_user_id, entry.client, entry.ip, entry.organization_id, entry.action, entry.object_kind, entry.object_id,
-                                     entry.detail.empty() ? std::string_view{"{}"} : std::string_view{entry.detail}));
+    MUSTER_TRY_VOID(
+        transaction->run("INSERT INTO audit (at, actor_user_id, client, ip, organization_id, action, object_kind, object_id, detail) "
+                         "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+                         at, entry.actor_user_id, entry.client, entry.ip, entry.organization_id, entry.action, entry.object_kind,
+                         entry.object_id, entry.detail.empty() ? std::string_view{"{}"} : std::string_view{entry.detail}));
     return {};
   });
 }
 
 Result<domain::PageOf<AuditEntry>> SqliteStore::audit(const AuditFilter& filter, const domain::Page& page) {
   return impl_->read([&](Connection& connection) -> Result<domain::PageOf<AuditEntry>> {
-    std::string where = filter.organizations.size() == 1 ? " FROM audit WHERE organization_id = :organization"
-                                                          : " FROM audit WHERE organization_id IN (SELECT value FROM json_each(:organizations))";
+    std::string where = filter.organizations.size() == 1
+                            ? " FROM audit WHERE organization_id = :organization"
+                            : " FROM audit WHERE organization_id IN (SELECT value FROM json_each(:organizations))";
     const bool prefix = filter.action.ends_with('.');
     if (prefix) where += " AND substr(action, 1, length(:action)) = :action";
     if (!prefix && !filter.action.empty()) where += " AND action = :action";
@@ -44,8 +46,9 @@ Result<domain::PageOf<AuditEntry>> SqliteStore::audit(const AuditFilter& filter,
     bind(count);
     MUSTER_TRY_VOID(count.step());
     out.total = count.integer(0);
-    MUSTER_TRY(Statement rows, connection.prepare("SELECT id, at, actor_user_id, client, ip, organization_id, action, object_kind, object_id, detail" + where +
-                                                  " ORDER BY id DESC LIMIT :limit OFFSET :offset"));
+    MUSTER_TRY(Statement rows,
+               connection.prepare("SELECT id, at, actor_user_id, client, ip, organization_id, action, object_kind, object_id, detail" +
+                                  where + " ORDER BY id DESC LIMIT :limit OFFSET :offset"));
     bind(rows);
     for (;;) {
       MUSTER_TRY(const bool row, rows.step());

@@ -45,11 +45,14 @@ Result<void> SqliteStore::for_each_seen_ip(const std::function<void(std::string_
 
 Result<void> SqliteStore::for_each_device_home(const std::function<void(DeviceId, const Home&)>& each) {
   return impl_->read([&](Connection& connection) -> Result<void> {
-    MUSTER_TRY(Statement rows, connection.query("SELECT id, home_host, home_port_plain, home_port_tls FROM device WHERE home_host IS NOT NULL ORDER BY id"));
+    MUSTER_TRY(
+        Statement rows,
+        connection.query("SELECT id, home_host, home_port_plain, home_port_tls FROM device WHERE home_host IS NOT NULL ORDER BY id"));
     for (;;) {
       MUSTER_TRY(const bool row, rows.step());
       if (!row) return {};
-      each(rows.id<DeviceId>(0), {std::string{rows.text(1)}, static_cast<std::uint16_t>(rows.integer(2)), static_cast<std::uint16_t>(rows.integer(3))});
+      each(rows.id<DeviceId>(0),
+           {std::string{rows.text(1)}, static_cast<std::uint16_t>(rows.integer(2)), static_cast<std::uint16_t>(rows.integer(3))});
     }
   });
 }
@@ -63,33 +66,41 @@ Result<void> SqliteStore::write_presence(std::span<const domain::PresenceUpdate>
       std::optional<std::int64_t> heartbeat, buffer;
       if (update.hardware) {
         const auto& info = *update.hardware;
-        const std::string_view texts[] = {info.version, info.firmware_type, info.library_version, info.board_type, info.build, info.template_id, info.agent};
+        const std::string_view texts[] = {info.version,     info.firmware_type, info.library_version, info.board_type, info.build,
+                                          info.template_id, info.agent};
         std::copy(std::begin(texts), std::end(texts), std::begin(hardware));
         heartbeat = info.heartbeat_s;
         buffer = info.buffer_in_bytes;
       }
       const auto write = [&] {
         return transaction->run(
-            "UPDATE device_presence SET first_connect_time = CASE WHEN first_connect_time = 0 THEN coalesce(?2, 0) ELSE first_connect_time END, "
-            "connect_time = coalesce(?2, connect_time), disconnect_time = coalesce(?3, disconnect_time), last_reported_at = coalesce(?4, last_reported_at), "
-            "last_ip = coalesce(?5, last_ip), plain_text_link = coalesce(?6, plain_text_link), hardware_version = coalesce(?7, hardware_version), "
-            "hardware_firmware_type = coalesce(?8, hardware_firmware_type), hardware_library_version = coalesce(?9, hardware_library_version), "
+            "UPDATE device_presence SET first_connect_time = CASE WHEN first_connect_time = 0 THEN coalesce(?2, 0) ELSE first_connect_time "
+            "END, "
+            "connect_time = coalesce(?2, connect_time), disconnect_time = coalesce(?3, disconnect_time), last_reported_at = coalesce(?4, "
+            "last_reported_at), "
+            "last_ip = coalesce(?5, last_ip), plain_text_link = coalesce(?6, plain_text_link), hardware_version = coalesce(?7, "
+            "hardware_version), "
+            "hardware_firmware_type = coalesce(?8, hardware_firmware_type), hardware_library_version = coalesce(?9, "
+            "hardware_library_version), "
             "hardware_board_type = coalesce(?10, hardware_board_type), hardware_build = coalesce(?11, hardware_build), "
             "hardware_template_id = coalesce(?12, hardware_template_id), hardware_agent = coalesce(?13, hardware_agent), "
-            "hardware_heartbeat_s = coalesce(?14, hardware_heartbeat_s), hardware_buffer_in_bytes = coalesce(?15, hardware_buffer_in_bytes) WHERE device_id = ?1",
-            update.device_id, update.connected_at, update.disconnected_at, update.reported_at, update.ip, update.plain_text_link, hardware[0], hardware[1], hardware[2],
-            hardware[3], hardware[4], hardware[5], hardware[6], heartbeat, buffer);
+            "hardware_heartbeat_s = coalesce(?14, hardware_heartbeat_s), hardware_buffer_in_bytes = coalesce(?15, "
+            "hardware_buffer_in_bytes) WHERE device_id = ?1",
+            update.device_id, update.connected_at, update.disconnected_at, update.reported_at, update.ip, update.plain_text_link,
+            hardware[0], hardware[1], hardware[2], hardware[3], hardware[4], hardware[5], hardware[6], heartbeat, buffer);
       };
       MUSTER_TRY(const auto rows, write());
       if (rows == 0) {
-        MUSTER_TRY(const auto made, transaction->run("INSERT INTO device_presence (device_id) SELECT id FROM device WHERE id = ?1", update.device_id));
+        MUSTER_TRY(const auto made,
+                   transaction->run("INSERT INTO device_presence (device_id) SELECT id FROM device WHERE id = ?1", update.device_id));
         if (made == 0) continue;  // Deleted meanwhile.
         MUSTER_TRY_VOID(write());
       }
       if (update.ip && !update.ip->empty()) {
-        MUSTER_TRY_VOID(transaction->run("INSERT INTO seen_ip (ip, last_seen_day) VALUES (?1, ?2) ON CONFLICT DO UPDATE SET last_seen_day = excluded.last_seen_day "
-                                         "WHERE last_seen_day <> excluded.last_seen_day",
-                                         *update.ip, today));
+        MUSTER_TRY_VOID(transaction->run(
+            "INSERT INTO seen_ip (ip, last_seen_day) VALUES (?1, ?2) ON CONFLICT DO UPDATE SET last_seen_day = excluded.last_seen_day "
+            "WHERE last_seen_day <> excluded.last_seen_day",
+            *update.ip, today));
       }
     }
     if (impl_->seen_ip_trimmed_day != today) {
@@ -112,11 +123,12 @@ Result<void> SqliteStore::write_values(std::span<const domain::ValueUpdate> batc
     for (const domain::ValueUpdate* update : sorted) {
       const domain::PinValue& value = update->value;
       // Most values have a row already: that is one search. Only a first value asks whether its device is still there.
-      MUSTER_TRY(const auto rows, transaction->run("UPDATE device_value SET value = ?3, at = ?4 WHERE device_id = ?1 AND pin = ?2", update->device_id,
-                                                   value.pin, blob(value.value), value.at));
+      MUSTER_TRY(const auto rows, transaction->run("UPDATE device_value SET value = ?3, at = ?4 WHERE device_id = ?1 AND pin = ?2",
+                                                   update->device_id, value.pin, blob(value.value), value.at));
       if (rows != 0) continue;
-      MUSTER_TRY_VOID(transaction->run("INSERT INTO device_value (device_id, pin, value, at) SELECT id, ?2, ?3, ?4 FROM device WHERE id = ?1",
-                                       update->device_id, value.pin, blob(value.value), value.at));
+      MUSTER_TRY_VOID(
+          transaction->run("INSERT INTO device_value (device_id, pin, value, at) SELECT id, ?2, ?3, ?4 FROM device WHERE id = ?1",
+                           update->device_id, value.pin, blob(value.value), value.at));
     }
     return {};
   });

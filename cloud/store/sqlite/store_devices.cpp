@@ -8,8 +8,8 @@
 /// Devices and their metadata.
 namespace muster::store {
 
-using domain::Actor;
 using domain::ActivationWay;
+using domain::Actor;
 using domain::ChangeKind;
 using domain::Device;
 using domain::DomainError;
@@ -21,10 +21,13 @@ namespace {
 
 constexpr std::size_t metadata_value_max_bytes = 4096;
 
-#define MUSTER_DEVICE_COLUMNS                                                                                                                \
-  "device.id, device.organization_id, device.template_id, device.owner_id, device.name, device.activation_way, device.activated_at, device.activated_by, " \
-  "device.created_at, device.updated_at, device.home_host, device.home_port_plain, device.home_port_tls, p.first_connect_time, p.connect_time, "          \
-  "p.disconnect_time, p.last_reported_at, p.last_ip, p.plain_text_link, p.hardware_version, p.hardware_firmware_type, p.hardware_library_version, "       \
+#define MUSTER_DEVICE_COLUMNS                                                                                                         \
+  "device.id, device.organization_id, device.template_id, device.owner_id, device.name, device.activation_way, device.activated_at, " \
+  "device.activated_by, "                                                                                                             \
+  "device.created_at, device.updated_at, device.home_host, device.home_port_plain, device.home_port_tls, p.first_connect_time, "      \
+  "p.connect_time, "                                                                                                                  \
+  "p.disconnect_time, p.last_reported_at, p.last_ip, p.plain_text_link, p.hardware_version, p.hardware_firmware_type, "               \
+  "p.hardware_library_version, "                                                                                                      \
   "p.hardware_board_type, p.hardware_build, p.hardware_template_id, p.hardware_agent, p.hardware_heartbeat_s, p.hardware_buffer_in_bytes "
 
 #define MUSTER_DEVICE_PRESENCE " LEFT JOIN device_presence p ON p.device_id = device.id "
@@ -41,7 +44,8 @@ Device device_of(const Statement& row) {
   value.activated_by = row.id<UserId>(7);
   value.created_at = row.time(8);
   value.updated_at = row.time(9);
-  if (!row.is_null(10)) value.home = {std::string{row.text(10)}, static_cast<std::uint16_t>(row.integer(11)), static_cast<std::uint16_t>(row.integer(12))};
+  if (!row.is_null(10))
+    value.home = {std::string{row.text(10)}, static_cast<std::uint16_t>(row.integer(11)), static_cast<std::uint16_t>(row.integer(12))};
   value.first_connect_time = row.time(13);
   value.connect_time = row.time(14);
   value.disconnect_time = row.time(15);
@@ -70,7 +74,8 @@ JsonText describe(const Home& home) {
 }  // namespace
 
 Result<std::optional<Device>> load_device(Connection& connection, DeviceId id) {
-  MUSTER_TRY(Statement row, connection.query("SELECT " MUSTER_DEVICE_COLUMNS "FROM device" MUSTER_DEVICE_PRESENCE "WHERE device.id = ?1", id));
+  MUSTER_TRY(Statement row,
+             connection.query("SELECT " MUSTER_DEVICE_COLUMNS "FROM device" MUSTER_DEVICE_PRESENCE "WHERE device.id = ?1", id));
   MUSTER_TRY(const bool found, row.step());
   return found ? std::optional{device_of(row)} : std::nullopt;
 }
@@ -78,9 +83,11 @@ Result<std::optional<Device>> load_device(Connection& connection, DeviceId id) {
 Result<Device> SqliteStore::create_device(const Device& device, const NewToken& token, const Actor& actor) {
   return impl_->write([&](Transaction& transaction) -> Result<Device> {
     MUSTER_TRY(const bool organization, transaction->exists("SELECT 1 FROM organization WHERE id = ?1", device.organization_id));
-    MUSTER_TRY(const auto template_organization, transaction->number("SELECT organization_id FROM template WHERE id = ?1", device.template_id));
+    MUSTER_TRY(const auto template_organization,
+               transaction->number("SELECT organization_id FROM template WHERE id = ?1", device.template_id));
     if (!organization || !template_organization) return DomainError::not_found;
-    MUSTER_TRY(const bool available, is_at_or_above(*transaction, OrganizationId{static_cast<std::int32_t>(*template_organization)}, device.organization_id));
+    MUSTER_TRY(const bool available,
+               is_at_or_above(*transaction, OrganizationId{static_cast<std::int32_t>(*template_organization)}, device.organization_id));
     if (!available) return DomainError::template_not_in_organization;
     if (device.owner_id) {
       MUSTER_TRY(const auto owner, load_user(*transaction, device.owner_id));
@@ -92,11 +99,13 @@ Result<Device> SqliteStore::create_device(const Device& device, const NewToken& 
     const bool by_hand = device.activation_way == ActivationWay::manual || device.activation_way == ActivationWay::import;
     const UtcTime activated_at = device.activated_at.ms == 0 && by_hand ? at : device.activated_at;
     const UserId activated_by = !device.activated_by && by_hand ? actor.user_id : device.activated_by;
-    MUSTER_TRY_VOID(transaction->run("INSERT INTO device (organization_id, template_id, owner_id, name, activation_way, activated_at, activated_by, created_at, updated_at, "
-                                     "home_host, home_port_plain, home_port_tls) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?8, ?9, ?10, ?11)",
-                                     device.organization_id, device.template_id, or_null(device.owner_id), device.name, device.activation_way, activated_at, activated_by,
-                                     at, device.home.host.empty() ? std::optional<std::string_view>{} : std::optional<std::string_view>{device.home.host},
-                                     device.home.port_plain, device.home.port_tls));
+    MUSTER_TRY_VOID(transaction->run(
+        "INSERT INTO device (organization_id, template_id, owner_id, name, activation_way, activated_at, activated_by, created_at, "
+        "updated_at, "
+        "home_host, home_port_plain, home_port_tls) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?8, ?9, ?10, ?11)",
+        device.organization_id, device.template_id, or_null(device.owner_id), device.name, device.activation_way, activated_at,
+        activated_by, at, device.home.host.empty() ? std::optional<std::string_view>{} : std::optional<std::string_view>{device.home.host},
+        device.home.port_plain, device.home.port_tls));
     if (!std::in_range<std::int32_t>(transaction->last_insert_id())) return DomainError::limit_reached;
     const DeviceId id{static_cast<std::int32_t>(transaction->last_insert_id())};
     MUSTER_TRY(const auto token_id, insert_token(transaction, domain::TokenKind::device, id, token, at));
@@ -144,8 +153,10 @@ Result<domain::PageOf<Device>> SqliteStore::devices(const domain::DeviceFilter& 
     MUSTER_TRY_VOID(count.step());
     out.total = count.integer(0);
     // The page is chosen first, by what the registry knows; presence is read for its rows only.
-    MUSTER_TRY(Statement rows, connection.prepare("WITH page AS MATERIALIZED (SELECT device.id AS id" + where + order + ") SELECT " MUSTER_DEVICE_COLUMNS
-                                                  "FROM page CROSS JOIN device ON device.id = page.id" MUSTER_DEVICE_PRESENCE + order.substr(0, order.find(" LIMIT"))));
+    MUSTER_TRY(Statement rows, connection.prepare("WITH page AS MATERIALIZED (SELECT device.id AS id" + where + order +
+                                                  ") SELECT " MUSTER_DEVICE_COLUMNS
+                                                  "FROM page CROSS JOIN device ON device.id = page.id" MUSTER_DEVICE_PRESENCE +
+                                                  order.substr(0, order.find(" LIMIT"))));
     bind(rows);
     for (;;) {
       MUSTER_TRY(const bool row, rows.step());
@@ -160,8 +171,9 @@ Result<Device> SqliteStore::rename_device(DeviceId id, std::string_view name, co
     MUSTER_TRY(const auto before, load_device(*transaction, id));
     if (!before) return DomainError::not_found;
     MUSTER_TRY_VOID(transaction->run("UPDATE device SET name = ?2, updated_at = ?3 WHERE id = ?1", id, name, transaction.at(actor)));
-    MUSTER_TRY_VOID(transaction.audit(actor, before->organization_id, "device.rename", "device", id.value(),
-                                      JsonText{}.object("before", JsonText{}.text("name", before->name)).object("after", JsonText{}.text("name", name))));
+    MUSTER_TRY_VOID(transaction.audit(
+        actor, before->organization_id, "device.rename", "device", id.value(),
+        JsonText{}.object("before", JsonText{}.text("name", before->name)).object("after", JsonText{}.text("name", name))));
     MUSTER_TRY_VOID(transaction.change(ChangeKind::device, id.value()));
     MUSTER_TRY(const auto after, load_device(*transaction, id));
     return after.value();
@@ -173,9 +185,10 @@ Result<void> SqliteStore::set_device_home(DeviceId id, const Home& home, const A
     MUSTER_TRY(const auto before, load_device(*transaction, id));
     if (!before) return DomainError::not_found;
     if (home.host.size() > 63) return DomainError::invalid_value;
-    MUSTER_TRY_VOID(transaction->run("UPDATE device SET home_host = ?2, home_port_plain = ?3, home_port_tls = ?4, updated_at = ?5 WHERE id = ?1", id,
-                                     home.host.empty() ? std::optional<std::string_view>{} : std::optional<std::string_view>{home.host}, home.port_plain, home.port_tls,
-                                     transaction.at(actor)));
+    MUSTER_TRY_VOID(
+        transaction->run("UPDATE device SET home_host = ?2, home_port_plain = ?3, home_port_tls = ?4, updated_at = ?5 WHERE id = ?1", id,
+                         home.host.empty() ? std::optional<std::string_view>{} : std::optional<std::string_view>{home.host},
+                         home.port_plain, home.port_tls, transaction.at(actor)));
     MUSTER_TRY_VOID(transaction.audit(actor, before->organization_id, "device.home", "device", id.value(),
                                       JsonText{}.object("before", describe(before->home)).object("after", describe(home))));
     return transaction.change(ChangeKind::device, id.value());
@@ -200,14 +213,20 @@ Result<void> SqliteStore::delete_device(DeviceId id, const Actor& actor) {
 
 Result<std::int64_t> delete_devices_of_template(Transaction& transaction, TemplateId id) {
   // Statements over the whole set: there may be many.
-  MUSTER_TRY_VOID(transaction->run("INSERT INTO changes (kind, id) SELECT ?2, auth_token.id FROM device JOIN auth_token ON auth_token.device_id = device.id WHERE device.template_id = ?1",
-                                   id, ChangeKind::token));
-  MUSTER_TRY_VOID(transaction->run("INSERT INTO changes (kind, id) SELECT ?2, id FROM device WHERE template_id = ?1", id, ChangeKind::device));
-  MUSTER_TRY_VOID(transaction->run("DELETE FROM auth_token_sealed WHERE token_id IN (SELECT auth_token.id FROM device JOIN auth_token ON auth_token.device_id = device.id "
-                                   "WHERE device.template_id = ?1)",
-                                   id));
-  MUSTER_TRY_VOID(transaction->run("UPDATE auth_token SET kind = ?2, device_id = NULL WHERE device_id IN (SELECT id FROM device WHERE template_id = ?1)", id,
-                                   domain::TokenKind::revoked));
+  MUSTER_TRY_VOID(
+      transaction->run("INSERT INTO changes (kind, id) SELECT ?2, auth_token.id FROM device JOIN auth_token ON auth_token.device_id = "
+                       "device.id WHERE device.template_id = ?1",
+                       id, ChangeKind::token));
+  MUSTER_TRY_VOID(
+      transaction->run("INSERT INTO changes (kind, id) SELECT ?2, id FROM device WHERE template_id = ?1", id, ChangeKind::device));
+  MUSTER_TRY_VOID(
+      transaction->run("DELETE FROM auth_token_sealed WHERE token_id IN (SELECT auth_token.id FROM device JOIN auth_token ON "
+                       "auth_token.device_id = device.id "
+                       "WHERE device.template_id = ?1)",
+                       id));
+  MUSTER_TRY_VOID(transaction->run(
+      "UPDATE auth_token SET kind = ?2, device_id = NULL WHERE device_id IN (SELECT id FROM device WHERE template_id = ?1)", id,
+      domain::TokenKind::revoked));
   return transaction->run("DELETE FROM device WHERE template_id = ?1", id);
 }
 
@@ -215,9 +234,10 @@ Result<std::int64_t> delete_devices_of_template(Transaction& transaction, Templa
 
 Result<std::optional<std::string>> SqliteStore::device_metadata(DeviceId id, std::string_view field) {
   return impl_->read([&](Connection& connection) -> Result<std::optional<std::string>> {
-    MUSTER_TRY(Statement row, connection.query("SELECT v.value FROM device JOIN meta_field f ON f.template_id = device.template_id AND f.name = ?2 "
-                                               "JOIN device_metadata v ON v.device_id = device.id AND v.field_id = f.id WHERE device.id = ?1",
-                                               id, field));
+    MUSTER_TRY(Statement row,
+               connection.query("SELECT v.value FROM device JOIN meta_field f ON f.template_id = device.template_id AND f.name = ?2 "
+                                "JOIN device_metadata v ON v.device_id = device.id AND v.field_id = f.id WHERE device.id = ?1",
+                                id, field));
     MUSTER_TRY(const bool found, row.step());
     return found ? std::optional{std::string{row.text(0)}} : std::nullopt;
   });
@@ -227,19 +247,25 @@ Result<void> SqliteStore::set_device_metadata(DeviceId id, std::string_view fiel
   return impl_->write([&](Transaction& transaction) -> Result<void> {
     if (value.size() > metadata_value_max_bytes) return DomainError::invalid_value;
     MUSTER_TRY(const auto organization, transaction->number("SELECT organization_id FROM device WHERE id = ?1", id));
-    MUSTER_TRY(const auto field_id, transaction->number("SELECT f.id FROM device JOIN meta_field f ON f.template_id = device.template_id AND f.name = ?2 WHERE device.id = ?1", id, field));
+    MUSTER_TRY(const auto field_id,
+               transaction->number(
+                   "SELECT f.id FROM device JOIN meta_field f ON f.template_id = device.template_id AND f.name = ?2 WHERE device.id = ?1",
+                   id, field));
     if (!organization || !field_id) return DomainError::not_found;
     JsonText detail;
     {
-      MUSTER_TRY(Statement row, transaction->query("SELECT value FROM device_metadata WHERE device_id = ?1 AND field_id = ?2", id, *field_id));
+      MUSTER_TRY(Statement row,
+                 transaction->query("SELECT value FROM device_metadata WHERE device_id = ?1 AND field_id = ?2", id, *field_id));
       MUSTER_TRY(const bool found, row.step());
       JsonText before;
       if (found) before.text(field, row.text(0));
       detail.object("before", before).object("after", JsonText{}.text(field, value));
     }
-    MUSTER_TRY_VOID(transaction->run("INSERT INTO device_metadata (device_id, field_id, value) VALUES (?1, ?2, ?3) ON CONFLICT DO UPDATE SET value = excluded.value", id,
-                                     *field_id, value));
-    MUSTER_TRY_VOID(transaction.audit(actor, OrganizationId{static_cast<std::int32_t>(*organization)}, "device.metadata", "device", id.value(), detail));
+    MUSTER_TRY_VOID(transaction->run(
+        "INSERT INTO device_metadata (device_id, field_id, value) VALUES (?1, ?2, ?3) ON CONFLICT DO UPDATE SET value = excluded.value", id,
+        *field_id, value));
+    MUSTER_TRY_VOID(transaction.audit(actor, OrganizationId{static_cast<std::int32_t>(*organization)}, "device.metadata", "device",
+                                      id.value(), detail));
     return transaction.change(ChangeKind::device, id.value());
   });
 }
@@ -247,9 +273,11 @@ Result<void> SqliteStore::set_device_metadata(DeviceId id, std::string_view fiel
 Result<std::vector<domain::Store::MetadataValue>> SqliteStore::all_device_metadata(DeviceId id) {
   return impl_->read([&](Connection& connection) -> Result<std::vector<MetadataValue>> {
     std::vector<MetadataValue> all;
-    MUSTER_TRY(Statement rows, connection.query("SELECT f.name, v.value FROM device JOIN device_metadata v ON v.device_id = device.id "
-                                                "JOIN meta_field f ON f.template_id = device.template_id AND f.id = v.field_id WHERE device.id = ?1 ORDER BY f.id",
-                                                id));
+    MUSTER_TRY(
+        Statement rows,
+        connection.query("SELECT f.name, v.value FROM device JOIN device_metadata v ON v.device_id = device.id "
+                         "JOIN meta_field f ON f.template_id = device.template_id AND f.id = v.field_id WHERE device.id = ?1 ORDER BY f.id",
+                         id));
     for (;;) {
       MUSTER_TRY(const bool row, rows.step());
       if (!row) return all;

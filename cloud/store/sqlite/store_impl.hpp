@@ -15,7 +15,9 @@ namespace muster::store {
 
 struct SqliteStore::Impl {
   Impl(std::filesystem::path path, const SqliteOptions& given)
-      : options{given}, clock{given.clock != nullptr ? *given.clock : static_cast<const Clock&>(system_clock)}, database{std::move(path), given, clock},
+      : options{given},
+        clock{given.clock != nullptr ? *given.clock : static_cast<const Clock&>(system_clock)},
+        database{std::move(path), given, clock},
         writer{database, given, clock} {}
 
   /// Runs `work(Connection&)` in one snapshot.

@@ -16,7 +16,7 @@ namespace {
 
 constexpr int depth_max = 4;  ///< The root counted. docs/protocol/cloud-model.md section 2.
 
-#define MUSTER_ORGANIZATION_COLUMNS                                                                                   \
+#define MUSTER_ORGANIZATION_COLUMNS                                                                               \
   "id, parent_id, name, description, type, can_create_sub_organizations, time_zone, home_host, home_port_plain, " \
   "home_port_tls, created_at, updated_at"
 
@@ -36,11 +36,12 @@ Organization organization_of(const Statement& row) {
 }
 
 Result<OrganizationId> insert(Transaction& transaction, const Organization& value, UtcTime at) {
-  MUSTER_TRY_VOID(transaction->run(
-      "INSERT INTO organization (parent_id, name, description, type, can_create_sub_organizations, time_zone, home_host, home_port_plain, home_port_tls, "
-      "created_at, updated_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?10)",
-      or_null(value.parent_id), value.name, value.description, value.type, value.can_create_sub_organizations, value.time_zone, value.home.host,
-      value.home.port_plain, value.home.port_tls, at));
+  MUSTER_TRY_VOID(
+      transaction->run("INSERT INTO organization (parent_id, name, description, type, can_create_sub_organizations, time_zone, home_host, "
+                       "home_port_plain, home_port_tls, "
+                       "created_at, updated_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?10)",
+                       or_null(value.parent_id), value.name, value.description, value.type, value.can_create_sub_organizations,
+                       value.time_zone, value.home.host, value.home.port_plain, value.home.port_tls, at));
   const auto id = transaction->last_insert_id();
   if (!std::in_range<std::int32_t>(id)) return DomainError::limit_reached;
   return OrganizationId{static_cast<std::int32_t>(id)};
@@ -49,16 +50,19 @@ Result<OrganizationId> insert(Transaction& transaction, const Organization& valu
 JsonText describe(const Organization& value) {
   JsonText text;
   text.text("name", value.name).text("description", value.description).text("timeZone", value.time_zone);
-  if (!value.home.host.empty()) text.text("homeHost", value.home.host).number("homePortPlain", value.home.port_plain).number("homePortTls", value.home.port_tls);
+  if (!value.home.host.empty())
+    text.text("homeHost", value.home.host).number("homePortPlain", value.home.port_plain).number("homePortTls", value.home.port_tls);
   return text;
 }
 
 Result<int> depth_of(Connection& connection, OrganizationId id) {
   // Bounded: a damaged tree with a ring must not keep the writer.
-  MUSTER_TRY(const auto depth, connection.number("WITH RECURSIVE up (id, depth) AS (SELECT ?1, 1 UNION ALL SELECT organization.parent_id, up.depth + 1 FROM organization "
-                                                 "JOIN up ON organization.id = up.id WHERE organization.parent_id IS NOT NULL AND up.depth < 32) "
-                                                 "SELECT max(depth) FROM up",
-                                                 id));
+  MUSTER_TRY(const auto depth,
+             connection.number(
+                 "WITH RECURSIVE up (id, depth) AS (SELECT ?1, 1 UNION ALL SELECT organization.parent_id, up.depth + 1 FROM organization "
+                 "JOIN up ON organization.id = up.id WHERE organization.parent_id IS NOT NULL AND up.depth < 32) "
+                 "SELECT max(depth) FROM up",
+                 id));
   return static_cast<int>(depth.value_or(0));
 }
 
@@ -68,10 +72,12 @@ Result<std::optional<OrganizationId>> root(Connection& connection) {
   return std::optional{OrganizationId{static_cast<std::int32_t>(*id)}};
 }
 
-Result<UserId> insert_administrator(Transaction& transaction, OrganizationId organization, std::string_view email, std::string_view verifier, UtcTime at) {
-  MUSTER_TRY_VOID(transaction->run("INSERT INTO user (organization_id, role_id, email, name, status, locale, time_zone, verifier, created_at, updated_at, "
-                                   "last_logged_at) VALUES (?1, ?2, lower(?3), '', ?4, 'en_US', 'UTC', ?5, ?6, ?6, 0)",
-                                   organization, domain::admin_role, email, domain::UserStatus::active, verifier, at));
+Result<UserId> insert_administrator(Transaction& transaction, OrganizationId organization, std::string_view email,
+                                    std::string_view verifier, UtcTime at) {
+  MUSTER_TRY_VOID(transaction->run(
+      "INSERT INTO user (organization_id, role_id, email, name, status, locale, time_zone, verifier, created_at, updated_at, "
+      "last_logged_at) VALUES (?1, ?2, lower(?3), '', ?4, 'en_US', 'UTC', ?5, ?6, ?6, 0)",
+      organization, domain::admin_role, email, domain::UserStatus::active, verifier, at));
   return UserId{transaction->last_insert_id()};
 }
 
@@ -81,14 +87,15 @@ Result<UserId> insert_administrator(Transaction& transaction, OrganizationId org
 
 Result<bool> SqliteStore::has_administrator() {
   return impl_->read([](Connection& connection) {
-    return connection.exists("SELECT 1 FROM user JOIN organization ON organization.id = user.organization_id "
-                             "WHERE organization.parent_id IS NULL AND user.role_id = ?1 AND user.status = ?2 LIMIT 1",
-                             domain::admin_role, domain::UserStatus::active);
+    return connection.exists(
+        "SELECT 1 FROM user JOIN organization ON organization.id = user.organization_id "
+        "WHERE organization.parent_id IS NULL AND user.role_id = ?1 AND user.status = ?2 LIMIT 1",
+        domain::admin_role, domain::UserStatus::active);
   });
 }
 
-Result<domain::Store::FirstAdministrator> SqliteStore::set_up(std::string_view organization_name, std::string_view email, std::string_view verifier,
-                                                              const Actor& actor) {
+Result<domain::Store::FirstAdministrator> SqliteStore::set_up(std::string_view organization_name, std::string_view email,
+                                                              std::string_view verifier, const Actor& actor) {
   return impl_->write([&](Transaction& transaction) -> Result<FirstAdministrator> {
     MUSTER_TRY(const auto present, root(*transaction));
     if (present) return DomainError::already_set_up;
@@ -117,15 +124,18 @@ Result<UserId> SqliteStore::recover_administrator(std::string_view email, std::s
     MUSTER_TRY(const auto found, transaction->number("SELECT id FROM user WHERE email = lower(?1)", email));
     UserId id{found.value_or(0)};
     if (id) {
-      MUSTER_TRY(const auto rows, transaction->run("UPDATE user SET role_id = ?2, status = ?3, verifier = ?4, updated_at = ?5 WHERE id = ?1 AND organization_id = ?6", id,
-                                                   domain::admin_role, domain::UserStatus::active, verifier, at, *organization));
+      MUSTER_TRY(const auto rows,
+                 transaction->run(
+                     "UPDATE user SET role_id = ?2, status = ?3, verifier = ?4, updated_at = ?5 WHERE id = ?1 AND organization_id = ?6", id,
+                     domain::admin_role, domain::UserStatus::active, verifier, at, *organization));
       if (rows == 0) return DomainError::email_taken;  // Belongs to another organization.
       MUSTER_TRY_VOID(transaction->run("DELETE FROM access_token WHERE user_id = ?1", id));
       MUSTER_TRY_VOID(transaction.change(ChangeKind::access_token, id.value()));
     } else {
       MUSTER_TRY(id, insert_administrator(transaction, *organization, email, verifier, at));
     }
-    MUSTER_TRY_VOID(transaction.audit(actor, *organization, "user.recover", "user", id.value(), JsonText{}.text("email", email).flag("created", !found)));
+    MUSTER_TRY_VOID(transaction.audit(actor, *organization, "user.recover", "user", id.value(),
+                                      JsonText{}.text("email", email).flag("created", !found)));
     MUSTER_TRY_VOID(transaction.change(ChangeKind::user, id.value()));
     return id;
   });
@@ -141,9 +151,10 @@ Result<std::optional<Organization>> load_organization(Connection& connection, Or
 
 Result<bool> is_at_or_above(Connection& connection, OrganizationId ancestor, OrganizationId id) {
   if (ancestor == id) return true;
-  return connection.exists("WITH RECURSIVE up (id) AS (SELECT ?1 UNION SELECT organization.parent_id FROM organization JOIN up ON organization.id = up.id "
-                           "WHERE organization.parent_id IS NOT NULL) SELECT 1 FROM up WHERE id = ?2",
-                           id, ancestor);
+  return connection.exists(
+      "WITH RECURSIVE up (id) AS (SELECT ?1 UNION SELECT organization.parent_id FROM organization JOIN up ON organization.id = up.id "
+      "WHERE organization.parent_id IS NOT NULL) SELECT 1 FROM up WHERE id = ?2",
+      id, ancestor);
 }
 
 Result<Organization> SqliteStore::create_organization(const Organization& organization, const Actor& actor) {
@@ -154,12 +165,14 @@ Result<Organization> SqliteStore::create_organization(const Organization& organi
     if (!parent->can_create_sub_organizations) return DomainError::limit_reached;
     MUSTER_TRY(const int depth, depth_of(*transaction, parent->id));
     if (depth >= depth_max) return DomainError::tree_too_deep;
-    MUSTER_TRY(const bool taken, transaction->exists("SELECT 1 FROM organization WHERE parent_id = ?1 AND name = ?2", parent->id, organization.name));
+    MUSTER_TRY(const bool taken,
+               transaction->exists("SELECT 1 FROM organization WHERE parent_id = ?1 AND name = ?2", parent->id, organization.name));
     if (taken) return DomainError::name_taken;
     Organization value = organization;
     if (parent->type == OrganizationType::personal) value.type = OrganizationType::personal;
     MUSTER_TRY(const auto id, insert(transaction, value, transaction.at(actor)));
-    MUSTER_TRY_VOID(transaction.audit(actor, id, "organization.create", "organization", id.value(), describe(value).number("parentId", parent->id.value())));
+    MUSTER_TRY_VOID(transaction.audit(actor, id, "organization.create", "organization", id.value(),
+                                      describe(value).number("parentId", parent->id.value())));
     MUSTER_TRY_VOID(transaction.change(ChangeKind::organization, id.value()));
     MUSTER_TRY(const auto stored, load_organization(*transaction, id));
     return stored.value();
@@ -171,14 +184,15 @@ Result<Organization> SqliteStore::update_organization(const Organization& organi
     MUSTER_TRY(const auto before, load_organization(*transaction, organization.id));
     if (!before) return DomainError::not_found;
     if (before->parent_id) {
-      MUSTER_TRY(const bool taken, transaction->exists("SELECT 1 FROM organization WHERE parent_id = ?1 AND name = ?2 AND id <> ?3", before->parent_id,
-                                                       organization.name, organization.id));
+      MUSTER_TRY(const bool taken, transaction->exists("SELECT 1 FROM organization WHERE parent_id = ?1 AND name = ?2 AND id <> ?3",
+                                                       before->parent_id, organization.name, organization.id));
       if (taken) return DomainError::name_taken;
     }
-    MUSTER_TRY_VOID(transaction->run("UPDATE organization SET name = ?2, description = ?3, time_zone = ?4, home_host = ?5, home_port_plain = ?6, home_port_tls = ?7, "
-                                     "updated_at = ?8 WHERE id = ?1",
-                                     organization.id, organization.name, organization.description, organization.time_zone, organization.home.host,
-                                     organization.home.port_plain, organization.home.port_tls, transaction.at(actor)));
+    MUSTER_TRY_VOID(transaction->run(
+        "UPDATE organization SET name = ?2, description = ?3, time_zone = ?4, home_host = ?5, home_port_plain = ?6, home_port_tls = ?7, "
+        "updated_at = ?8 WHERE id = ?1",
+        organization.id, organization.name, organization.description, organization.time_zone, organization.home.host,
+        organization.home.port_plain, organization.home.port_tls, transaction.at(actor)));
     MUSTER_TRY(const auto after, load_organization(*transaction, organization.id));
     MUSTER_TRY_VOID(transaction.audit(actor, organization.id, "organization.update", "organization", organization.id.value(),
                                       JsonText{}.object("before", describe(*before)).object("after", describe(*after))));
@@ -192,10 +206,12 @@ Result<void> SqliteStore::delete_organization(OrganizationId id, const Actor& ac
     MUSTER_TRY(const auto present, load_organization(*transaction, id));
     if (!present) return DomainError::not_found;
     if (!present->parent_id) return DomainError::protected_entity;
-    MUSTER_TRY(const bool used, transaction->exists("SELECT 1 FROM organization WHERE parent_id = ?1 UNION ALL SELECT 1 FROM device WHERE organization_id = ?1 "
-                                                    "UNION ALL SELECT 1 FROM device JOIN template ON template.id = device.template_id WHERE template.organization_id = ?1 "
-                                                    "LIMIT 1",
-                                                    id));
+    MUSTER_TRY(const bool used,
+               transaction->exists(
+                   "SELECT 1 FROM organization WHERE parent_id = ?1 UNION ALL SELECT 1 FROM device WHERE organization_id = ?1 "
+                   "UNION ALL SELECT 1 FROM device JOIN template ON template.id = device.template_id WHERE template.organization_id = ?1 "
+                   "LIMIT 1",
+                   id));
     if (used) return DomainError::in_use;
     // Its people and its templates go with it: the last administrator could not be deleted before.
     std::vector<std::int64_t> users, templates;

@@ -64,9 +64,10 @@ int main(int argc, char** argv) {
   };
   must(store::bulk_load(path, devices).has_value(), "bulk load");
   std::printf("bulk load of %zu devices: %.2f s\n", count, seconds_since(start));
-  struct stat status {};
+  struct stat status{};
   ::stat(path.c_str(), &status);
-  std::printf("file: %.1f MB, %.0f bytes a device\n", static_cast<double>(status.st_size) / 1e6, static_cast<double>(status.st_size) / static_cast<double>(count));
+  std::printf("file: %.1f MB, %.0f bytes a device\n", static_cast<double>(status.st_size) / 1e6,
+              static_cast<double>(status.st_size) / static_cast<double>(count));
 
   for (int round = 0; round < 3; ++round) {
     start = Clock::now();
@@ -81,7 +82,8 @@ int main(int argc, char** argv) {
     must(opened->for_each_device([&](const domain::DeviceRow&) { ++rows; }).has_value(), "devices");
     const double devices_s = seconds_since(start);
     must(tokens == count && rows == count, "counts");
-    std::printf("open %.3f s, live tokens %.3f s, devices %.3f s, sum %.3f s\n", open_s, tokens_s, devices_s, open_s + tokens_s + devices_s);
+    std::printf("open %.3f s, live tokens %.3f s, devices %.3f s, sum %.3f s\n", open_s, tokens_s, devices_s,
+                open_s + tokens_s + devices_s);
   }
 
   const auto opened = store::SqliteStore::open(path, {});
@@ -100,7 +102,8 @@ int main(int argc, char** argv) {
     start = Clock::now();
     const auto found = opened->devices({std::array{site.organization}, {}, {}}, page);
     must(found.has_value(), "page");
-    std::printf("first page of devices, query \"%s\": %ld of %ld rows, %.1f ms\n", query, static_cast<long>(found->rows.size()), static_cast<long>(found->total), seconds_since(start) * 1e3);
+    std::printf("first page of devices, query \"%s\": %ld of %ld rows, %.1f ms\n", query, static_cast<long>(found->rows.size()),
+                static_cast<long>(found->total), seconds_since(start) * 1e3);
   }
 
   for (const int threads : {1, 8, 32}) {

@@ -30,7 +30,9 @@ Result<TokenRecord> token_of(const Statement& row) {
   return record;
 }
 
-Result<bool> is_known(Connection& connection, const TokenDigest& digest) { return connection.exists("SELECT 1 FROM auth_token WHERE mac = ?1", blob(digest.mac)); }
+Result<bool> is_known(Connection& connection, const TokenDigest& digest) {
+  return connection.exists("SELECT 1 FROM auth_token WHERE mac = ?1", blob(digest.mac));
+}
 
 }  // namespace
 
@@ -42,8 +44,9 @@ Result<AuthTokenId> insert_token(Transaction& transaction, TokenKind kind, Devic
     MUSTER_TRY(const bool known, is_known(*transaction, digest));
     if (known) return DomainError::token_taken;
   }
-  MUSTER_TRY_VOID(transaction->run("INSERT INTO auth_token (kind, device_id, key_id, mac, created_at, expires_at) VALUES (?1, ?2, ?3, ?4, ?5, 0)", kind, or_null(device),
-                                   token.digest.key_id, blob(token.digest.mac), at));
+  MUSTER_TRY_VOID(
+      transaction->run("INSERT INTO auth_token (kind, device_id, key_id, mac, created_at, expires_at) VALUES (?1, ?2, ?3, ?4, ?5, 0)", kind,
+                       or_null(device), token.digest.key_id, blob(token.digest.mac), at));
   const AuthTokenId id{transaction->last_insert_id()};
   MUSTER_TRY_VOID(transaction->run("INSERT INTO auth_token_sealed (token_id, sealed) VALUES (?1, ?2)", id, blob(token.sealed)));
   return id;
@@ -71,14 +74,15 @@ Result<std::string> SqliteStore::reveal_token(DeviceId id, const Actor& actor) {
   return impl_->write([&](Transaction& transaction) -> Result<std::string> {
     MUSTER_TRY(const auto organization, transaction->number("SELECT organization_id FROM device WHERE id = ?1", id));
     if (!organization) return DomainError::not_found;
-    MUSTER_TRY(Statement row, transaction->query("SELECT auth_token.id, sealed FROM auth_token JOIN auth_token_sealed ON token_id = auth_token.id "
-                                                 "WHERE device_id = ?1 AND kind <> ?2 ORDER BY kind = ?3 DESC, auth_token.id DESC LIMIT 1",
-                                                 id, TokenKind::grace, TokenKind::device));
+    MUSTER_TRY(Statement row,
+               transaction->query("SELECT auth_token.id, sealed FROM auth_token JOIN auth_token_sealed ON token_id = auth_token.id "
+                                  "WHERE device_id = ?1 AND kind <> ?2 ORDER BY kind = ?3 DESC, auth_token.id DESC LIMIT 1",
+                                  id, TokenKind::grace, TokenKind::device));
     MUSTER_TRY(const bool found, row.step());
     if (!found) return DomainError::not_found;
     std::string sealed{row.text(1)};
-    MUSTER_TRY_VOID(transaction.audit(actor, OrganizationId{static_cast<std::int32_t>(*organization)}, "device.token.reveal", "device", id.value(),
-                                      JsonText{}.number("tokenId", row.integer(0))));
+    MUSTER_TRY_VOID(transaction.audit(actor, OrganizationId{static_cast<std::int32_t>(*organization)}, "device.token.reveal", "device",
+                                      id.value(), JsonText{}.number("tokenId", row.integer(0))));
     return sealed;
   });
 }
@@ -90,8 +94,8 @@ Result<void> SqliteStore::replace_token(DeviceId id, const NewToken& token, cons
     MUSTER_TRY_VOID(revoke_tokens_of(transaction, id));
     MUSTER_TRY(const auto token_id, insert_token(transaction, TokenKind::device, id, token, transaction.at(actor)));
     MUSTER_TRY_VOID(transaction->run("UPDATE device SET updated_at = ?2 WHERE id = ?1", id, transaction.at(actor)));
-    MUSTER_TRY_VOID(transaction.audit(actor, OrganizationId{static_cast<std::int32_t>(*organization)}, "device.token.replace", "device", id.value(),
-                                      JsonText{}.number("tokenId", token_id.value())));
+    MUSTER_TRY_VOID(transaction.audit(actor, OrganizationId{static_cast<std::int32_t>(*organization)}, "device.token.replace", "device",
+                                      id.value(), JsonText{}.number("tokenId", token_id.value())));
     MUSTER_TRY_VOID(transaction.change(ChangeKind::token, token_id.value()));
     return transaction.change(ChangeKind::device, id.value());
   });
@@ -159,8 +163,9 @@ Result<void> SqliteStore::for_each_live_token(const std::function<void(const Tok
 namespace {
 
 /// Each key id once, by jumping through an index that starts with it, without reading the rows in between.
-#define MUSTER_KEY_IDS(table)                                                                                                \
-  "WITH RECURSIVE k (id) AS (SELECT min(key_id) FROM " table " UNION ALL SELECT (SELECT min(key_id) FROM " table " WHERE key_id > k.id) " \
+#define MUSTER_KEY_IDS(table)                                                                                    \
+  "WITH RECURSIVE k (id) AS (SELECT min(key_id) FROM " table " UNION ALL SELECT (SELECT min(key_id) FROM " table \
+  " WHERE key_id > k.id) "                                                                                       \
   "FROM k WHERE k.id IS NOT NULL) SELECT id FROM k WHERE id IS NOT NULL"
 
 Result<std::vector<std::uint16_t>> key_ids(Connection& connection, std::string_view sql) {
@@ -181,9 +186,10 @@ Result<std::vector<domain::TokenToRotate>> SqliteStore::tokens_to_rotate(std::ui
     MUSTER_TRY(const auto keys, key_ids(connection, MUSTER_KEY_IDS("auth_token")));
     for (const auto key : keys) {
       if (key == newest_key || batch.size() >= limit) continue;
-      MUSTER_TRY(Statement rows, connection.query("SELECT auth_token.id, sealed FROM auth_token LEFT JOIN auth_token_sealed ON token_id = auth_token.id "
-                                                  "WHERE key_id = ?1 AND kind < 6 LIMIT ?2",
-                                                  key, limit - batch.size()));
+      MUSTER_TRY(Statement rows,
+                 connection.query("SELECT auth_token.id, sealed FROM auth_token LEFT JOIN auth_token_sealed ON token_id = auth_token.id "
+                                  "WHERE key_id = ?1 AND kind < 6 LIMIT ?2",
+                                  key, limit - batch.size()));
       for (;;) {
         MUSTER_TRY(const bool row, rows.step());
         if (!row) break;
@@ -199,8 +205,8 @@ Result<void> SqliteStore::rotate_tokens(std::span<const domain::RotatedToken> ba
   return impl_->write([&](Transaction& transaction) -> Result<void> {
     for (const domain::RotatedToken& token : batch) {
       // No alias for the old digest: look-up asks for the digests under every key, so also for this one.
-      MUSTER_TRY(const auto rows, transaction->run("UPDATE auth_token SET key_id = ?2, mac = ?3 WHERE id = ?1 AND kind <> 6", token.id, token.digest.key_id,
-                                                   blob(token.digest.mac)));
+      MUSTER_TRY(const auto rows, transaction->run("UPDATE auth_token SET key_id = ?2, mac = ?3 WHERE id = ?1 AND kind <> 6", token.id,
+                                                   token.digest.key_id, blob(token.digest.mac)));
       if (rows == 0) continue;
       MUSTER_TRY_VOID(transaction->run("UPDATE auth_token_sealed SET sealed = ?2 WHERE token_id = ?1", token.id, blob(token.sealed)));
       MUSTER_TRY_VOID(transaction.change(ChangeKind::token, token.id.value()));

@@ -15,8 +15,9 @@ using domain::UserStatus;
 
 namespace {
 
-#define MUSTER_USER_COLUMNS \
-  "user.id, user.organization_id, user.role_id, user.email, user.name, user.status, user.locale, user.time_zone, user.created_at, user.updated_at, user.last_logged_at"
+#define MUSTER_USER_COLUMNS                                                                                                         \
+  "user.id, user.organization_id, user.role_id, user.email, user.name, user.status, user.locale, user.time_zone, user.created_at, " \
+  "user.updated_at, user.last_logged_at"
 
 User user_of(const Statement& row) {
   User value;
@@ -44,8 +45,9 @@ JsonText describe(const User& value) {
 /// Whether `user` is the only active Admin of its organization.
 Result<bool> is_last_administrator(Connection& connection, const User& user) {
   if (user.role_id != domain::admin_role || user.status != UserStatus::active) return false;
-  const auto others = connection.exists("SELECT 1 FROM user WHERE organization_id = ?1 AND role_id = ?2 AND status = ?3 AND id <> ?4 LIMIT 1",
-                                        user.organization_id, domain::admin_role, UserStatus::active, user.id);
+  const auto others =
+      connection.exists("SELECT 1 FROM user WHERE organization_id = ?1 AND role_id = ?2 AND status = ?3 AND id <> ?4 LIMIT 1",
+                        user.organization_id, domain::admin_role, UserStatus::active, user.id);
   return others ? Result<bool>{!*others} : others;
 }
 
@@ -73,10 +75,11 @@ Result<User> SqliteStore::create_user(const User& user, std::string_view verifie
     if (!organization || !role) return DomainError::not_found;
     MUSTER_TRY(const bool taken, transaction->exists("SELECT 1 FROM user WHERE email = lower(?1)", user.email));
     if (taken) return DomainError::email_taken;
-    MUSTER_TRY_VOID(transaction->run("INSERT INTO user (organization_id, role_id, email, name, status, locale, time_zone, verifier, created_at, updated_at, "
-                                     "last_logged_at) VALUES (?1, ?2, lower(?3), ?4, ?5, ?6, ?7, ?8, ?9, ?9, 0)",
-                                     user.organization_id, user.role_id, user.email, user.name, user.status, user.locale, user.time_zone, verifier,
-                                     transaction.at(actor)));
+    MUSTER_TRY_VOID(transaction->run(
+        "INSERT INTO user (organization_id, role_id, email, name, status, locale, time_zone, verifier, created_at, updated_at, "
+        "last_logged_at) VALUES (?1, ?2, lower(?3), ?4, ?5, ?6, ?7, ?8, ?9, ?9, 0)",
+        user.organization_id, user.role_id, user.email, user.name, user.status, user.locale, user.time_zone, verifier,
+        transaction.at(actor)));
     const UserId id{transaction->last_insert_id()};
     MUSTER_TRY(const auto stored, load_user(*transaction, id));
     MUSTER_TRY_VOID(transaction.audit(actor, user.organization_id, "user.create", "user", id.value(),
@@ -96,8 +99,9 @@ Result<User> SqliteStore::update_user(const User& user, const Actor& actor) {
       MUSTER_TRY(const bool last, is_last_administrator(*transaction, *before));
       if (last) return DomainError::last_admin;
     }
-    MUSTER_TRY_VOID(transaction->run("UPDATE user SET name = ?2, role_id = ?3, status = ?4, locale = ?5, time_zone = ?6, updated_at = ?7 WHERE id = ?1", user.id,
-                                     user.name, user.role_id, user.status, user.locale, user.time_zone, transaction.at(actor)));
+    MUSTER_TRY_VOID(
+        transaction->run("UPDATE user SET name = ?2, role_id = ?3, status = ?4, locale = ?5, time_zone = ?6, updated_at = ?7 WHERE id = ?1",
+                         user.id, user.name, user.role_id, user.status, user.locale, user.time_zone, transaction.at(actor)));
     if (user.status == UserStatus::suspended) MUSTER_TRY_VOID(end_access_tokens(transaction, user.id, std::nullopt));
     MUSTER_TRY(const auto after, load_user(*transaction, user.id));
     MUSTER_TRY_VOID(transaction.audit(actor, before->organization_id, "user.update", "user", user.id.value(),
@@ -113,7 +117,8 @@ Result<void> SqliteStore::set_password(UserId id, std::string_view verifier, con
     if (!user) return DomainError::not_found;
     MUSTER_TRY_VOID(transaction->run("UPDATE user SET verifier = ?2, updated_at = ?3 WHERE id = ?1", id, verifier, transaction.at(actor)));
     MUSTER_TRY_VOID(end_access_tokens(transaction, id, keep));
-    MUSTER_TRY_VOID(transaction.audit(actor, user->organization_id, "user.password", "user", id.value(), JsonText{}.text("email", user->email)));
+    MUSTER_TRY_VOID(
+        transaction.audit(actor, user->organization_id, "user.password", "user", id.value(), JsonText{}.text("email", user->email)));
     return transaction.change(ChangeKind::user, id.value());
   });
 }
@@ -128,7 +133,8 @@ Result<void> SqliteStore::delete_user(UserId id, const Actor& actor) {
     if (owner) return DomainError::in_use;
     MUSTER_TRY_VOID(end_access_tokens(transaction, id, std::nullopt));
     MUSTER_TRY_VOID(transaction->run("DELETE FROM user WHERE id = ?1", id));
-    MUSTER_TRY_VOID(transaction.audit(actor, user->organization_id, "user.delete", "user", id.value(), JsonText{}.object("before", describe(*user))));
+    MUSTER_TRY_VOID(
+        transaction.audit(actor, user->organization_id, "user.delete", "user", id.value(), JsonText{}.object("before", describe(*user))));
     return transaction.change(ChangeKind::user, id.value());
   });
 }
@@ -191,7 +197,8 @@ Result<std::vector<domain::Role>> SqliteStore::roles() {
     for (;;) {
       MUSTER_TRY(const bool row, rows.step());
       if (!row) return all;
-      all.push_back({rows.id<RoleId>(0), std::string{rows.text(1)}, rows.flag(2), domain::PermissionSet{static_cast<std::uint64_t>(rows.integer(3))}});
+      all.push_back({rows.id<RoleId>(0), std::string{rows.text(1)}, rows.flag(2),
+                     domain::PermissionSet{static_cast<std::uint64_t>(rows.integer(3))}});
     }
   });
 }
@@ -206,12 +213,15 @@ Result<void> SqliteStore::create_access_token(UserId user, const TokenDigest& di
     const UtcTime at = transaction.at(actor);
     // What is over goes, and so do the oldest past the limit: a script that signs in without signing out must not fill the store.
     MUSTER_TRY_VOID(transaction->run("DELETE FROM access_token WHERE user_id = ?1 AND expires_at <= ?2", user, transaction.now()));
-    MUSTER_TRY_VOID(transaction->run("DELETE FROM access_token WHERE mac IN (SELECT mac FROM access_token WHERE user_id = ?1 ORDER BY created_at DESC, mac LIMIT -1 OFFSET ?2)",
-                                     user, impl_->options.access_tokens_per_user_max - 1));
-    MUSTER_TRY_VOID(transaction->run("INSERT INTO access_token (mac, key_id, user_id, created_at, expires_at) VALUES (?1, ?2, ?3, ?4, ?5)", blob(digest.mac),
-                                     digest.key_id, user, at, expires_at));
+    MUSTER_TRY_VOID(
+        transaction->run("DELETE FROM access_token WHERE mac IN (SELECT mac FROM access_token WHERE user_id = ?1 ORDER BY created_at DESC, "
+                         "mac LIMIT -1 OFFSET ?2)",
+                         user, impl_->options.access_tokens_per_user_max - 1));
+    MUSTER_TRY_VOID(transaction->run("INSERT INTO access_token (mac, key_id, user_id, created_at, expires_at) VALUES (?1, ?2, ?3, ?4, ?5)",
+                                     blob(digest.mac), digest.key_id, user, at, expires_at));
     MUSTER_TRY_VOID(transaction->run("UPDATE user SET last_logged_at = ?2 WHERE id = ?1", user, at));
-    MUSTER_TRY_VOID(transaction.audit(actor, present->organization_id, "session.create", "user", user.value(), JsonText{}.text("email", present->email)));
+    MUSTER_TRY_VOID(transaction.audit(actor, present->organization_id, "session.create", "user", user.value(),
+                                      JsonText{}.text("email", present->email)));
     MUSTER_TRY_VOID(transaction.change(ChangeKind::access_token, user.value()));
     return transaction.change(ChangeKind::user, user.value());
   });
@@ -221,7 +231,8 @@ Result<std::optional<domain::StoredAccessToken>> SqliteStore::find_access_token(
   return impl_->read([&](Connection& connection) -> Result<std::optional<domain::StoredAccessToken>> {
     const UtcTime now = impl_->clock.utc_now();
     for (const TokenDigest& digest : digests) {
-      MUSTER_TRY(Statement row, connection.query("SELECT user_id, created_at, expires_at FROM access_token WHERE mac = ?1 AND key_id = ?2", blob(digest.mac), digest.key_id));
+      MUSTER_TRY(Statement row, connection.query("SELECT user_id, created_at, expires_at FROM access_token WHERE mac = ?1 AND key_id = ?2",
+                                                 blob(digest.mac), digest.key_id));
       MUSTER_TRY(const bool found, row.step());
       if (!found) continue;
       if (row.time(2) <= now) break;
@@ -235,7 +246,8 @@ Result<void> SqliteStore::extend_access_token(std::span<const TokenDigest> diges
   return impl_->write([&](Transaction& transaction) -> Result<void> {
     for (const TokenDigest& digest : digests) {
       // One that is over stays over, and one that ended meanwhile is not made again.
-      MUSTER_TRY(const auto user, transaction->number("SELECT user_id FROM access_token WHERE mac = ?1 AND expires_at > ?2", blob(digest.mac), transaction.now()));
+      MUSTER_TRY(const auto user, transaction->number("SELECT user_id FROM access_token WHERE mac = ?1 AND expires_at > ?2",
+                                                      blob(digest.mac), transaction.now()));
       if (!user) continue;
       MUSTER_TRY_VOID(transaction->run("UPDATE access_token SET expires_at = ?2 WHERE mac = ?1", blob(digest.mac), expires_at));
       return transaction.change(ChangeKind::access_token, *user);

@@ -32,21 +32,37 @@ TEST(JsonText, ReplacesWhatIsNoUtf8) {
 
 TEST(JsonText, WritesObjects) {
   EXPECT_EQ(JsonText{}.finish(), "{}");
-  EXPECT_EQ(JsonText{}.text("a", "b").number("n", -5).flag("f", true).object("o", JsonText{}.flag("g", false)).finish(), R"({"a":"b","n":-5,"f":true,"o":{"g":false}})");
+  EXPECT_EQ(JsonText{}.text("a", "b").number("n", -5).flag("f", true).object("o", JsonText{}.flag("g", false)).finish(),
+            R"({"a":"b","n":-5,"f":true,"o":{"g":false}})");
 }
 
 TEST(TextSearch, FindsWhateverTheCase) {
   const auto found = [](std::string_view text, std::string_view query) { return contains_folded(text, fold_case(query)); };
   EXPECT_TRUE(found("Kitchen Lamp", "LAMP"));
   EXPECT_TRUE(found("Kitchen Lamp", ""));
-  EXPECT_TRUE(found("K\xC3\x9C""CHE", "k\xC3\xBC""che"));
-  EXPECT_TRUE(found("stra\xC3\x9F""e", "STRA\xC3\x9F""E"));
-  EXPECT_TRUE(found("\xC5\xBD""ABA \xC4\x90", "\xC5\xBE""aba \xC4\x91"));
+  EXPECT_TRUE(
+      found("K\xC3\x9C"
+            "CHE",
+            "k\xC3\xBC"
+            "che"));
+  EXPECT_TRUE(
+      found("stra\xC3\x9F"
+            "e",
+            "STRA\xC3\x9F"
+            "E"));
+  EXPECT_TRUE(
+      found("\xC5\xBD"
+            "ABA \xC4\x90",
+            "\xC5\xBE"
+            "aba \xC4\x91"));
   EXPECT_TRUE(found("\xCE\x91\xCE\xA9", "\xCE\xB1\xCF\x89"));
   EXPECT_TRUE(found("\xD0\x94\xD0\x81", "\xD0\xB4\xD1\x91"));
   EXPECT_FALSE(found("lamp", "lamps"));
   EXPECT_FALSE(found("", "x"));
-  EXPECT_FALSE(found("K\xC3\x9C""CHE", "kuche"));
+  EXPECT_FALSE(
+      found("K\xC3\x9C"
+            "CHE",
+            "kuche"));
   EXPECT_TRUE(found("\xFF\xC3", "\xFF"));  // Bytes that are no text are themselves.
 }
 

@@ -17,12 +17,13 @@ Result<void> Transaction::change(domain::ChangeKind kind, std::int64_t id) {
   return {};
 }
 
-Result<void> Transaction::audit(const domain::Actor& actor, OrganizationId organization, std::string_view action, std::string_view object_kind,
-                                std::int64_t object_id, const JsonText& detail) {
-  MUSTER_TRY_VOID(connection_.run("INSERT INTO audit (at, actor_user_id, client, ip, organization_id, action, object_kind, object_id, detail) "
-                                  "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
-                                  at(actor), actor.user_id, actor.client, actor.ip, actor.organization_id ? actor.organization_id : organization,
-                                  action, object_kind, object_id, detail.finish()));
+Result<void> Transaction::audit(const domain::Actor& actor, OrganizationId organization, std::string_view action,
+                                std::string_view object_kind, std::int64_t object_id, const JsonText& detail) {
+  MUSTER_TRY_VOID(
+      connection_.run("INSERT INTO audit (at, actor_user_id, client, ip, organization_id, action, object_kind, object_id, detail) "
+                      "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+                      at(actor), actor.user_id, actor.client, actor.ip, actor.organization_id ? actor.organization_id : organization,
+                      action, object_kind, object_id, detail.finish()));
   return {};
 }
 

@@ -32,8 +32,8 @@ class Transaction {
 
   [[nodiscard]] Result<void> change(domain::ChangeKind kind, std::int64_t id);
   /// Shown in the actor's organization; in `organization` when the actor has none.
-  [[nodiscard]] Result<void> audit(const domain::Actor& actor, OrganizationId organization, std::string_view action, std::string_view object_kind,
-                                   std::int64_t object_id, const JsonText& detail = {});
+  [[nodiscard]] Result<void> audit(const domain::Actor& actor, OrganizationId organization, std::string_view action,
+                                   std::string_view object_kind, std::int64_t object_id, const JsonText& detail = {});
 
  private:
   Connection& connection_;
