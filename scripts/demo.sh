@@ -22,14 +22,14 @@ field() { sed -nE "s/.*\"$1\":(\"([^\"]*)\"|([0-9]+)).*/\2\3/p" | head -1; }  # 
 
 server= agent=
 stop() {
+  local status=${1:-$?}  # First: every command after it sets $? anew.
   trap - EXIT INT TERM
-  local status=$?
   [ -z "$agent" ] || kill "$agent" 2>/dev/null || true
   [ -z "$server" ] || kill "$server" 2>/dev/null || true
   [ -z "$agent" ] || wait "$agent" 2>/dev/null || true
   [ -z "$server" ] || wait "$server" 2>/dev/null || true
-  [ -n "$once" ] || echo "Stopped. The data stays in .muster; ./dev run goes on with it."
-  exit "${1:-$status}"
+  [ -n "$once" ] || [ "$status" != 0 ] || echo "Stopped. The data stays in .muster; ./dev run goes on with it."
+  exit "$status"
 }
 trap stop EXIT
 trap 'stop 0' INT TERM
@@ -80,11 +80,19 @@ elif ! "$bin/muster" device list --json > /dev/null 2>&1; then
 fi
 
 if [ ! -s "$home/device" ]; then
-  template=$("$bin/muster" template create --name "First steps" --json | field templateId)
-  [ -n "$template" ] || fail "no template"
-  step "template \"First steps\" $template"
-  (umask 077 && "$bin/muster" device create --template "$template" --name "This machine" --json > "$home/created")
+  # Its id is kept: a start that ended before the device was there goes on with the same template.
+  if [ ! -s "$home/template" ]; then
+    "$bin/muster" template create --name "First steps" --json > "$home/created" || fail "the template could not be created"
+    template=$(field templateId < "$home/created")
+    [ -n "$template" ] || fail "no template in the answer: $(cat "$home/created")"
+    echo "$template" > "$home/template"
+    step "template \"First steps\" $template"
+  fi
+  read -r template < "$home/template"
+  (umask 077 && rm -f "$home/created" && "$bin/muster" device create --template "$template" --name "This machine" --json > "$home/created") \
+    || fail "the device could not be created"
   device=$(field id < "$home/created")
+  [ -n "$device" ] || fail "no device in the answer"
   field token < "$home/created" > "$home/token"
   rm "$home/created"
   printf '%s %s\n' "$device" "$template" > "$home/device"
