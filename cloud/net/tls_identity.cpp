@@ -195,13 +195,16 @@ Result<TlsIdentity> open_own(const TlsIdentityOptions& options) {
 }  // namespace
 
 Result<TlsIdentity> open_tls_identity(const TlsIdentityOptions& options, const Clock& clock) {
+  // Also beside the operator's own certificate: ticket keys lie in it.
+  if (!options.directory.empty()) {
+    std::error_code problem;
+    if (std::filesystem::create_directories(options.directory, problem)) {
+      std::filesystem::permissions(options.directory, std::filesystem::perms::owner_all, problem);
+    }
+    if (problem) return Error{problem.value(), boost::system::generic_category()};
+  }
   if (!options.certificate_file.empty()) return open_own(options);
   const UtcTime now = clock.utc_now();
-  std::error_code problem;
-  if (std::filesystem::create_directories(options.directory, problem)) {
-    std::filesystem::permissions(options.directory, std::filesystem::perms::owner_all, problem);
-  }
-  if (problem) return Error{problem.value(), boost::system::generic_category()};
 
   const auto ca_file = options.directory / "ca.crt", ca_key_file = options.directory / "ca.key";
   const auto server_file = options.directory / "server.crt", server_key_file = options.directory / "server.key";

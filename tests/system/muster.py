@@ -11,6 +11,7 @@ import subprocess
 import tempfile
 import threading
 import time
+from collections import Counter
 
 BIN = os.path.join(os.environ["MUSTER_BIN_DIR"], "muster")
 EMAIL, PASSWORD = "admin@example.com", "correct horse battery"
@@ -32,8 +33,9 @@ class Refused(Exception):
 
 
 class Muster:
-    def __init__(self, directory=None, config="", port=0, wait=True):
+    def __init__(self, directory=None, config="", port=0, wait=True, environment=None):
         self.directory = directory or tempfile.mkdtemp(prefix="muster-system-")
+        self.environment = environment
         self.port, self.config, self.access_token, self.ready = port, config, None, None
         self.start(wait)
 
@@ -45,7 +47,7 @@ class Muster:
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(
                 [BIN, "serve", "--data", self.directory, "--listen", f"127.0.0.1:{self.port}", "--listen-tls", "127.0.0.1:0", "--config", config],
-                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log)
+                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, env=self.environment)
         self.ready_event = threading.Event()
         threading.Thread(target=self._follow, args=(self.process,), daemon=True).start()
         if wait:
@@ -109,6 +111,19 @@ class Muster:
         answer = self.api("POST", "setup", {"code": self.ready["setup_code"], "email": EMAIL, "password": PASSWORD})
         self.access_token = answer["accessToken"]
 
+    def command(self, *arguments, lines=(), **options):
+        """A `muster` command on this server's data directory, as JSON."""
+        run = subprocess.run([BIN, *arguments, "--data", self.directory, "--json"], input="".join(line + "\n" for line in lines),
+                             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=60, **options)
+        if run.returncode != 0:
+            raise AssertionError(f"muster {' '.join(arguments)} ended with {run.returncode}: {run.stderr}")
+        return json.loads(run.stdout)
+
+    def metric(self, name):
+        status, text = self.request("GET", "/metrics", headers={"Authorization": ""})
+        assert status == 200, text
+        return sum(float(line.rsplit(" ", 1)[1]) for line in text.splitlines() if line.split(" ")[0].split("{")[0] == name)
+
     def new_template(self, name="Lamps"):
         return self.api("POST", "template/create", {"name": name})["templateId"]
 
@@ -136,6 +151,33 @@ class Muster:
             return status, connection
         connection.close()
         return status
+
+
+class Hammer:
+    """Logs in with live tokens from several threads until it is stopped, and counts the answers."""
+
+    def __init__(self, server, tokens, threads=4):
+        self.server, self.tokens, self.answers = server, list(tokens), Counter()
+        self.ending, self.lock = threading.Event(), threading.Lock()
+        self.threads = [threading.Thread(target=self._run, args=(i,), daemon=True) for i in range(threads)]
+
+    def __enter__(self):
+        for thread in self.threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.ending.set()
+        for thread in self.threads:
+            thread.join(15)
+
+    def _run(self, at):
+        while not self.ending.is_set():
+            token = self.tokens[at % len(self.tokens)]
+            at += len(self.threads)
+            status = self.server.login(token)
+            with self.lock:
+                self.answers[status] += 1
 
 
 def frame(command, message_id, body=b""):
