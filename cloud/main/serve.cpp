@@ -106,6 +106,7 @@ int serve(const ServeOptions& given) {
   set_log_level(config);
   set_process_limits();
   ::mallopt(M_ARENA_MAX, 4);  // Many threads, few of which allocate much: more arenas only hold memory back.
+  ::mallopt(M_MMAP_THRESHOLD, 128 * 1024);  // Fixed: else a large batch, once freed, makes the heap keep the room of all later ones.
   warn(options);
 
   // Blocked in every thread that is started from here on; this one waits for them.

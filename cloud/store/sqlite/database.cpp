@@ -2,12 +2,14 @@
 #include "cloud/store/sqlite/database.hpp"
 
 #include <fcntl.h>
+#include <sqlite3.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
 
 #include <string>
+#include <vector>
 
 #include "cloud/base/log.hpp"
 #include "cloud/base/secure_file.hpp"
@@ -20,8 +22,25 @@ using domain::StoreError;
 
 namespace {
 
-constexpr int writer_cache_kib = 64 * 1024;
-constexpr int reader_cache_kib = 16 * 1024;
+constexpr int writer_cache_kib = 2 * 1024;
+constexpr int reader_cache_kib = 1 * 1024;
+
+/// Whether every byte of the open database and its log can be read. SQLite answers "corrupt" for both: for what it read, and for a
+/// disk that does not give it (EIO).
+bool medium_is_readable(const Connection& connection) {
+  std::vector<char> block(256 * 1024);
+  for (const int which : {SQLITE_FCNTL_FILE_POINTER, SQLITE_FCNTL_JOURNAL_POINTER}) {
+    sqlite3_file* file = nullptr;
+    if (sqlite3_file_control(connection.handle(), "main", which, &file) != SQLITE_OK || file == nullptr || file->pMethods == nullptr)
+      continue;
+    for (sqlite3_int64 at = 0;; at += static_cast<sqlite3_int64>(block.size())) {
+      const int code = file->pMethods->xRead(file, block.data(), static_cast<int>(block.size()), at);
+      if (code == SQLITE_IOERR_SHORT_READ) break;
+      if (code != SQLITE_OK) return false;
+    }
+  }
+  return true;
+}
 
 }  // namespace
 
@@ -147,7 +166,12 @@ Result<void> Database::try_open() {
     log_ = look("-wal");
   }
   if (!result) {
-    if (result.error() == Error{StoreError::corrupt}) {
+    if (result.error() == Error{StoreError::corrupt} && !medium_is_readable(*connection)) {
+      log::error("store_unreadable", {{"file", path_.native()}, {"message", connection->last_message()}});
+      connection.reset();
+      corrupt_file_ = FileState{};  // When it can be read again, all of it is.
+      result = StoreError::unavailable;
+    } else if (result.error() == Error{StoreError::corrupt}) {
       log::error("store_corrupt", {{"file", path_.native()}, {"message", connection->last_message()}});
       connection.reset();  // First: closing may still write.
       corrupt_file_ = watched ? look() : std::nullopt;
@@ -193,6 +217,15 @@ void Database::retire_locked(std::unique_ptr<Connection> connection) {
   connection.reset();
 }
 
+void Database::forget_readers_locked() {
+  open_ = false;
+  ++generation_;
+  for (auto& connection : idle_) retire_locked(std::move(connection));
+  idle_.clear();
+  readers_ = 0;
+  tried_at_.reset();
+}
+
 Result<Database::Reader> Database::reader() {
   std::unique_lock lock{mutex_};
   const auto deadline = std::chrono::steady_clock::now() + options_.busy_timeout;
@@ -236,12 +269,16 @@ void Database::give_back(std::unique_ptr<Connection> connection, std::uint64_t g
 Result<Database::Writer> Database::borrow_writer() {
   std::lock_guard lock{mutex_};
   MUSTER_TRY_VOID(ensure_open_locked());
+  if (!writer_ && !writable_) {
+    const Instant now = clock_.now();
+    if (tried_at_ && now - *tried_at_ < options_.retry_pause && now >= *tried_at_) return StoreError::read_only;
+    // A log that one connection opened for reading only stays so for all of this process, until the last of them is closed.
+    if (lent_ > 0) return StoreError::read_only;
+    forget_readers_locked();
+    MUSTER_TRY_VOID(ensure_open_locked());
+    if (!writer_) return StoreError::read_only;
+  }
   if (!writer_) {
-    if (!writable_) {
-      const Instant now = clock_.now();
-      if (tried_at_ && now - *tried_at_ < options_.retry_pause && now >= *tried_at_) return StoreError::read_only;
-      tried_at_ = now;
-    }
     MUSTER_TRY(auto connection, Connection::open(connection_options(writer_cache_kib), Connection::Use::write));
     if (is_moved()) return StoreError::unavailable;
     if (connection->read_only()) return StoreError::read_only;
@@ -272,7 +309,13 @@ void Database::met(const Error& error, std::uint64_t generation, const Connectio
   if (generation != generation_ || !open_ || closed_) return;
   log::error("store_error", {{"reason", error.message()}, {"message", message}});
   if (kind == StoreError::disk_full || kind == StoreError::read_only) return;  // Reading goes on; the next commit finds out.
-  if (kind == StoreError::corrupt) corrupt_file_ = options_.vfs.empty() ? look() : std::optional<FileState>{FileState{}};
+  if (kind == StoreError::corrupt) {
+    // What SQLite complains of may be a disk that does not answer: the next attempt reads all of it, and then judges. What only we see
+    // in it does not pass by itself.
+    const int code = sqlite3_errcode(connection.handle()) & 0xff;
+    const bool complained = code == SQLITE_CORRUPT || code == SQLITE_NOTADB || code == SQLITE_IOERR;
+    corrupt_file_ = complained || !options_.vfs.empty() ? FileState{} : look();
+  }
   forget_locked(error, false);
 }
 
