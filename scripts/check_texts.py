@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """Looks through every text of the repository: nothing left marked as unfinished, licence lines where they belong, every
-relative link of a Markdown file alive (also its #section). Exit status 1 and one line a finding."""
+relative link of a Markdown file alive (also its #section), every package that `dev` installs explained in docs/dependencies.md and
+none there that it does not install. Exit status 1 and one line a finding."""
 import re
 import subprocess
 import sys
@@ -69,9 +70,25 @@ def check_markdown(path: Path, text: str):
             yield number, f"no such section: {target}"
 
 
+def check_packages():
+    """The lists at the head of `dev` against the table."""
+    lists = re.findall(r"^packages_\w+=\(([^)]*)\)", (ROOT / "dev").read_text(encoding="utf-8"), re.MULTILINE)
+    installed = set(" ".join(lists).split())
+    table = (ROOT / "docs/dependencies.md").read_text(encoding="utf-8")
+    first_cells = re.findall(r"^\| ([^|]*) \|", table, re.MULTILINE)
+    explained = {name for cell in first_cells[1:] if "(npm)" not in cell for name in cell.split(", ") if name and not name.startswith("-")}
+    for name in sorted(installed - explained):
+        yield f"dev installs {name}, docs/dependencies.md does not say what for"
+    for name in sorted(explained - installed - {"npm"}):  # npm: only where no Node is.
+        yield f"docs/dependencies.md explains {name}, dev does not install it"
+
+
 def main() -> int:
     count = 0
     looked = 0
+    for sentence in check_packages():
+        print(f"dev: {sentence}")
+        count += 1
     for path in files():
         raw = path.read_bytes()
         if b"\0" in raw:
