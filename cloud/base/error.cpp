@@ -29,6 +29,7 @@ class BaseCategory final : public boost::system::error_category {
       case BaseError::identity_malformed: return "not an age secret key (AGE-SECRET-KEY-1...)";
       case BaseError::identity_mismatch: return "the file is encrypted to another key, or to a passphrase instead of a key";
       case BaseError::over_limit: return "larger or dearer than the limit allows";
+      case BaseError::keys_foreign: return "the keys are not those that this database was made with";
     }
     return "unknown error";
   }

@@ -23,6 +23,7 @@ enum class BaseError {
   identity_malformed = 12,  ///< Not an age secret key (AGE-SECRET-KEY-1...).
   identity_mismatch = 13,   ///< Encrypted to another key, or to a passphrase instead of a key (or the other way round).
   over_limit = 14,          ///< A file, header or work factor beyond the limit that the caller set.
+  keys_foreign = 15,        ///< The ring knows the key's id, but it is another key: what the database holds was not made with it.
 };
 
 [[nodiscard]] const boost::system::error_category& base_category() noexcept;

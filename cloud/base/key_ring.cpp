@@ -114,21 +114,18 @@ KeyPointer decode_key(std::string_view record) {
   });
 }
 
-std::string file_name(std::uint16_t id) {
-  std::array<char, 16> name{};
-  std::snprintf(name.data(), name.size(), "%04u.key", unsigned{id});
-  return name.data();
-}
+/// In a directory that `open` made, until a database belongs to it.
+constexpr std::string_view unused_mark = ".unused";
 
 Error last_error() noexcept { return {errno, boost::system::generic_category()}; }
 
 Result<void> write_key(const std::filesystem::path& directory, const Key& key) {
   const SecretText record{encode_key(key)};
-  return write_file_atomically(directory / file_name(key.id), record.text(), 0600);
+  return write_new_file_atomically(directory / KeyRing::file_name(key.id), record.text(), 0600);
 }
 
 /// Makes `directory` with all its keys, or not at all: it is written under another name and renamed.
-Result<void> make_directory(const std::filesystem::path& directory, const std::vector<KeyPointer>& keys) {
+Result<void> make_directory(const std::filesystem::path& directory, const std::vector<KeyPointer>& keys, bool unused) {
   std::filesystem::path target = directory;
   if (!target.has_filename()) target = target.parent_path();  // "keys/" means "keys".
   std::filesystem::path parent = target.parent_path();
@@ -140,8 +137,14 @@ Result<void> make_directory(const std::filesystem::path& directory, const std::v
     std::filesystem::remove_all(staging, ignored);
     return error;
   };
+  // First, so that the files in it get the same owner.
+  if (const auto given = give_to_owner_of(parent, staging); !given) return give_up(given.error());
   for (const KeyPointer& key : keys) {
     if (const auto written = write_key(staging, *key); !written) return give_up(written.error());
+  }
+  if (unused) {
+    if (const auto written = write_file_atomically(staging / std::filesystem::path{unused_mark}, "", 0600); !written)
+      return give_up(written.error());
   }
   if (::rename(staging.c_str(), target.c_str()) != 0) {
     if (errno == ENOTEMPTY || errno == EEXIST || errno == ENOTDIR) return give_up(BaseError::file_exists);
@@ -173,7 +176,7 @@ Result<std::vector<KeyPointer>> load_directory(const std::filesystem::path& dire
     }
     const SecretText record{std::move(bytes).value()};
     KeyPointer key = decode_key(record.text());
-    if (key == nullptr || file.filename() != file_name(key->id)) return BaseError::key_damaged;
+    if (key == nullptr || file.filename() != KeyRing::file_name(key->id)) return BaseError::key_damaged;
     keys.push_back(std::move(key));
   }
   // A directory that lost its keys is no new installation: with a fresh key every device's token would look unknown.
@@ -181,7 +184,23 @@ Result<std::vector<KeyPointer>> load_directory(const std::filesystem::path& dire
   return keys;
 }
 
+bool same_secrets(const Key& a, const Key& b) noexcept {
+  return sodium_memcmp(a.mac_key.data(), b.mac_key.data(), a.mac_key.size()) == 0 &&
+         sodium_memcmp(a.seal_key.data(), b.seal_key.data(), a.seal_key.size()) == 0;
+}
+
 bool newer_first(const Key* a, const Key* b) noexcept { return a->id > b->id; }
+
+void digest_into(TokenDigest& digest, const Key& key, std::string_view domain, std::string_view secret) noexcept {
+  // The domain's length goes first, so that no domain and secret run together to another pair.
+  const auto domain_size = static_cast<unsigned char>(std::min<std::size_t>(domain.size(), 255));
+  crypto_auth_hmacsha256_state state = key.mac_state;  // Wiped by `final`.
+  crypto_auth_hmacsha256_update(&state, &domain_size, 1);
+  crypto_auth_hmacsha256_update(&state, as_bytes(domain), domain_size);
+  crypto_auth_hmacsha256_update(&state, as_bytes(secret), secret.size());
+  crypto_auth_hmacsha256_final(&state, digest.mac.data());
+  digest.key_id = key.id;
+}
 
 }  // namespace
 
@@ -233,7 +252,7 @@ Result<std::unique_ptr<KeyRing>> KeyRing::open(const std::filesystem::path& dire
     if (errno != ENOENT) return last_error();
     std::vector<KeyPointer> keys;
     keys.push_back(random_key(1, random));
-    MUSTER_TRY_VOID(make_directory(directory, keys));
+    MUSTER_TRY_VOID(make_directory(directory, keys, true));
     impl->take(std::move(keys));
     return std::unique_ptr<KeyRing>{new KeyRing{std::move(impl)}};
   }
@@ -267,7 +286,7 @@ Result<std::uint16_t> KeyRing::add_key(Random& random) {
   return id;
 }
 
-Result<bool> KeyRing::reload() {
+Result<bool> KeyRing::reload(Foreign foreign) {
   const std::lock_guard lock{impl_->change};
   if (impl_->directory.empty()) return false;
   struct stat facts{};
@@ -280,8 +299,17 @@ Result<bool> KeyRing::reload() {
   const Impl::View& present = impl_->view();
   Impl::View next;
   bool changed = loaded.size() != present.count;
+  const std::uint16_t newest = present.keys[0]->id;
+  if (foreign == Foreign::refuse &&
+      std::none_of(loaded.begin(), loaded.end(), [newest](const KeyPointer& key) { return key->id == newest; }))
+    return failed(BaseError::keys_foreign);
+  for (const KeyPointer& key : loaded) {
+    const Key* known = present.find(key->id);
+    if (foreign == Foreign::refuse && known != nullptr && !same_secrets(*known, *key)) return failed(BaseError::keys_foreign);
+  }
   for (KeyPointer& key : loaded) {
     const Key* known = present.find(key->id);
+    if (known != nullptr && !same_secrets(*known, *key)) known = nullptr;
     next.keys[next.count++] = known != nullptr ? known : key.get();
     if (known == nullptr) {
       changed = true;
@@ -311,6 +339,23 @@ Result<void> KeyRing::remove_key(std::uint16_t key_id) {
   return {};
 }
 
+bool KeyRing::unused() const {
+  struct stat facts{};
+  return !impl_->directory.empty() && ::stat((impl_->directory / unused_mark).c_str(), &facts) == 0;
+}
+
+Result<void> KeyRing::mark_used() {
+  if (impl_->directory.empty()) return {};
+  if (::unlink((impl_->directory / unused_mark).c_str()) != 0) return errno == ENOENT ? Result<void>{} : Result<void>{last_error()};
+  return sync_directory(impl_->directory);
+}
+
+std::string KeyRing::file_name(std::uint16_t key_id) {
+  std::array<char, 16> name{};
+  std::snprintf(name.data(), name.size(), "%04u.key", unsigned{key_id});
+  return name.data();
+}
+
 std::uint16_t KeyRing::newest_key_id() const noexcept { return impl_->view().keys[0]->id; }
 
 std::vector<std::uint16_t> KeyRing::key_ids() const {
@@ -321,21 +366,25 @@ std::vector<std::uint16_t> KeyRing::key_ids() const {
   return ids;
 }
 
-TokenDigests KeyRing::digest(std::string_view domain, std::string_view secret) const noexcept {
-  // The domain's length goes first, so that no domain and secret run together to another pair.
-  const auto domain_size = static_cast<unsigned char>(std::min<std::size_t>(domain.size(), 255));
+TokenDigests KeyRing::digest(std::string_view domain, std::string_view secret) const {
   const Impl::View& view = impl_->view();
   TokenDigests digests;
+  TokenDigest* out = digests.few_.data();
   digests.count_ = view.count;
-  for (std::size_t i = 0; i < view.count; ++i) {
-    crypto_auth_hmacsha256_state state = view.keys[i]->mac_state;  // Wiped by `final`.
-    crypto_auth_hmacsha256_update(&state, &domain_size, 1);
-    crypto_auth_hmacsha256_update(&state, as_bytes(domain), domain_size);
-    crypto_auth_hmacsha256_update(&state, as_bytes(secret), secret.size());
-    crypto_auth_hmacsha256_final(&state, digests.digests_[i].mac.data());
-    digests.digests_[i].key_id = view.keys[i]->id;
+  if (view.count > digests.few_.size()) {
+    digests.many_.resize(view.count);
+    out = digests.many_.data();
   }
+  for (std::size_t i = 0; i < view.count; ++i) digest_into(out[i], *view.keys[i], domain, secret);
   return digests;
+}
+
+Result<TokenDigest> KeyRing::digest_under(std::uint16_t key_id, std::string_view domain, std::string_view secret) const {
+  const Key* key = impl_->view().find(key_id);
+  if (key == nullptr) return BaseError::key_unknown;
+  TokenDigest digest;
+  digest_into(digest, *key, domain, secret);
+  return digest;
 }
 
 std::string KeyRing::seal(std::string_view context, std::string_view plain, Random& random) const {
@@ -392,7 +441,7 @@ Result<void> KeyRing::import_keys(const std::filesystem::path& directory, std::s
     }
     keys.push_back(std::move(key));
   }
-  return make_directory(directory, keys);
+  return make_directory(directory, keys, false);
 }
 
 }  // namespace muster

@@ -107,17 +107,77 @@ TEST_F(KeyRingOnDisk, TakesInWhatAnotherProcessDidAndKeepsItsKeysWhenTheFolderIs
   EXPECT_EQ(server->newest_key_id(), added);
 }
 
-TEST_F(KeyRingOnDisk, HoldsEightKeysAndNoMore) {
+TEST_F(KeyRingOnDisk, TakesAnotherRingsKeysOnlyWhenToldTo) {
+  const auto server = open();
+  const auto own = server->digest("d", secret).newest();
+  std::filesystem::rename(keys(), folder_ / "own");
+  const auto other = open();  // Counts from 1 as well.
+  ASSERT_NE(other->digest("d", secret).newest(), own);
+  EXPECT_EQ(server->reload().error(), BaseError::keys_foreign);
+  ASSERT_TRUE(other->add_key(random_));
+  ASSERT_TRUE(other->remove_key(1));
+  EXPECT_EQ(server->reload().error(), BaseError::keys_foreign) << "the newest key is gone";
+  EXPECT_EQ(server->digest("d", secret).all().size(), 1u);
+  EXPECT_EQ(server->digest("d", secret).newest(), own);
+  EXPECT_TRUE(server->reload(KeyRing::Foreign::take).value());
+  EXPECT_EQ(server->digest("d", secret).newest(), other->digest("d", secret).newest());
+  std::filesystem::rename(keys(), folder_ / "other");
+  std::filesystem::rename(folder_ / "own", keys());
+  EXPECT_TRUE(server->reload(KeyRing::Foreign::take).value());
+  EXPECT_EQ(server->digest("d", secret).newest(), own);
+  EXPECT_FALSE(server->reload(KeyRing::Foreign::take).value());
+}
+
+TEST_F(KeyRingOnDisk, HoldsAKeyForEveryRotationOfManyYearsAndNoMore) {
   auto ring = open();
-  for (std::size_t i = 1; i < KeyRing::keys_max; ++i) ASSERT_TRUE(ring->add_key(random_));
-  EXPECT_EQ(ring->digest("d", secret).all().size(), KeyRing::keys_max);
+  const auto first = ring->digest("d", secret).newest();
+  const std::string sealed = ring->seal("c", secret, random_);
+  while (ring->key_ids().size() < KeyRing::keys_max) ASSERT_TRUE(ring->add_key(random_));
+  const auto digests = ring->digest("d", secret);
+  ASSERT_EQ(digests.all().size(), KeyRing::keys_max);
+  EXPECT_EQ(digests.newest().key_id, KeyRing::keys_max);
+  EXPECT_EQ(digests.all().back(), first);
   EXPECT_EQ(ring->add_key(random_).error(), BaseError::key_ring_full);
-  EXPECT_FALSE(std::filesystem::exists(keys() / "0009.key"));
+  EXPECT_FALSE(std::filesystem::exists(keys() / "0257.key"));
   ring = open();
+  EXPECT_EQ(ring->digest("d", secret).all().back(), first);
+  EXPECT_EQ(ring->open_sealed("c", sealed).value(), secret);
+  ASSERT_TRUE(KeyRing::import_keys(folder_ / "restored", ring->export_keys()));
   ASSERT_TRUE(ring->remove_key(3));
-  EXPECT_EQ(ring->add_key(random_).value(), 9) << "an id is never used twice";
-  std::filesystem::copy_file(keys() / "0009.key", keys() / "0010.key");
+  EXPECT_EQ(ring->add_key(random_).value(), 257) << "an id is never used twice";
+  std::filesystem::copy_file(keys() / "0257.key", keys() / "0258.key");
   EXPECT_EQ(open_error(), BaseError::key_ring_full);
+}
+
+TEST_F(KeyRingOnDisk, DigestsUnderOneKey) {
+  auto ring = open();
+  const auto old = ring->digest("d", secret).newest();
+  ASSERT_TRUE(ring->add_key(random_));
+  EXPECT_EQ(ring->digest_under(1, "d", secret).value(), old);
+  EXPECT_EQ(ring->digest_under(2, "d", secret).value(), ring->digest("d", secret).newest());
+  EXPECT_EQ(ring->digest_under(3, "d", secret).error(), BaseError::key_unknown);
+}
+
+TEST_F(KeyRingOnDisk, OfTwoThatAddAKeyAtTheSameTimeOneIsRefused) {
+  const auto one = open(), other = open();
+  ASSERT_TRUE(one->add_key(random_));
+  const auto kept = read_file(keys() / "0002.key", 1000).value();
+  EXPECT_EQ(other->add_key(random_).error(), BaseError::file_exists);
+  EXPECT_EQ(other->newest_key_id(), 1);
+  EXPECT_EQ(read_file(keys() / "0002.key", 1000).value(), kept) << "a key that may be in use is never written over";
+  EXPECT_EQ(open()->digest("d", secret).newest(), one->digest("d", secret).newest());
+}
+
+TEST_F(KeyRingOnDisk, KnowsWhetherADatabaseBelongsToItYet) {
+  EXPECT_TRUE(open()->unused());
+  EXPECT_TRUE(open()->unused()) << "also the next time";
+  const auto ring = open();
+  ASSERT_TRUE(ring->mark_used());
+  ASSERT_TRUE(ring->mark_used());
+  EXPECT_FALSE(ring->unused());
+  EXPECT_FALSE(open()->unused());
+  ASSERT_TRUE(KeyRing::import_keys(folder_ / "restored", ring->export_keys()));
+  EXPECT_FALSE(KeyRing::open(folder_ / "restored", random_).value()->unused());
 }
 
 TEST_F(KeyRingOnDisk, RemovesOldKeysButNeverTheNewest) {
@@ -169,7 +229,7 @@ TEST_F(KeyRingOnDisk, AFolderThatLostItsKeysIsNoNewOne) {
   open();
   std::filesystem::remove(keys() / "0001.key");
   EXPECT_EQ(open_error(), BaseError::key_damaged);
-  EXPECT_TRUE(std::filesystem::is_empty(keys()));
+  EXPECT_FALSE(std::filesystem::exists(keys() / "0001.key"));
 }
 
 TEST_F(KeyRingOnDisk, IgnoresWhatACrashLeftBehind) {

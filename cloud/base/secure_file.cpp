@@ -3,12 +3,14 @@
 
 #include <fcntl.h>
 #include <sodium.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <cstdio>
 #include <utility>
 
 #include "cloud/base/error.hpp"
@@ -75,26 +77,89 @@ Result<void> sync_directory(const std::filesystem::path& directory) {
   return {};
 }
 
-Result<void> write_file_atomically(const std::filesystem::path& path, std::string_view bytes, mode_t mode) {
+namespace {
+
+/// The hidden file that `path` is written as first, whole and on disk.
+Result<std::string> write_beside(const std::filesystem::path& path, std::string_view bytes, mode_t mode) {
   const std::filesystem::path folder = folder_of(path);
   require_sodium();
   std::array<unsigned char, 6> suffix{};
   randombytes_buf(suffix.data(), suffix.size());
   std::array<char, 13> suffix_text{};
   sodium_bin2hex(suffix_text.data(), suffix_text.size(), suffix.data(), suffix.size());
-  const std::string temporary = (folder / ("." + path.filename().string() + "." + suffix_text.data() + ".tmp")).string();
+  std::string temporary = (folder / ("." + path.filename().string() + "." + suffix_text.data() + ".tmp")).string();
 
   if (const auto written = write_new_file(folder, temporary, bytes, mode); !written) {
     const Error error = written.error();
     if (error != boost::system::errc::file_exists) ::unlink(temporary.c_str());
     return error;
   }
+  return temporary;
+}
+
+bool is_unsupported(int error) noexcept { return error == EINVAL || error == ENOSYS || error == EPERM || error == ENOTSUP; }
+
+/// As an error of `move_without_replacing`.
+Error taken_or(int error) noexcept {
+  return error == EEXIST ? Error{BaseError::file_exists} : Error{error, boost::system::generic_category()};
+}
+
+}  // namespace
+
+Result<void> write_file_atomically(const std::filesystem::path& path, std::string_view bytes, mode_t mode) {
+  MUSTER_TRY(const std::string temporary, write_beside(path, bytes, mode));
   if (::rename(temporary.c_str(), path.c_str()) != 0) {
     const Error error = last_error();
     ::unlink(temporary.c_str());
     return error;
   }
-  return sync_directory(folder);
+  return sync_directory(folder_of(path));
+}
+
+Result<void> write_new_file_atomically(const std::filesystem::path& path, std::string_view bytes, mode_t mode) {
+  MUSTER_TRY(const std::string temporary, write_beside(path, bytes, mode));
+  const Result<void> moved = move_without_replacing(temporary, path);
+  if (!moved) ::unlink(temporary.c_str());
+  return moved;
+}
+
+Result<void> move_without_replacing(const std::filesystem::path& from, const std::filesystem::path& to) {
+  if (::renameat2(AT_FDCWD, from.c_str(), AT_FDCWD, to.c_str(), RENAME_NOREPLACE) != 0) {
+    if (!is_unsupported(errno)) return taken_or(errno);
+    if (::link(from.c_str(), to.c_str()) == 0) {
+      ::unlink(from.c_str());
+    } else {
+      if (!is_unsupported(errno)) return taken_or(errno);
+      // The name is taken first, by an empty file of ours, and that file replaced.
+      const Descriptor placeholder{::open(to.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600)};
+      if (placeholder.get() < 0) return taken_or(errno);
+      if (::rename(from.c_str(), to.c_str()) != 0) {
+        const Error error = last_error();
+        ::unlink(to.c_str());
+        return error;
+      }
+    }
+  }
+  return sync_directory(folder_of(to));
+}
+
+Result<void> give_to_owner_of(const std::filesystem::path& folder, const std::filesystem::path& path) {
+  if (::geteuid() != 0) return {};
+  struct stat facts{};
+  if (::stat(folder.c_str(), &facts) != 0) return last_error();
+  if (facts.st_uid != 0 && ::lchown(path.c_str(), facts.st_uid, facts.st_gid) != 0) return last_error();
+  return {};
+}
+
+Result<FolderLock> FolderLock::take(const std::filesystem::path& folder) {
+  Descriptor descriptor{::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
+  if (descriptor.get() < 0) return last_error();
+  if (::flock(descriptor.get(), LOCK_EX | LOCK_NB) != 0) return last_error();
+  return FolderLock{descriptor.release()};
+}
+
+FolderLock::~FolderLock() {
+  if (descriptor_ >= 0) ::close(descriptor_);
 }
 
 Result<std::string> read_file(const std::filesystem::path& path, std::size_t limit_bytes, FileAccess access) {
