@@ -19,6 +19,7 @@ class FailingStore : public domain::Store {
   Result<void> for_each_live_token(const std::function<void(const domain::TokenRecord&)>&) override { return trouble(); }
   Result<void> for_each_device(const std::function<void(const domain::DeviceRow&)>&) override { return trouble(); }
   Result<void> for_each_seen_ip(const std::function<void(std::string_view)>&) override { return trouble(); }
+  Result<void> for_each_recent_session(UtcTime, const std::function<void(DeviceId, UtcTime)>&) override { return trouble(); }
   Result<void> for_each_device_home(const std::function<void(DeviceId, const domain::Home&)>&) override { return trouble(); }
   Result<bool> has_administrator() override { return {boost::system::in_place_error, trouble()}; }
   Result<FirstAdministrator> set_up(std::string_view, std::string_view, std::string_view, const domain::Actor&) override {

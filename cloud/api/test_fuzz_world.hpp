@@ -27,6 +27,7 @@ class FuzzStore final : public FailingStore {
     return {};
   }
   Result<void> for_each_seen_ip(const std::function<void(std::string_view)>&) override { return {}; }
+  Result<void> for_each_recent_session(UtcTime, const std::function<void(DeviceId, UtcTime)>&) override { return {}; }
   Result<void> for_each_device_home(const std::function<void(DeviceId, const domain::Home&)>&) override { return {}; }
   Result<bool> has_administrator() override { return true; }
   Result<std::vector<domain::Organization>> organizations() override {

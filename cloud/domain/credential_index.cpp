@@ -9,6 +9,8 @@
 #include <utility>
 #include <vector>
 
+#include "cloud/domain/token_life_cycle.hpp"
+
 namespace muster::domain {
 
 namespace {
@@ -193,7 +195,7 @@ std::optional<CredentialIndex::Entry> CredentialIndex::find(AuthTokenId id) cons
 void CredentialIndex::apply(const TokenRecord& record) {
   const std::unique_lock lock{impl_->mutex};
   Content& content = impl_->content;
-  const bool live = record.kind != TokenKind::revoked;
+  const bool live = may_log_in(record.kind);
   const auto known = content.find_id(record.id.value());
   if (known != none) {
     Slot& slot = content.slot(known);

@@ -43,6 +43,14 @@ DeviceTransition next(DeviceState state, DeviceEvent event) noexcept {
   return table[static_cast<std::size_t>(event)][static_cast<std::size_t>(state)];
 }
 
+DeviceState device_state(bool was_connected, Contact contact) noexcept {
+  if (!was_connected && contact == Contact::none) return DeviceState::created;
+  const DeviceState connected = next(DeviceState::created, DeviceEvent::login).next;
+  if (contact == Contact::connected) return connected;
+  const DeviceState waiting = next(connected, DeviceEvent::session_ended).next;
+  return contact == Contact::waiting ? waiting : next(waiting, DeviceEvent::wait_passed).next;
+}
+
 std::string_view device_state_name(DeviceState state) noexcept { return state_names[static_cast<std::size_t>(state)]; }
 std::string_view device_event_name(DeviceEvent event) noexcept { return event_names[static_cast<std::size_t>(event)]; }
 

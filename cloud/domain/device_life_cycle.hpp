@@ -7,13 +7,16 @@
 #include <string>
 #include <string_view>
 
+#include "cloud/base/result.hpp"
 #include "cloud/domain/error.hpp"
+#include "cloud/domain/session_registry.hpp"
 
-/// The life of a device as a table: docs/protocol/cloud-model.md sections 5.1 and 6. The same table drives code, docs/life-cycles.md
-/// and an exhaustive test.
+/// The life of a device as a table: docs/protocol/cloud-model.md sections 5.1 and 6. The same table drives what stores allow, the
+/// status that the API shows, docs/life-cycles.md and an exhaustive test. Events that no operation makes yet (transfer,
+/// remove_owner, erase_data, report) are in the table and its test alone.
 namespace muster::domain {
 
-/// Names are stored in the audit log and shown by the API: never rename.
+/// Names are shown by the API: never rename. No store holds them: a device's state follows from its sessions (device_state).
 enum class DeviceState : std::uint8_t {
   created = 0,  ///< Has never been online.
   online = 1,
@@ -45,6 +48,13 @@ struct DeviceTransition {
 };
 
 [[nodiscard]] DeviceTransition next(DeviceState state, DeviceEvent event) noexcept;
+/// Errors: the table's refusal.
+[[nodiscard]] inline Result<void> permit(DeviceState state, DeviceEvent event) {
+  const DeviceTransition transition = next(state, event);
+  return transition.allowed ? Result<void>{} : Result<void>{transition.refusal};
+}
+/// The state that the present contact leads to, by the table. `was_connected`: it had a session at some time.
+[[nodiscard]] DeviceState device_state(bool was_connected, Contact contact) noexcept;
 [[nodiscard]] std::string_view device_state_name(DeviceState state) noexcept;  ///< "CREATED", ...
 [[nodiscard]] std::string_view device_event_name(DeviceEvent event) noexcept;  ///< "login", ...
 /// A Mermaid state diagram and a Markdown table, for docs/life-cycles.md.

@@ -74,6 +74,7 @@ class FakeStore : public Store {
     for (const auto& ip : seen_ips) each(ip);
     return ok();
   }
+  Result<void> for_each_recent_session(UtcTime, const std::function<void(DeviceId, UtcTime)>&) override { return ok(); }
   Result<void> for_each_device_home(const std::function<void(DeviceId, const Home&)>& each) override {
     for (const auto& [id, device] : device_rows) {
       if (!device.home.host.empty()) each(device.id, device.home);

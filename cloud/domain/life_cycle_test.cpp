@@ -50,6 +50,15 @@ TEST(DeviceLifeCycle, EveryStateAndEvent) {
   }
 }
 
+TEST(DeviceLifeCycle, TheStateFollowsFromTheSessions) {
+  EXPECT_EQ(device_state(false, Contact::none), DeviceState::created);
+  EXPECT_EQ(device_state(true, Contact::none), DeviceState::offline);
+  for (const bool was_connected : {false, true}) {
+    EXPECT_EQ(device_state(was_connected, Contact::connected), DeviceState::online);
+    EXPECT_EQ(device_state(was_connected, Contact::waiting), DeviceState::online);
+  }
+}
+
 /// From section 3 and 5 of the same file.
 TEST(TokenLifeCycle, EveryKindAndEvent) {
   const std::map<std::string_view, std::array<std::string_view, token_kind_count>> expected = {
@@ -100,7 +109,8 @@ TEST(LifeCycles, TheGoldenDocumentIsCurrent) {
       "Made from the tables in `cloud/domain` by `./dev golden --update`; a test compares. *stays* means that the event is allowed and "
       "changes nothing,\n"
       "*refused* that it is answered with an error.\n\n"
-      "## Device\n\n" +
+      "## Device\n\nNo row holds the state: it follows from the device's sessions. ONLINE lasts from a login until the wait after the "
+      "session's end has\npassed (docs/operating/README.md), over restarts of the server too.\n\n" +
       device_life_cycle_markdown() +
       "\n## AuthToken\n\nThe kinds of docs/protocol/cloud-model.md section 3. A refused login is answered \"invalid token\".\n\n" +
       token_life_cycle_markdown();

@@ -54,6 +54,83 @@ TEST(SessionRegistry, ASecondLoginOnTheSameConnectionReplacesNothing) {
   EXPECT_EQ(registry.size(), 1u);
 }
 
+TEST(SessionRegistry, ADeviceThatLeftIsWaitedForAWhile) {
+  SessionRegistry registry;
+  EXPECT_EQ(registry.contact(device, t0), Contact::none);
+  registry.bind(device, at(1), t0);
+  EXPECT_EQ(registry.contact(device, t0), Contact::connected);
+  EXPECT_FALSE(registry.leave(device, at(2), t0 + 60s, t0));
+  ASSERT_TRUE(registry.leave(device, at(1), t0 + 60s, t0));
+  EXPECT_FALSE(registry.leave(device, at(1), t0 + 60s, t0));
+  EXPECT_FALSE(registry.unbind(device, at(1)));
+  EXPECT_FALSE(registry.online(device));
+  EXPECT_EQ(registry.size(), 0u);
+  registry.for_each([](DeviceId, const SessionAddress&) { ADD_FAILURE(); });
+  EXPECT_EQ(registry.contact(device, t0 + 60s - 1ms), Contact::waiting);
+  EXPECT_EQ(registry.contact(device, t0 + 60s), Contact::none);
+
+  std::vector<SessionRegistry::Expired> gone;
+  registry.expire(t0 + 60s - 1ms, gone);
+  EXPECT_TRUE(gone.empty());
+  registry.expire(t0 + 60s, gone);
+  ASSERT_EQ(gone.size(), 1u);
+  EXPECT_EQ(gone[0].device, device);
+  EXPECT_FALSE(gone[0].end_unseen);
+  registry.expire(t0 + 120s, gone);
+  EXPECT_EQ(gone.size(), 1u);
+}
+
+TEST(SessionRegistry, AReconnectCancelsTheWaitAndTheNextOneStartsAfresh) {
+  SessionRegistry registry;
+  std::vector<SessionRegistry::Expired> gone;
+  registry.bind(device, at(1), t0);
+  registry.leave(device, at(1), t0 + 60s, t0);
+  EXPECT_FALSE(registry.bind(device, at(2), t0 + 50s)) << "nobody was replaced";
+  EXPECT_EQ(registry.size(), 1u);
+  registry.expire(t0 + 60s, gone);
+  EXPECT_EQ(registry.contact(device, t0 + 60s), Contact::connected);
+  registry.leave(device, at(2), t0 + 130s, t0 + 70s);
+  registry.bind(device, at(3), t0 + 71s);
+  registry.leave(device, at(3), t0 + 135s, t0 + 75s);
+  registry.expire(t0 + 130s, gone);
+  EXPECT_TRUE(gone.empty());
+  EXPECT_EQ(registry.contact(device, t0 + 130s), Contact::waiting);
+  registry.expire(t0 + 135s, gone);
+  EXPECT_EQ(gone.size(), 1u);
+}
+
+TEST(SessionRegistry, AfterAStartDevicesAreExpected) {
+  SessionRegistry registry;
+  std::vector<SessionRegistry::Expired> gone;
+  registry.expect(device, t0 + 60s, true, t0);
+  registry.expect(DeviceId{8}, t0 + 20s, false, t0);
+  registry.bind(DeviceId{9}, at(9), t0);
+  registry.expect(DeviceId{9}, t0 + 60s, true, t0);  // It was quicker.
+  registry.expect(DeviceId{10}, t0, true, t0);       // Its time is over.
+  EXPECT_EQ(registry.contact(device, t0), Contact::waiting);
+  EXPECT_EQ(registry.contact(DeviceId{9}, t0), Contact::connected);
+  EXPECT_EQ(registry.contact(DeviceId{10}, t0), Contact::none);
+  EXPECT_EQ(registry.size(), 1u);
+  registry.expire(t0 + 60s, gone);
+  ASSERT_EQ(gone.size(), 2u);
+  EXPECT_EQ(gone[0].device, DeviceId{8});
+  EXPECT_FALSE(gone[0].end_unseen);
+  EXPECT_EQ(gone[1].device, device);
+  EXPECT_TRUE(gone[1].end_unseen);
+}
+
+TEST(SessionRegistry, OnlySoManyAreWaitedFor) {
+  SessionRegistry registry{2};
+  for (std::int32_t i = 1; i <= 3; ++i) {
+    const auto slot = static_cast<std::uint32_t>(i);
+    registry.bind(DeviceId{i}, at(slot), t0);
+    EXPECT_TRUE(registry.leave(DeviceId{i}, at(slot), t0 + 60s, t0));
+    EXPECT_EQ(registry.contact(DeviceId{i}, t0), i <= 2 ? Contact::waiting : Contact::none);
+  }
+  registry.expect(DeviceId{4}, t0 + 60s, true, t0);
+  EXPECT_EQ(registry.contact(DeviceId{4}, t0), Contact::none);
+}
+
 TEST(SessionRegistry, NoDeviceIsNeverBound) {
   SessionRegistry registry;
   EXPECT_FALSE(registry.bind(DeviceId{}, at(1), t0));

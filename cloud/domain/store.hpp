@@ -124,6 +124,8 @@ class Store {
   virtual Result<void> for_each_live_token(const std::function<void(const TokenRecord&)>& each) = 0;
   virtual Result<void> for_each_device(const std::function<void(const DeviceRow&)>& each) = 0;
   virtual Result<void> for_each_seen_ip(const std::function<void(std::string_view ip)>& each) = 0;  ///< Distinct addresses of past logins.
+  /// Devices that had a session lately, for a start: it ended after `since`, or (`ended_at` 0) nobody wrote down that it ended.
+  virtual Result<void> for_each_recent_session(UtcTime since, const std::function<void(DeviceId, UtcTime ended_at)>& each) = 0;
   /// Devices with a home of their own (few).
   virtual Result<void> for_each_device_home(const std::function<void(DeviceId, const Home&)>& each) = 0;
 
@@ -201,11 +203,13 @@ class Store {
   virtual Result<PageOf<Device>> devices(const DeviceFilter& filter, const Page& page) = 0;
   virtual Result<Device> rename_device(DeviceId id, std::string_view name, const Actor& actor) = 0;
   virtual Result<void> set_device_home(DeviceId id, const Home& home, const Actor& actor) = 0;
-  /// Row, values and metadata go; its tokens become tombstones. Errors: not_found.
+  /// Row, values and metadata go; its tokens go where their life cycle says (TokenEvent::device_removed): all but static ones become
+  /// tombstones. Errors: not_found, wrong_state.
   virtual Result<void> delete_device(DeviceId id, const Actor& actor) = 0;
   /// The sealed copy of the live token, audited as "device.token.reveal" in the same transaction. Errors: not_found.
   virtual Result<std::string> reveal_token(DeviceId id, const Actor& actor) = 0;
-  /// The present token becomes a tombstone, `token` takes its place. Errors: not_found, token_taken.
+  /// The present token becomes a tombstone, `token` takes its place. Tokens that cannot be replaced (TokenEvent::replaced) stay.
+  /// Errors: not_found, token_taken, wrong_state (the device has none but such).
   virtual Result<void> replace_token(DeviceId id, const NewToken& token, const Actor& actor) = 0;
   /// nullopt: positively never issued. Looks for any of the digests (one per key).
   virtual Result<std::optional<FoundToken>> find_token(std::span<const TokenDigest> digests) = 0;

@@ -7,11 +7,13 @@
 #include <string>
 #include <string_view>
 
+#include "cloud/base/result.hpp"
 #include "cloud/domain/entities.hpp"
 #include "cloud/domain/error.hpp"
 
-/// The life of an AuthToken as a table over its kinds: docs/protocol/cloud-model.md sections 3 and 5. The same table drives code,
-/// docs/life-cycles.md and an exhaustive test.
+/// The life of an AuthToken as a table over its kinds: docs/protocol/cloud-model.md sections 3 and 5. The same table drives logins, what
+/// stores do to tokens, docs/life-cycles.md and exhaustive tests of itself and of every store. The events that code makes by now are
+/// login, replaced, device_removed, revealed and key_rotated; the others wait for the static and dynamic way.
 namespace muster::domain {
 
 enum class TokenEvent : std::uint8_t {
@@ -40,6 +42,13 @@ struct TokenTransition {
 };
 
 [[nodiscard]] TokenTransition next(TokenKind kind, TokenEvent event) noexcept;
+/// The kind afterwards. Errors: the table's refusal.
+[[nodiscard]] inline Result<TokenKind> after(TokenKind kind, TokenEvent event) {
+  const TokenTransition transition = next(kind, event);
+  return transition.allowed ? Result<TokenKind>{transition.next} : Result<TokenKind>{transition.refusal};
+}
+/// False: the registry positively knows that such a token is invalid.
+[[nodiscard]] inline bool may_log_in(TokenKind kind) noexcept { return next(kind, TokenEvent::login).allowed; }
 [[nodiscard]] std::string_view token_kind_name(TokenKind kind) noexcept;     ///< "DEVICE", ...
 [[nodiscard]] std::string_view token_event_name(TokenEvent event) noexcept;  ///< "login", ...
 /// A Mermaid state diagram and a Markdown table, for docs/life-cycles.md.

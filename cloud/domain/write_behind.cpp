@@ -133,6 +133,11 @@ void PresenceQueue::disconnected(DeviceId device, UtcTime at) {
   impl_->with(device, false, [&](Waiting& waiting) { advance(waiting.has_disconnected, waiting.disconnected_at, at); });
 }
 
+void PresenceQueue::reported(DeviceId device, UtcTime at) {
+  if (!device) return;
+  impl_->with(device, false, [&](Waiting& waiting) { advance(waiting.has_reported, waiting.reported_at, at); });
+}
+
 std::vector<PresenceUpdate> PresenceQueue::take(std::size_t limit) {
   std::vector<PresenceUpdate> taken;
   taken.reserve(std::min(limit, size()));

@@ -24,6 +24,7 @@ class PresenceQueue {
   /// Cheap form for the login path.
   void connected(DeviceId device, UtcTime at, std::string_view ip, bool plain_text_link);
   void disconnected(DeviceId device, UtcTime at);
+  void reported(DeviceId device, UtcTime at);
   std::vector<PresenceUpdate> take(std::size_t limit);
   void retry(std::vector<PresenceUpdate> updates);  ///< After a failed write; newer facts win.
   [[nodiscard]] std::size_t size() const noexcept;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
@@ -63,7 +64,7 @@ struct TokenResolved {
     invalid,
     hold,
     look_again
-  };                                ///< look_again: no answer; the session's own timer asks for another look.
+  };  ///< look_again: no answer; the session's own timer asks for another look.
   Outcome outcome = Outcome::hold;  ///< hold: nobody knows now; never answered with a status.
   DeviceId device_id;
   domain::TokenKind kind = domain::TokenKind::device;
@@ -99,6 +100,9 @@ class SessionRouter {
   virtual ~SessionRouter() = default;
   /// False: the address is no longer anybody's, or its queue is full.
   virtual bool post(const domain::SessionAddress& address, SessionEvent event) = 0;
+  /// The address of ours that the device dialed; unknown where there is no network. Not thread-safe: only within a call about that
+  /// very session. Costs a system call.
+  [[nodiscard]] virtual std::optional<IpAddress> local_address(const domain::SessionAddress& /*session*/) const { return std::nullopt; }
 };
 
 /// Room for frames, lent by the performer for one call; whole frames only are appended. Bounded by the performer at send time.

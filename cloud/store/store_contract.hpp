@@ -8,6 +8,7 @@
 #include <atomic>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <set>
@@ -18,6 +19,7 @@
 
 #include "cloud/domain/permission.hpp"
 #include "cloud/domain/store.hpp"
+#include "cloud/domain/token_life_cycle.hpp"
 
 /// What every backend of domain::Store must do. A backend instantiates it in one source file of its tests:
 ///   INSTANTIATE_TEST_SUITE_P(Sqlite, StoreContract, testing::Values(StoreBackend{"file", make}));
@@ -30,6 +32,9 @@ class StoreUnderTest {
   virtual Store& store() = 0;
   /// Closes it and opens it again: what was acknowledged is still there.
   virtual void reopen() = 0;
+  /// Makes the token another kind behind the store's back: some kinds have no operation that makes them yet. A tombstone loses its
+  /// device and sealed copy.
+  virtual void force_kind(AuthTokenId id, TokenKind kind) = 0;
 };
 
 struct StoreBackend {
@@ -48,6 +53,7 @@ class StoreContract : public testing::TestWithParam<StoreBackend> {
     under_test_->reopen();
     store_ = &under_test_->store();
   }
+  void force_kind(AuthTokenId id, TokenKind kind) { under_test_->force_kind(id, kind); }
 
   // --- things to begin with ------------------------------------------------------------------------------------------------
   static constexpr std::int64_t t0 = 1'767'225'600'000;
@@ -1484,6 +1490,95 @@ TEST_P(StoreContract, SkipsTokensThatWereRevokedWhileTheyWereRotated) {
 }
 
 // --- durability ------------------------------------------------------------------------------------------------------------
+
+TEST_P(StoreContract, EveryEventDoesToEveryKindOfTokenWhatItsLifeCycleSays) {
+  set_up();
+  std::uint64_t secret = 0;
+  for (std::size_t index = 0; index < token_kind_count; ++index) {
+    const auto kind = static_cast<TokenKind>(index + 1);
+    SCOPED_TRACE(token_kind_name(kind));
+    const bool dead = kind == TokenKind::revoked;
+    const auto product = make_template(root_, "Product " + std::to_string(index));
+    AuthTokenId id;
+    Device device;
+    // A device with one token of the kind, then what an operation answered and made of it.
+    const auto begin = [&] {
+      device = make_device(root_, product.id, "Device " + std::to_string(secret + 1), secret + 1);
+      id = store().find_token(std::array{digest(++secret)}).value()->record.id;
+      force_kind(id, kind);
+    };
+    const auto present = [&] { return store().find_token_by_id(id).value().value(); };
+    const auto expect = [&](TokenEvent event, const Result<void>& answer) {
+      SCOPED_TRACE(token_event_name(event));
+      const auto verdict = next(kind, event);
+      EXPECT_EQ(present().kind, verdict.next);
+      if (dead && event != TokenEvent::revealed) return;  // A tombstone has no device any more: the operation is not about it.
+      EXPECT_EQ(answer.has_value(), verdict.allowed);
+      EXPECT_EQ(answer ? Error{} : answer.error(), verdict.allowed ? Error{} : Error{verdict.refusal});
+    };
+
+    begin();
+    bool is_live = false;
+    ASSERT_OK(store().for_each_live_token([&](const TokenRecord& each) { is_live |= each.id == id; }));
+    EXPECT_EQ(is_live, may_log_in(kind)) << "the index admits whom the table admits";
+
+    const auto revealed = store().reveal_token(device.id, actor());
+    expect(TokenEvent::revealed, revealed ? Result<void>{} : Result<void>{revealed.error()});
+
+    ASSERT_OK(store().rotate_tokens(std::array{RotatedToken{id, digest(secret, 2), "again"}}));
+    EXPECT_EQ(present().digest, next(kind, TokenEvent::key_rotated).allowed ? digest(secret, 2) : digest(secret));
+    EXPECT_EQ(present().kind, next(kind, TokenEvent::key_rotated).next);
+
+    begin();
+    expect(TokenEvent::replaced, store().replace_token(device.id, token(++secret), actor()));
+    EXPECT_EQ(store().find_token(std::array{digest(secret)}).value().has_value(), dead || next(kind, TokenEvent::replaced).allowed);
+
+    begin();
+    const auto deleted = store().delete_device(device.id, actor());
+    expect(TokenEvent::device_removed, deleted);
+    EXPECT_EQ(store().find_device(device.id).value().has_value(), !deleted.has_value());
+    EXPECT_EQ(present().device_id, deleted ? DeviceId{} : device.id);
+
+    begin();  // The same by way of its template, with all that the kind's other devices have.
+    const bool removable = dead || next(kind, TokenEvent::device_removed).allowed;
+    const auto with_template = store().delete_template(product.id, true, actor());
+    EXPECT_EQ(with_template.has_value(), removable);
+    EXPECT_EQ(present().kind, next(kind, TokenEvent::device_removed).next);
+  }
+}
+
+TEST_P(StoreContract, ReplacingATokenLeavesOneThatCannotBeReplaced) {
+  set_up();
+  const auto product = make_template(root_, "Product");
+  const auto device = make_device(root_, product.id, "Device", 1);
+  const auto first = store().find_token(std::array{digest(1)}).value()->record.id;
+  force_kind(first, TokenKind::grace);
+  ASSERT_OK(store().replace_token(device.id, token(2), actor()));
+  const auto second = store().find_token(std::array{digest(2)}).value()->record.id;
+  EXPECT_EQ(store().find_token_by_id(first).value()->kind, TokenKind::revoked);
+  force_kind(second, TokenKind::reprovision);
+  EXPECT_REFUSED(DomainError::wrong_state, store().replace_token(device.id, token(3), actor()));
+  EXPECT_EQ(store().find_token_by_id(second).value()->kind, TokenKind::reprovision);
+}
+
+TEST_P(StoreContract, StreamsDevicesWithARecentSession) {
+  set_up();
+  const auto product = make_template(root_, "Product");
+  std::vector<DeviceId> ids;
+  for (std::uint64_t i = 1; i <= 4; ++i) ids.push_back(make_device(root_, product.id, "Device " + std::to_string(i), i).id);
+  const auto at = [&](DeviceId id, std::int64_t connected, std::int64_t disconnected) {
+    PresenceUpdate update;
+    update.device_id = id;
+    update.connected_at = UtcTime{connected};
+    if (disconnected != 0) update.disconnected_at = UtcTime{disconnected};
+    return update;
+  };
+  const std::array batch{at(ids[0], 1000, 0), at(ids[1], 1000, 2000), at(ids[2], 1000, 2001)};
+  ASSERT_OK(store().write_presence(batch));
+  std::map<DeviceId, std::int64_t> found;
+  ASSERT_OK(store().for_each_recent_session({2000}, [&](DeviceId id, UtcTime ended_at) { found[id] = ended_at.ms; }));
+  EXPECT_EQ(found, (std::map<DeviceId, std::int64_t>{{ids[0], 0}, {ids[2], 2001}}));
+}
 
 TEST_P(StoreContract, KeepsEverythingOverARestart) {
   set_up();

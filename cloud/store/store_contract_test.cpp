@@ -4,6 +4,7 @@
 #include "cloud/base/temporary_folder.hpp"
 #include "cloud/store/faulty/faulty_store.hpp"
 #include "cloud/store/shared_clock.hpp"
+#include "cloud/store/sqlite/connection.hpp"
 #include "cloud/store/sqlite/sqlite_store.hpp"
 
 namespace muster::domain {
@@ -15,6 +16,13 @@ class SqliteUnderTest final : public StoreUnderTest {
   void reopen() override {
     store_.reset();
     store_ = open();
+  }
+  void force_kind(AuthTokenId id, TokenKind kind) override {
+    auto connection = store::Connection::open({.path = folder_ / "muster.db"}, store::Connection::Use::write).value();
+    const bool dies = kind == TokenKind::revoked;
+    ASSERT_TRUE(connection->run("UPDATE auth_token SET kind = ?2, device_id = iif(?3, NULL, device_id) WHERE id = ?1", id, kind, dies));
+    if (!dies) return;
+    ASSERT_TRUE(connection->run("DELETE FROM auth_token_sealed WHERE token_id = ?1", id));
   }
 
  private:
@@ -38,6 +46,7 @@ class FaultyUnderTest final : public StoreUnderTest {
     below_.reopen();
     faulty_ = std::make_unique<store::FaultyStore>(below_.store());
   }
+  void force_kind(AuthTokenId id, TokenKind kind) override { below_.force_kind(id, kind); }
 
  private:
   SqliteUnderTest below_;

@@ -56,6 +56,26 @@ TEST_F(Commands, APingIsAnsweredWithItsId) {
   EXPECT_EQ(connection->take(), (std::vector{response(513, Status::success), response(65'535, Status::success)}));
 }
 
+TEST_F(Commands, ValuesMoveTheLastReportOnceAMinute) {
+  use({integer(1)});
+  const auto reported = [this]() -> std::optional<UtcTime> {
+    const auto waiting = rig.presence.take(10);
+    return waiting.empty() ? std::nullopt : waiting[0].reported_at;
+  };
+  EXPECT_TRUE(reported()) << "the info is one";
+  say(20, 3, {"vw", "2", "7"});
+  say(20, 4, {"vw", "1", "text"});
+  EXPECT_FALSE(reported()) << "nor is a value that was not taken";
+  say(20, 5, {"vw", "1", "7"});
+  EXPECT_EQ(reported(), rig.clock.utc_now());
+  rig.clock.advance(59s);
+  say(20, 6, {"vw", "1", "8"});
+  EXPECT_FALSE(reported());
+  rig.clock.advance(1s);
+  say(20, 7, {"vw", "1", "9"});
+  EXPECT_EQ(reported(), rig.clock.utc_now());
+}
+
 TEST_F(Commands, AValueIsKeptWithoutAnAnswer) {
   use({});
   EXPECT_TRUE(say(20, 3, {"vw", "5", "hello"}).empty());

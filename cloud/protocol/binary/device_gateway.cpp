@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "cloud/base/log.hpp"
+#include "cloud/domain/home_rule.hpp"
 #include "cloud/protocol/binary/gateway_impl.hpp"
 
 namespace muster::protocol {
@@ -12,6 +13,8 @@ namespace {
 
 /// A frame before login is a login: a token and little else.
 constexpr std::size_t login_body_size_max_bytes = 256;
+/// How often values move the device's last report: each time costs a row to write.
+constexpr std::chrono::minutes report_interval{1};
 
 }  // namespace
 
@@ -90,6 +93,13 @@ DeviceGateway::DeviceGateway(Dependencies dependencies, GatewayLimits limits)
 DeviceGateway::~DeviceGateway() = default;
 
 void DeviceGateway::set_limits(GatewayLimits limits) { impl_->set_limits(std::move(limits)); }
+bool DeviceGateway::may_say_invalid(const IpAddress& address, Instant now) { return impl_->may_say_invalid(address, now, impl_->limits()); }
+
+bool DeviceGateway::is_elsewhere(const domain::Home& home, const std::optional<IpAddress>& local) const {
+  const GatewayLimits& limits = impl_->limits();
+  return domain::is_elsewhere(home, limits.own_hosts, limits.redirect_back_hosts, local);
+}
+
 void DeviceGateway::remember_address(const IpAddress& address) { impl_->guard.remember(address); }
 
 Step DeviceGateway::on_open(DeviceSession& session, const Peer& peer, Instant now) {
@@ -134,7 +144,13 @@ Step DeviceGateway::on_bytes(DeviceSession& session, const domain::SessionAddres
   }
   // One addition a call, not one a frame: all loops share these counters.
   if (call.frames != 0) impl.d.metrics.frames_in_total.add(call.frames);
-  if (call.values != 0) impl.d.metrics.values_written_total.add(call.values);
+  if (call.values != 0) {
+    impl.d.metrics.values_written_total.add(call.values);
+    if (now >= session.phase_since_) {
+      session.phase_since_ = now + report_interval;
+      impl.d.presence.reported(session.device_id_, impl.utc(call));
+    }
+  }
   const std::size_t consumed = input.size - rest.size;
   return ended == CloseReason::none ? Impl::next(call, consumed) : Impl::close(call, ended, consumed);
 }
@@ -186,6 +202,7 @@ Step DeviceGateway::on_deadline(DeviceSession& session, const domain::SessionAdd
     case DeviceSession::State::resolving: ended = impl.retry_login(call); break;
     case DeviceSession::State::active:
       impl.d.metrics.heartbeat_lost_total.add();
+      session.silent_ = true;
       ended = CloseReason::heartbeat_lost;
       break;
     case DeviceSession::State::closed: break;
@@ -193,12 +210,13 @@ Step DeviceGateway::on_deadline(DeviceSession& session, const domain::SessionAdd
   return ended == CloseReason::none ? Impl::next(call) : Impl::close(call, ended);
 }
 
-void DeviceGateway::on_closed(DeviceSession& session, const domain::SessionAddress& self, Instant /*now*/) {
+void DeviceGateway::on_closed(DeviceSession& session, const domain::SessionAddress& self, Instant now) {
   Impl& impl = *impl_;
   if (session.device_id_) {
-    // Only the device's present session tells that it is offline; one that was replaced leaves quietly.
-    if (impl.d.sessions.unbind(session.device_id_, self)) {
-      if (!session.shut_down_) impl.d.presence.disconnected(session.device_id_, impl.d.clock.utc_now());
+    const Duration waited = session.silent_ ? now - session.last_received_ : Duration{};
+    // Only the device's present session tells that it ended; one that was replaced leaves quietly.
+    if (impl.d.sessions.leave(session.device_id_, self, now + impl.limits().offline_wait - waited, now) && !session.shut_down_) {
+      impl.d.presence.disconnected(session.device_id_, impl.d.clock.utc_now());
       if (impl.d.live.watched()) impl.d.live.device_status_changed(session.device_id_);
     }
   } else {
@@ -207,6 +225,31 @@ void DeviceGateway::on_closed(DeviceSession& session, const domain::SessionAddre
   if (session.counted_) impl.d.metrics.sessions_open.subtract();
   session = DeviceSession{};
   session.state_ = DeviceSession::State::closed;
+}
+
+Result<void> DeviceGateway::expect_devices() {
+  Impl& impl = *impl_;
+  const Duration wait = impl.limits().offline_wait;
+  const Instant now = impl.d.clock.now();
+  const UtcTime utc = impl.d.clock.utc_now();
+  const auto wait_ms = std::chrono::duration_cast<std::chrono::milliseconds>(wait).count();
+  return impl.d.store.for_each_recent_session({utc.ms - wait_ms}, [&](DeviceId device, UtcTime ended_at) {
+    // The wall clock may have been set meanwhile: never longer than the wait itself.
+    const auto left = ended_at.ms == 0 ? wait : std::min<Duration>(wait, std::chrono::milliseconds{ended_at.ms + wait_ms - utc.ms});
+    impl.d.sessions.expect(device, now + left, ended_at.ms == 0, now);
+  });
+}
+
+void DeviceGateway::end_waits() {
+  Impl& impl = *impl_;
+  std::vector<domain::SessionRegistry::Expired> expired;
+  impl.d.sessions.expire(impl.d.clock.now(), expired);
+  const UtcTime utc = impl.d.clock.utc_now();
+  for (const auto& [device, end_unseen] : expired) {
+    // Written now, or every later start would wait for it again.
+    if (end_unseen) impl.d.presence.disconnected(device, utc);
+    if (impl.d.live.watched()) impl.d.live.device_status_changed(device);
+  }
 }
 
 bool DeviceGateway::push_value(DeviceId device, std::uint8_t pin, std::string_view value) {

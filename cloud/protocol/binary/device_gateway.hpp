@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -27,6 +28,7 @@ struct GatewayLimits {
       4'000};  ///< How long a login waits for the registry before it is closed unanswered; clients wait 5-6 s.
   std::chrono::milliseconds heartbeat_default{45'000};  ///< Until the info frame came.
   double heartbeat_factor = 1.5;
+  std::chrono::milliseconds offline_wait{60'000};  ///< A device whose session ended is offline when none came back in this time.
   std::uint16_t buffer_in_default_bytes = 250;
   std::size_t body_size_max_bytes = 8'192;          ///< Of a device's frame after login; before it, 256.
   double flood_rate_per_s = 50, flood_burst = 100;  ///< Past it: status 1 once a minute, frames dropped ...
@@ -38,8 +40,8 @@ struct GatewayLimits {
   std::size_t known_addresses_max = 1'000'000;
   std::uint32_t conflict_swaps_per_minute = 6;   ///< Newest-login swaps that raise token_conflict.
   bool allow_plain_from_public = false;          ///< Plain-text links from public addresses, whatever the template says.
-  std::vector<std::string> own_hosts;            ///< Names of this node: never redirected to.
-  std::vector<std::string> redirect_back_hosts;  ///< Hosts known to redirect back: never redirected to.
+  std::vector<std::string> own_hosts;            ///< Names of this node, besides the address dialed: never redirected to ...
+  std::vector<std::string> redirect_back_hosts;  ///< ... and hosts known to redirect back. The rule: cloud/domain/home_rule.hpp.
 };
 
 /// What one device connection needs between its events: lives in the loop's slab, owns no buffer and no timer.
@@ -53,7 +55,7 @@ class DeviceSession {
   friend class DeviceGateway;
   std::shared_ptr<const domain::PublishedTemplate> template_;  ///< Shared with the directory, which may publish another one meanwhile.
   std::uint64_t template_generation_ = 0;
-  Instant phase_since_{};  ///< Awaiting the login: the accept. Resolving: the login frame.
+  Instant phase_since_{};  ///< Awaiting the login: the accept. Resolving: the login frame. Active: when values are next a report.
   Instant last_received_{};
   Instant mark_{};             ///< Resolving: the next try. Active: since when frames are dropped; zero = they are not.
   Instant flood_told_{};       ///< When status 1 was sent last; zero = never.
@@ -66,6 +68,7 @@ class DeviceSession {
   wire::LegacyPingReply legacy_ping_reply_;
   bool logged_in_with_legacy_command_ = false, has_info_ = false, counted_ = false;
   bool shut_down_ = false;  ///< The server ended it by stopping: that is no disconnect of the device.
+  bool silent_ = false;     ///< Its heartbeat ended it.
 };
 /// One a connection, 20,000 and more a process.
 static_assert(sizeof(DeviceSession) <= 96);
@@ -99,8 +102,9 @@ class DeviceGateway {
   [[nodiscard]] Step on_event(DeviceSession& session, const domain::SessionAddress& self, const Peer& peer, SessionEvent&& event,
                               Output& out, Instant now);
   [[nodiscard]] Step on_deadline(DeviceSession& session, const domain::SessionAddress& self, const Peer& peer, Output& out, Instant now);
-  /// The connection is gone, whoever ended it. Unbinds the device, and queues the disconnect as presence, unless the server ended it
-  /// by stopping (CloseSession{shutdown}): a restart is no disconnect of the device.
+  /// The connection is gone, whoever ended it. The device is waited for from now on (after a silence: from its last sign of life).
+  /// The end is queued as presence and told to the live stream, unless the server ended it by stopping (CloseSession{shutdown}): a
+  /// restart is no disconnect of the device.
   void on_closed(DeviceSession& session, const domain::SessionAddress& self, Instant now);
 
   // --- for HTTP handlers and the views' listener; any thread ------------------------------------------------------------------
@@ -108,8 +112,17 @@ class DeviceGateway {
   bool push_value(DeviceId device, std::uint8_t pin, std::string_view value);
   bool push_internal(DeviceId device, std::string_view words);
   bool close_device(DeviceId device, CloseReason reason);
+  /// Once, before the first login: whoever had a session when the server stopped, or was waited for, is waited for now. Blocks.
+  /// Errors: the store's; then call it again.
+  Result<void> expect_devices();
+  /// Tells of devices that were waited for in vain; call it about once a second, on any one thread.
+  void end_waits();
   /// Addresses of past logins, for the breaker.
   void remember_address(const IpAddress& address);
+  /// Asked before anybody hears "invalid token", in any protocol; counts it, or that the breaker kept it back.
+  [[nodiscard]] bool may_say_invalid(const IpAddress& address, Instant now);
+  /// Whether a device of this home is sent there. `local`: the address of ours that it dialed, when known.
+  [[nodiscard]] bool is_elsewhere(const domain::Home& home, const std::optional<IpAddress>& local) const;
 
   /// Changes limits on reload (SIGHUP); sessions take them from their next event on.
   void set_limits(GatewayLimits limits);

@@ -66,6 +66,7 @@ struct DeviceGateway::Impl {
   [[nodiscard]] CloseReason resolve_from_index(Call& call, const AuthToken& token, bool& missed);
   [[nodiscard]] CloseReason admit(Call& call, const AuthToken& token, const TokenDigests& digests, DeviceId device);
   [[nodiscard]] CloseReason refuse_invalid(Call& call);
+  [[nodiscard]] bool may_say_invalid(const IpAddress& address, Instant now, const GatewayLimits& limits);
   [[nodiscard]] CloseReason hold(Call& call, const AuthToken* token, Duration retry_in, bool in_flight = false);
   [[nodiscard]] CloseReason ask_store(Call& call, const AuthToken& token);
   [[nodiscard]] CloseReason retry_login(Call& call);
@@ -74,7 +75,7 @@ struct DeviceGateway::Impl {
   void look_up(const domain::SessionAddress& self, const AuthToken& token);  ///< On the login lane.
   void bind(Call& call, DeviceId device);
   void tell_conflict(DeviceId device, const IpAddress& address, Instant now, UtcTime at);
-  [[nodiscard]] bool is_own_or_bounces(const GatewayLimits& limits, std::string_view host) const;
+  [[nodiscard]] bool lives_elsewhere(const Call& call, const domain::Home& home) const;
 
   // --- commands.cpp ------------------------------------------------------------------------------------------------------------
   [[nodiscard]] CloseReason handle(Call& call, const wire::Frame& frame);

@@ -9,6 +9,8 @@
 #include <charconv>
 
 #include "cloud/base/log.hpp"
+#include "cloud/domain/home_rule.hpp"
+#include "cloud/domain/token_life_cycle.hpp"
 #include "cloud/protocol/binary/gateway_impl.hpp"
 
 namespace muster::protocol {
@@ -19,15 +21,6 @@ constexpr std::chrono::milliseconds retry_when_starting{250};
 /// Everything else that may pass.
 constexpr std::chrono::seconds retry_when_troubled{1};
 constexpr std::size_t conflicts_remembered_max = 4'096;
-
-bool same_host(std::string_view a, std::string_view b) noexcept {
-  const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; };
-  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [&](char x, char y) { return lower(x) == lower(y); });
-}
-
-bool contains_host(const std::vector<std::string>& hosts, std::string_view host) noexcept {
-  return std::any_of(hosts.begin(), hosts.end(), [&](const std::string& one) { return same_host(one, host); });
-}
 
 }  // namespace
 
@@ -90,7 +83,7 @@ void DeviceGateway::Impl::look_up(const domain::SessionAddress& self, const Auth
     } else {
       answer.outcome = TokenResolved::Outcome::invalid;
     }
-  } else if ((*found)->record.kind == domain::TokenKind::revoked) {
+  } else if (!domain::may_log_in((*found)->record.kind)) {
     answer.outcome = TokenResolved::Outcome::invalid;
   } else if (d.views.catch_up()) {
     // The index decides about "yes", so that a revocation can never be overtaken by an answer that is on its way.
@@ -176,25 +169,30 @@ void DeviceGateway::Impl::forget_held(const domain::SessionAddress& self) {
   held_.erase(self);
 }
 
-CloseReason DeviceGateway::Impl::refuse_invalid(Call& call) {
-  const InvalidGuard::Verdict verdict = guard.ask(call.peer.address, call.now);
+bool DeviceGateway::Impl::may_say_invalid(const IpAddress& address, Instant now, const GatewayLimits& limits) {
+  const InvalidGuard::Verdict verdict = guard.ask(address, now);
   if (verdict.opened) {
     log::error("invalid_breaker_opened", {{"meaning",
                                            "more devices that had logged in before than allowed were about to hear 'invalid token'; nobody "
                                            "hears it now: check that this is the right database"},
-                                          {"addresses_per_minute", static_cast<std::int64_t>(call.limits.breaker_addresses_per_minute)}});
+                                          {"addresses_per_minute", static_cast<std::int64_t>(limits.breaker_addresses_per_minute)}});
   }
-  if (!verdict.may_answer) {
-    d.metrics.invalid_suppressed_by_breaker_total.add();
-    return hold(call, nullptr, retry_when_troubled);
-  }
+  (verdict.may_answer ? d.metrics.logins_invalid_total : d.metrics.invalid_suppressed_by_breaker_total).add();
+  return verdict.may_answer;
+}
+
+CloseReason DeviceGateway::Impl::refuse_invalid(Call& call) {
+  if (!may_say_invalid(call.peer.address, call.now, call.limits)) return hold(call, nullptr, retry_when_troubled);
   respond(call, call.session.login_id_, wire::Status::invalid_token);
-  d.metrics.logins_invalid_total.add();
   return CloseReason::invalid_token;
 }
 
-bool DeviceGateway::Impl::is_own_or_bounces(const GatewayLimits& limits, std::string_view host) const {
-  return contains_host(limits.own_hosts, host) || contains_host(limits.redirect_back_hosts, host);
+bool DeviceGateway::Impl::lives_elsewhere(const Call& call, const domain::Home& home) const {
+  // Which address the device dialed is asked only of who is about to be sent away.
+  const auto elsewhere = [&](const std::optional<IpAddress>& local) {
+    return domain::is_elsewhere(home, call.limits.own_hosts, call.limits.redirect_back_hosts, local);
+  };
+  return elsewhere(std::nullopt) && elsewhere(d.router.local_address(call.self));
 }
 
 CloseReason DeviceGateway::Impl::admit(Call& call, const AuthToken& token, const TokenDigests& digests, DeviceId device) {
@@ -210,7 +208,7 @@ CloseReason DeviceGateway::Impl::admit(Call& call, const AuthToken& token, const
     d.metrics.plain_refused_total.add();
     return CloseReason::plain_refused;
   }
-  if (const auto home = d.views.directory.home_of(device); home && !home->host.empty() && !is_own_or_bounces(call.limits, home->host)) {
+  if (const auto home = d.views.directory.home_of(device); home && lives_elsewhere(call, *home)) {
     if (!redirects.ask(device, home->host, call.now)) {
       log::warning("redirect_comes_back", {{"device", device.value()}, {"host", home->host}});
       return hold(call, nullptr, retry_when_troubled);
@@ -235,7 +233,7 @@ CloseReason DeviceGateway::Impl::admit(Call& call, const AuthToken& token, const
     d.metrics.sessions_replaced_total.add();
   }
   if (!still || still->device_id != device) {
-    d.sessions.unbind(device, call.self);
+    d.sessions.leave(device, call.self, call.now + call.limits.offline_wait, call.now);
     return hold(call, &token, retry_when_starting);
   }
   if (session.state_ == DeviceSession::State::resolving) forget_held(call.self);
@@ -244,6 +242,7 @@ CloseReason DeviceGateway::Impl::admit(Call& call, const AuthToken& token, const
   session.template_generation_ = generation;
   session.state_ = DeviceSession::State::active;
   session.mark_ = {};
+  session.phase_since_ = {};
   session.flood_tokens_ = static_cast<float>(call.limits.flood_burst);
   session.last_received_ = call.now;
   session.counted_ = true;

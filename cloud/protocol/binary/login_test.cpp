@@ -432,6 +432,32 @@ TEST_F(Login, TheBreakerSilencesInvalidForAFleetThatHadLoggedIn) {
   EXPECT_TRUE(rig.connections.back()->take().empty());
 }
 
+TEST_F(Login, OneBreakerCountsInvalidForAllProtocols) {
+  rig.load();
+  const auto address = [](int i) { return Rig::peer("10.0.1." + std::to_string(i)).address; };
+  // Devices that proved their token over HTTP count as much as those that logged in.
+  for (int i = 1; i <= 40; ++i) rig.gateway->remember_address(address(i));
+  int said = 0;
+  for (int i = 1; i <= 40; ++i) said += rig.gateway->may_say_invalid(address(i), rig.clock.now()) ? 1 : 0;
+  EXPECT_EQ(said, 20);
+  EXPECT_EQ(rig.metrics.logins_invalid_total.value(), 20u);
+  EXPECT_EQ(rig.metrics.invalid_suppressed_by_breaker_total.value(), 20u);
+  Connection& connection = rig.connect(Rig::peer("192.0.2.1"));
+  connection.feed(login(AuthToken::generate(rig.random)));
+  rig.settle();
+  EXPECT_TRUE(connection.take().empty());
+}
+
+TEST_F(Login, HttpAsksTheSameRuleOfHomes) {
+  GatewayLimits limits;
+  limits.own_hosts = {"Here.example"};
+  limits.redirect_back_hosts = {"bounces.example"};
+  rig.gateway->set_limits(limits);
+  for (const std::string host : {"here.example.", "BOUNCES.example", "", "192.0.2.7"})
+    EXPECT_FALSE(rig.gateway->is_elsewhere({host, 8080, 8443}, IpAddress::parse("192.0.2.7"))) << host;
+  EXPECT_TRUE(rig.gateway->is_elsewhere({"there.example", 80, 443}, std::nullopt));
+}
+
 // --- newest wins -----------------------------------------------------------------------------------------------------------------
 
 TEST_F(Login, TheNewestLoginWinsAndTheOlderSessionIsClosedWithoutAFrame) {
@@ -621,6 +647,19 @@ TEST_F(Redirect, NeverGoesToItselfOrToAHostThatSendsBack) {
     home(host);
     online();
   }
+}
+
+TEST_F(Redirect, NeverGoesToTheAddressThatTheDeviceDialed) {
+  rig.load();
+  rig.router.local = IpAddress::parse("10.0.0.9");
+  for (const char* host : {"10.0.0.9", "localhost", "127.0.0.1", "::1"}) {
+    home(host);
+    online();
+  }
+  home("10.0.0.8");
+  Connection& connection = rig.connect();
+  connection.feed(login(made->token));
+  EXPECT_EQ(connection.closed_because, CloseReason::redirected);
 }
 
 TEST_F(Redirect, AHostThatSendsTheDeviceBackIsLeftAlone) {

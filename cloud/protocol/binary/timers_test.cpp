@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <gtest/gtest.h>
 
+#include <utility>
+
 #include "cloud/protocol/testing/rig.hpp"
 
 namespace muster::protocol::testing {
@@ -161,6 +163,120 @@ TEST_F(Flood, AResponseOverTheRateIsNotAnswered) {
 }
 
 TEST(Session, FitsItsBudget) { EXPECT_LE(sizeof(DeviceSession), 96u); }
+
+// --- when a device is offline: docs/protocol/cloud-model.md section 6 -------------------------------------------------------------
+
+class Offline : public Timers {
+ protected:
+  Offline() { rig.live.watch(true); }
+  [[nodiscard]] domain::Contact contact() const { return rig.sessions.contact(made.device.id, rig.clock.now()); }
+  /// Statuses told since the last call.
+  std::size_t told() { return std::exchange(rig.live.statuses, {}).size(); }
+  void pass(Duration time) {
+    rig.clock.advance(time);
+    rig.gateway->end_waits();
+  }
+};
+
+TEST_F(Offline, AGracefulDropStartsTheWaitAndItsEndIsTold) {
+  Connection& connection = online();
+  EXPECT_EQ(told(), 1u);
+  rig.clock.advance(40s);  // It was quiet for a while, but left by itself.
+  connection.hang_up();
+  EXPECT_EQ(told(), 1u);
+  EXPECT_EQ(contact(), domain::Contact::waiting);
+  pass(60s - 1ms);
+  EXPECT_EQ(contact(), domain::Contact::waiting);
+  EXPECT_EQ(told(), 0u);
+  pass(1ms);
+  EXPECT_EQ(contact(), domain::Contact::none);
+  EXPECT_EQ(told(), 1u);
+  pass(60s);
+  EXPECT_EQ(told(), 0u);
+}
+
+TEST_F(Offline, AReconnectWithinTheWaitCancelsIt) {
+  online().hang_up();
+  pass(59s);
+  Connection& again = online();
+  pass(10s);
+  EXPECT_EQ(contact(), domain::Contact::connected);
+  again.hang_up();
+  pass(59s);
+  EXPECT_EQ(contact(), domain::Contact::waiting) << "the next drop starts afresh";
+}
+
+TEST_F(Offline, ASilentDropHasWaitedAlready) {
+  Connection& quick = online();
+  quick.feed(frame(17, 2, fields({"ver", "1", "h-beat", "20"})));
+  EXPECT_EQ(silence_until_close(quick), 30s);
+  EXPECT_EQ(contact(), domain::Contact::waiting);
+  pass(30s - 1ms);
+  EXPECT_EQ(contact(), domain::Contact::waiting);
+  pass(1ms);
+  EXPECT_EQ(contact(), domain::Contact::none);
+
+  Connection& slow = online();
+  slow.feed(frame(17, 2, fields({"ver", "1", "h-beat", "45"})));
+  (void)told();
+  EXPECT_EQ(silence_until_close(slow), 67'500ms);
+  EXPECT_EQ(contact(), domain::Contact::none) << "never negative";
+  EXPECT_EQ(told(), 1u);
+}
+
+TEST_F(Offline, AStopOfTheServerIsToldToNobodyAndChangesNoStatus) {
+  Rig::Made away = rig.make_device(rig.make_template()), left = rig.make_device(rig.make_template());
+  rig.load();
+  Connection& gone = rig.connect();
+  gone.feed(frame(29, 1, left.token.reveal()));
+  gone.hang_up();
+  rig.clock.advance(20s);
+  for (const auto& token : {made.token, away.token}) rig.connect().feed(frame(29, 1, token.reveal()));
+  (void)told();
+  for (const auto& connection : rig.connections) connection->event(CloseSession{CloseReason::shutdown});
+  EXPECT_EQ(told(), 0u);
+  EXPECT_EQ(contact(), domain::Contact::waiting);
+  ASSERT_FALSE(domain::write_behind(rig.store, rig.values, rig.presence).error);
+
+  // The next life knows what is on disk.
+  rig.clock.advance(5s);
+  domain::SessionRegistry sessions;
+  rig.gateway =
+      std::make_unique<DeviceGateway>(DeviceGateway::Dependencies{rig.store, rig.views, sessions, rig.values, rig.presence, rig.live,
+                                                                  *rig.keys, rig.executor, rig.router, rig.clock, rig.metrics},
+                                      GatewayLimits{});
+  const auto status = [&](const Rig::Made& which) { return sessions.contact(which.device.id, rig.clock.now()); };
+  ASSERT_TRUE(rig.gateway->expect_devices());
+  EXPECT_EQ(status(made), domain::Contact::waiting);
+  EXPECT_EQ(status(away), domain::Contact::waiting);
+  EXPECT_EQ(status(left), domain::Contact::waiting);
+  Connection& back = rig.connect();
+  back.feed(frame(29, 1, made.token.reveal()));
+  (void)told();
+  pass(35s);
+  EXPECT_EQ(status(left), domain::Contact::none) << "60 s after it left";
+  EXPECT_EQ(told(), 1u);
+  pass(25s);
+  EXPECT_EQ(status(made), domain::Contact::connected);
+  EXPECT_EQ(status(away), domain::Contact::none) << "60 s after the start";
+  EXPECT_EQ(told(), 1u);
+
+  // Written down, so that no later start waits for it again.
+  ASSERT_FALSE(domain::write_behind(rig.store, rig.values, rig.presence).error);
+  EXPECT_EQ(rig.store.all_devices().at(away.device.id.value()).disconnect_time, rig.clock.utc_now());
+  EXPECT_LT(rig.store.all_devices().at(made.device.id.value()).disconnect_time, rig.clock.utc_now());
+}
+
+TEST_F(Offline, WithoutAWaitTheEndOfTheSessionIsTheEnd) {
+  GatewayLimits limits;
+  limits.offline_wait = 0ms;
+  rig.gateway->set_limits(limits);
+  online().hang_up();
+  EXPECT_EQ(contact(), domain::Contact::none);
+  EXPECT_EQ(told(), 2u);
+  ASSERT_TRUE(rig.gateway->expect_devices());
+  EXPECT_EQ(contact(), domain::Contact::none);
+}
 
 }  // namespace
 }  // namespace muster::protocol::testing

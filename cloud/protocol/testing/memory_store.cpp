@@ -130,6 +130,14 @@ Result<void> MemoryStore::for_each_seen_ip(const std::function<void(std::string_
   }
   return {};
 }
+Result<void> MemoryStore::for_each_recent_session(UtcTime since, const std::function<void(DeviceId, UtcTime)>& each) {
+  MUSTER_ENTER("for_each_recent_session");
+  for (const auto& [id, device] : devices_) {
+    const bool unseen = device.connect_time > device.disconnect_time;
+    if (unseen || device.disconnect_time > since) each(device.id, unseen ? UtcTime{} : device.disconnect_time);
+  }
+  return {};
+}
 Result<void> MemoryStore::for_each_device_home(const std::function<void(DeviceId, const domain::Home&)>& each) {
   MUSTER_ENTER("for_each_device_home");
   for (const auto& [id, device] : devices_) {

@@ -42,11 +42,13 @@ class ManualRouter final : public SessionRouter {
  public:
   std::size_t limit = 1'000'000;
   std::deque<std::pair<domain::SessionAddress, SessionEvent>> events;
+  std::optional<IpAddress> local;  ///< What the devices dialed.
   bool post(const domain::SessionAddress& address, SessionEvent event) override {
     if (events.size() >= limit) return false;
     events.emplace_back(address, std::move(event));
     return true;
   }
+  std::optional<IpAddress> local_address(const domain::SessionAddress&) const override { return local; }
 };
 
 class RecordingFeed final : public domain::LiveFeed {

@@ -168,6 +168,9 @@ Result<void> FaultyStore::for_each_device(const std::function<void(const domain:
 Result<void> FaultyStore::for_each_seen_ip(const std::function<void(std::string_view ip)>& each) {
   return with_faults("for_each_seen_ip", [&] { return below_.for_each_seen_ip(each); });
 }
+Result<void> FaultyStore::for_each_recent_session(UtcTime since, const std::function<void(DeviceId, UtcTime)>& each) {
+  return with_faults("for_each_recent_session", [&] { return below_.for_each_recent_session(since, each); });
+}
 Result<void> FaultyStore::for_each_device_home(const std::function<void(DeviceId, const domain::Home&)>& each) {
   return with_faults("for_each_device_home", [&] { return below_.for_each_device_home(each); });
 }

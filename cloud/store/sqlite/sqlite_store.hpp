@@ -67,6 +67,7 @@ class SqliteStore final : public domain::Store {
   Result<void> for_each_live_token(const std::function<void(const domain::TokenRecord&)>& each) override;
   Result<void> for_each_device(const std::function<void(const domain::DeviceRow&)>& each) override;
   Result<void> for_each_seen_ip(const std::function<void(std::string_view)>& each) override;
+  Result<void> for_each_recent_session(UtcTime since, const std::function<void(DeviceId, UtcTime)>& each) override;
   Result<void> for_each_device_home(const std::function<void(DeviceId, const domain::Home&)>& each) override;
 
   Result<bool> has_administrator() override;

@@ -43,6 +43,20 @@ Result<void> SqliteStore::for_each_seen_ip(const std::function<void(std::string_
   });
 }
 
+Result<void> SqliteStore::for_each_recent_session(UtcTime since, const std::function<void(DeviceId, UtcTime)>& each) {
+  return impl_->read([&](Connection& connection) -> Result<void> {
+    MUSTER_TRY(Statement rows,
+               connection.query("SELECT device_id, iif(connect_time > disconnect_time, 0, disconnect_time) FROM device_presence "
+                                "WHERE connect_time > disconnect_time OR disconnect_time > ?1",
+                                since));
+    for (;;) {
+      MUSTER_TRY(const bool row, rows.step());
+      if (!row) return {};
+      each(rows.id<DeviceId>(0), rows.time(1));
+    }
+  });
+}
+
 Result<void> SqliteStore::for_each_device_home(const std::function<void(DeviceId, const Home&)>& each) {
   return impl_->read([&](Connection& connection) -> Result<void> {
     MUSTER_TRY(

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <utility>
 
+#include "cloud/domain/device_life_cycle.hpp"
 #include "cloud/store/sqlite/store_impl.hpp"
 #include "cloud/store/sqlite/store_tokens.hpp"
 #include "cloud/store/sqlite/text_search.hpp"
@@ -12,6 +13,8 @@ using domain::ActivationWay;
 using domain::Actor;
 using domain::ChangeKind;
 using domain::Device;
+using domain::DeviceEvent;
+using domain::DeviceState;
 using domain::DomainError;
 using domain::Home;
 using domain::NewToken;
@@ -62,6 +65,12 @@ Device device_of(const Statement& row) {
   value.hardware.heartbeat_s = static_cast<std::uint16_t>(row.integer(26));
   value.hardware.buffer_in_bytes = static_cast<std::uint16_t>(row.integer(27));
   return value;
+}
+
+/// What a transaction can know of it: whether a session is live is in no row, and no event that a store decides asks for it.
+DeviceState state_of(const std::optional<Device>& device) {
+  if (!device) return DeviceState::deleted;
+  return domain::device_state(device->first_connect_time.ms != 0, domain::Contact::none);
 }
 
 JsonText describe(const Home& home) {
@@ -169,7 +178,7 @@ Result<domain::PageOf<Device>> SqliteStore::devices(const domain::DeviceFilter& 
 Result<Device> SqliteStore::rename_device(DeviceId id, std::string_view name, const Actor& actor) {
   return impl_->write([&](Transaction& transaction) -> Result<Device> {
     MUSTER_TRY(const auto before, load_device(*transaction, id));
-    if (!before) return DomainError::not_found;
+    MUSTER_TRY_VOID(domain::permit(state_of(before), DeviceEvent::rename));
     MUSTER_TRY_VOID(transaction->run("UPDATE device SET name = ?2, updated_at = ?3 WHERE id = ?1", id, name, transaction.at(actor)));
     MUSTER_TRY_VOID(transaction.audit(
         actor, before->organization_id, "device.rename", "device", id.value(),
@@ -198,8 +207,9 @@ Result<void> SqliteStore::set_device_home(DeviceId id, const Home& home, const A
 Result<void> SqliteStore::delete_device(DeviceId id, const Actor& actor) {
   return impl_->write([&](Transaction& transaction) -> Result<void> {
     MUSTER_TRY(const auto before, load_device(*transaction, id));
-    if (!before) return DomainError::not_found;
-    MUSTER_TRY_VOID(revoke_tokens_of(transaction, id));
+    MUSTER_TRY_VOID(domain::permit(state_of(before), DeviceEvent::remove));
+    MUSTER_TRY(const MovedTokens tokens, move_tokens_of(transaction, id, domain::TokenEvent::device_removed));
+    if (tokens.refusal) return *tokens.refusal;
     MUSTER_TRY_VOID(transaction->run("DELETE FROM device WHERE id = ?1", id));
     MUSTER_TRY_VOID(transaction.audit(actor, before->organization_id, "device.delete", "device", id.value(),
                                       JsonText{}.object("before", JsonText{}
@@ -219,14 +229,24 @@ Result<std::int64_t> delete_devices_of_template(Transaction& transaction, Templa
                        id, ChangeKind::token));
   MUSTER_TRY_VOID(
       transaction->run("INSERT INTO changes (kind, id) SELECT ?2, id FROM device WHERE template_id = ?1", id, ChangeKind::device));
-  MUSTER_TRY_VOID(
-      transaction->run("DELETE FROM auth_token_sealed WHERE token_id IN (SELECT auth_token.id FROM device JOIN auth_token ON "
-                       "auth_token.device_id = device.id "
-                       "WHERE device.template_id = ?1)",
-                       id));
-  MUSTER_TRY_VOID(transaction->run(
-      "UPDATE auth_token SET kind = ?2, device_id = NULL WHERE device_id IN (SELECT id FROM device WHERE template_id = ?1)", id,
-      domain::TokenKind::revoked));
+  for (auto kind = domain::TokenKind::device; kind < domain::TokenKind::revoked;
+       kind = static_cast<domain::TokenKind>(static_cast<int>(kind) + 1)) {
+    MUSTER_TRY(const bool any, transaction->exists("SELECT 1 FROM device JOIN auth_token ON auth_token.device_id = device.id "
+                                                   "WHERE device.template_id = ?1 AND auth_token.kind = ?2 LIMIT 1",
+                                                   id, kind));
+    if (!any) continue;
+    MUSTER_TRY(const auto turned, domain::after(kind, domain::TokenEvent::device_removed));
+    if (!domain::may_log_in(turned)) {
+      MUSTER_TRY_VOID(
+          transaction->run("DELETE FROM auth_token_sealed WHERE token_id IN (SELECT auth_token.id FROM device JOIN auth_token ON "
+                           "auth_token.device_id = device.id WHERE device.template_id = ?1 AND auth_token.kind = ?2)",
+                           id, kind));
+    }
+    MUSTER_TRY_VOID(
+        transaction->run("UPDATE auth_token SET kind = ?3, device_id = NULL WHERE kind = ?2 AND device_id IN (SELECT id FROM "
+                         "device WHERE template_id = ?1)",
+                         id, kind, turned));
+  }
   return transaction->run("DELETE FROM device WHERE template_id = ?1", id);
 }
 

@@ -10,6 +10,7 @@ using domain::DomainError;
 using domain::FoundToken;
 using domain::NewToken;
 using domain::StoreError;
+using domain::TokenEvent;
 using domain::TokenKind;
 using domain::TokenRecord;
 
@@ -52,22 +53,31 @@ Result<AuthTokenId> insert_token(Transaction& transaction, TokenKind kind, Devic
   return id;
 }
 
-Result<void> revoke_tokens_of(Transaction& transaction, DeviceId device) {
-  std::vector<std::int64_t> ids;
+Result<MovedTokens> move_tokens_of(Transaction& transaction, DeviceId device, TokenEvent event) {
+  std::vector<std::pair<std::int64_t, TokenKind>> tokens;
   {
-    MUSTER_TRY(Statement rows, transaction->query("SELECT id FROM auth_token WHERE device_id = ?1 ORDER BY id", device));
+    MUSTER_TRY(Statement rows, transaction->query("SELECT id, kind FROM auth_token WHERE device_id = ?1 ORDER BY id", device));
     for (;;) {
       MUSTER_TRY(const bool row, rows.step());
       if (!row) break;
-      ids.push_back(rows.integer(0));
+      tokens.emplace_back(rows.integer(0), static_cast<TokenKind>(rows.integer(1)));
     }
   }
-  for (const auto id : ids) {
-    MUSTER_TRY_VOID(transaction->run("DELETE FROM auth_token_sealed WHERE token_id = ?1", id));
-    MUSTER_TRY_VOID(transaction->run("UPDATE auth_token SET kind = ?2, device_id = NULL WHERE id = ?1", id, TokenKind::revoked));
+  MovedTokens result;
+  for (const auto& [id, kind] : tokens) {
+    const auto transition = domain::next(kind, event);
+    if (!transition.allowed) {
+      if (!result.refusal) result.refusal = transition.refusal;
+      continue;
+    }
+    ++result.moved;
+    const bool dies = !domain::may_log_in(transition.next);
+    if (dies) MUSTER_TRY_VOID(transaction->run("DELETE FROM auth_token_sealed WHERE token_id = ?1", id));
+    MUSTER_TRY_VOID(transaction->run("UPDATE auth_token SET kind = ?2, device_id = iif(?3, NULL, device_id) WHERE id = ?1", id,
+                                     transition.next, dies || event == TokenEvent::device_removed));
     MUSTER_TRY_VOID(transaction.change(ChangeKind::token, id));
   }
-  return {};
+  return result;
 }
 
 Result<std::string> SqliteStore::reveal_token(DeviceId id, const Actor& actor) {
@@ -75,11 +85,12 @@ Result<std::string> SqliteStore::reveal_token(DeviceId id, const Actor& actor) {
     MUSTER_TRY(const auto organization, transaction->number("SELECT organization_id FROM device WHERE id = ?1", id));
     if (!organization) return DomainError::not_found;
     MUSTER_TRY(Statement row,
-               transaction->query("SELECT auth_token.id, sealed FROM auth_token JOIN auth_token_sealed ON token_id = auth_token.id "
-                                  "WHERE device_id = ?1 AND kind <> ?2 ORDER BY kind = ?3 DESC, auth_token.id DESC LIMIT 1",
+               transaction->query("SELECT auth_token.id, sealed, kind FROM auth_token JOIN auth_token_sealed ON token_id = auth_token.id "
+                                  "WHERE device_id = ?1 ORDER BY kind = ?3 DESC, kind = ?2, auth_token.id DESC LIMIT 1",
                                   id, TokenKind::grace, TokenKind::device));
     MUSTER_TRY(const bool found, row.step());
     if (!found) return DomainError::not_found;
+    MUSTER_TRY_VOID(domain::after(static_cast<TokenKind>(row.integer(2)), TokenEvent::revealed));
     std::string sealed{row.text(1)};
     MUSTER_TRY_VOID(transaction.audit(actor, OrganizationId{static_cast<std::int32_t>(*organization)}, "device.token.reveal", "device",
                                       id.value(), JsonText{}.number("tokenId", row.integer(0))));
@@ -91,7 +102,8 @@ Result<void> SqliteStore::replace_token(DeviceId id, const NewToken& token, cons
   return impl_->write([&](Transaction& transaction) -> Result<void> {
     MUSTER_TRY(const auto organization, transaction->number("SELECT organization_id FROM device WHERE id = ?1", id));
     if (!organization) return DomainError::not_found;
-    MUSTER_TRY_VOID(revoke_tokens_of(transaction, id));
+    MUSTER_TRY(const MovedTokens former, move_tokens_of(transaction, id, TokenEvent::replaced));
+    if (former.moved == 0 && former.refusal) return *former.refusal;
     MUSTER_TRY(const auto token_id, insert_token(transaction, TokenKind::device, id, token, transaction.at(actor)));
     MUSTER_TRY_VOID(transaction->run("UPDATE device SET updated_at = ?2 WHERE id = ?1", id, transaction.at(actor)));
     MUSTER_TRY_VOID(transaction.audit(actor, OrganizationId{static_cast<std::int32_t>(*organization)}, "device.token.replace", "device",
@@ -204,10 +216,12 @@ Result<std::vector<domain::TokenToRotate>> SqliteStore::tokens_to_rotate(std::ui
 Result<void> SqliteStore::rotate_tokens(std::span<const domain::RotatedToken> batch) {
   return impl_->write([&](Transaction& transaction) -> Result<void> {
     for (const domain::RotatedToken& token : batch) {
+      MUSTER_TRY(const auto kind, transaction->number("SELECT kind FROM auth_token WHERE id = ?1", token.id));
+      const auto turned = kind ? domain::after(static_cast<TokenKind>(*kind), TokenEvent::key_rotated) : DomainError::not_found;
+      if (!turned) continue;  // Revoked meanwhile.
       // No alias for the old digest: look-up asks for the digests under every key, so also for this one.
-      MUSTER_TRY(const auto rows, transaction->run("UPDATE auth_token SET key_id = ?2, mac = ?3 WHERE id = ?1 AND kind <> 6", token.id,
-                                                   token.digest.key_id, blob(token.digest.mac)));
-      if (rows == 0) continue;
+      MUSTER_TRY_VOID(transaction->run("UPDATE auth_token SET kind = ?4, key_id = ?2, mac = ?3 WHERE id = ?1", token.id,
+                                       token.digest.key_id, blob(token.digest.mac), *turned));
       MUSTER_TRY_VOID(transaction->run("UPDATE auth_token_sealed SET sealed = ?2 WHERE token_id = ?1", token.id, blob(token.sealed)));
       MUSTER_TRY_VOID(transaction.change(ChangeKind::token, token.id.value()));
     }

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <optional>
+
+#include "cloud/domain/token_life_cycle.hpp"
 #include "cloud/store/sqlite/store_impl.hpp"
 
 /// The registry of AuthTokens, for the other operations of this module.
@@ -10,7 +13,13 @@ namespace muster::store {
 [[nodiscard]] Result<AuthTokenId> insert_token(Transaction& transaction, domain::TokenKind kind, DeviceId device,
                                                const domain::NewToken& token, UtcTime at);
 
-/// Makes tombstones of all live tokens of a device, with a change row each.
-[[nodiscard]] Result<void> revoke_tokens_of(Transaction& transaction, DeviceId device);
+/// What an event did to the tokens of a device.
+struct MovedTokens {
+  std::size_t moved = 0;
+  std::optional<domain::DomainError> refusal;  ///< Some stayed as they were: the first one's reason.
+};
+/// Takes each live token of a device to the kind that its life cycle gives after `event`, with a change row each. Tombstones, and
+/// after device_removed all others too, lose the device.
+[[nodiscard]] Result<MovedTokens> move_tokens_of(Transaction& transaction, DeviceId device, domain::TokenEvent event);
 
 }  // namespace muster::store
