@@ -72,6 +72,7 @@ class FailingStore : public domain::Store {
   Result<std::vector<domain::PinValue>> values_of(DeviceId) override { return trouble(); }
   Result<std::vector<domain::TokenToRotate>> tokens_to_rotate(std::uint16_t, std::size_t) override { return trouble(); }
   Result<void> rotate_tokens(std::span<const domain::RotatedToken>) override { return trouble(); }
+  Result<std::vector<domain::SealedToken>> sealed_tokens(std::uint16_t, std::size_t) override { return trouble(); }
   Result<std::vector<std::uint16_t>> key_ids_in_use() override { return trouble(); }
 
  protected:

@@ -146,6 +146,7 @@ class FakeStore : public Store {
   Result<std::vector<PinValue>> values_of(DeviceId) override { return no(); }
   Result<std::vector<TokenToRotate>> tokens_to_rotate(std::uint16_t, std::size_t) override { return no(); }
   Result<void> rotate_tokens(std::span<const RotatedToken>) override { return no(); }
+  Result<std::vector<SealedToken>> sealed_tokens(std::uint16_t, std::size_t) override { return no(); }
   Result<std::vector<std::uint16_t>> key_ids_in_use() override { return no(); }
 
  private:

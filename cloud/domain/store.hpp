@@ -90,6 +90,11 @@ struct TokenToRotate {
   AuthTokenId id;
   std::string sealed;
 };
+/// A live token as it is stored, for checking that its key is the right one.
+struct SealedToken {
+  TokenDigest digest;
+  std::string sealed;
+};
 struct RotatedToken {
   AuthTokenId id;
   TokenDigest digest;
@@ -98,8 +103,9 @@ struct RotatedToken {
 
 enum class UnknownTokens : std::uint8_t {
   refuse = 0,
-  hold = 1
-};  ///< hold: the store was restored from a backup and may not know the newest tokens.
+  hold = 1,                 ///< The store was restored from a backup and may not know the newest tokens, or is not set up yet.
+  hold_through_set_up = 2,  ///< The same, and `set_up` does not end it: keys of an earlier store were there when this one was made.
+};
 
 class Store {
  public:
@@ -135,7 +141,7 @@ class Store {
     OrganizationId organization_id;
     UserId user_id;
   };
-  /// Makes the root organization and its first Admin. Errors: already_set_up.
+  /// Makes the root organization and its first Admin; ends UnknownTokens::hold. Errors: already_set_up.
   virtual Result<FirstAdministrator> set_up(std::string_view organization_name, std::string_view email, std::string_view verifier,
                                             const Actor& actor) = 0;
   /// Gives the Admin of the root with this email a new verifier and active status (makes the user when there is none). Ends its access tokens.
@@ -235,6 +241,8 @@ class Store {
   virtual Result<void> rotate_tokens(
       std::span<const RotatedToken>
           batch) = 0;  ///< Those deleted meanwhile are skipped. The old digest is kept as an alias only if it is still needed for look-up.
+  /// Some live tokens whose digest is under `key`, at most `limit`; none when there are none. Not audited: nobody is shown them.
+  virtual Result<std::vector<SealedToken>> sealed_tokens(std::uint16_t key, std::size_t limit) = 0;
   virtual Result<std::vector<std::uint16_t>> key_ids_in_use() = 0;  ///< By live tokens, tombstones or access tokens.
 };
 

@@ -2,6 +2,7 @@
 #include "cloud/domain/views.hpp"
 
 #include <algorithm>
+#include <new>
 #include <set>
 #include <utility>
 #include <vector>
@@ -54,18 +55,20 @@ class Views::Follower {
 
     CredentialIndex credentials;
     credentials.reserve(directory.device_count());
-    Result<void> keys_known;
+    std::vector<std::uint16_t> key_ids;
     MUSTER_TRY_VOID(store_.for_each_live_token([&](const TokenRecord& record) {
-      if (keys_known) keys_known = meet_key(record.digest.key_id);
+      if (std::find(key_ids.begin(), key_ids.end(), record.digest.key_id) == key_ids.end()) key_ids.push_back(record.digest.key_id);
       credentials.apply(record);
     }));
-    MUSTER_TRY_VOID(keys_known);
+    // All of them again: the store may be another one than last time. After the scan, because the check reads the store.
+    views_.keys_met_.clear();
+    for (const auto key_id : key_ids) MUSTER_TRY_VOID(meet_key(key_id));
     if (views_.seen_ip_) MUSTER_TRY_VOID(store_.for_each_seen_ip(views_.seen_ip_));
 
     const bool again = views_.ready();
     views_.directory.swap(directory);
     views_.credentials.swap(credentials);
-    views_.hold_unknown_.store(mode == UnknownTokens::hold, std::memory_order_release);
+    views_.hold_unknown_.store(mode != UnknownTokens::refuse, std::memory_order_release);
     views_.applied_.store(newest, std::memory_order_release);
     views_.ready_.store(true, std::memory_order_release);
     if (again) compare(credentials, directory);
@@ -149,7 +152,7 @@ class Views::Follower {
       }
       case ChangeKind::settings: {
         MUSTER_TRY(const auto mode, store_.unknown_tokens());
-        views_.hold_unknown_.store(mode == UnknownTokens::hold, std::memory_order_release);
+        views_.hold_unknown_.store(mode != UnknownTokens::refuse, std::memory_order_release);
         news_.settings_changed = true;
         return {};
       }
@@ -165,9 +168,10 @@ class Views::Follower {
     present.kind = TokenKind::revoked;  // Also when no row is left.
     if (record) present = *record;
     if (present.kind != TokenKind::revoked) MUSTER_TRY_VOID(meet_key(present.digest.key_id));
-    views_.credentials.apply(present);
+    // Noted first: were there no memory for it afterwards, nobody would ever be told.
     if (before && (present.kind == TokenKind::revoked || present.device_id != before->device_id))
       news_.token_gone.push_back(before->device_id);
+    views_.credentials.apply(present);
     return {};
   }
 
@@ -183,8 +187,8 @@ class Views::Follower {
     MUSTER_TRY(const auto device, store_.find_device(id));
     const auto before = views_.directory.device(id);
     if (!device) {
-      views_.directory.remove_device(id);
       if (before) news_.device_gone.push_back(id);
+      views_.directory.remove_device(id);
       return {};
     }
     views_.directory.put_device({id, device->organization_id, device->template_id, device->owner_id});
@@ -214,14 +218,19 @@ Result<void> Views::rebuild() {
 
 Result<void> Views::catch_up() {
   News news;
-  const auto result = [&] {
-    const std::lock_guard lock{mutex_};
-    Follower follower{*this, news};
-    return ready() ? follower.catch_up() : follower.rebuild();
-  }();
-  // Also after an error: what was applied before it is true, and nobody would be told again.
-  news.tell(listener_);
-  return result;
+  try {
+    const auto result = [&] {
+      const std::lock_guard lock{mutex_};
+      Follower follower{*this, news};
+      return ready() ? follower.catch_up() : follower.rebuild();
+    }();
+    // Also after an error, or without memory: what was applied before it is true, and nobody would be told again.
+    news.tell(listener_);
+    return result;
+  } catch (const std::bad_alloc&) {
+    news.tell(listener_);
+    throw;
+  }
 }
 
 }  // namespace muster::domain

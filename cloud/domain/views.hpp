@@ -51,8 +51,9 @@ class Views {
   void set_listener(Listener* listener) noexcept { listener_ = listener; }
   /// Distinct addresses of past logins, read by rebuild, handed to the breaker.
   void set_seen_ip_sink(std::function<void(std::string_view)> sink) { seen_ip_ = std::move(sink); }
-  /// Asked before a token under a key id that was not met yet enters the index: must make the key ring know that key, else logins with
-  /// this token would miss. On its error nothing is applied, and the next rebuild or catch_up asks again. Called under the views' own lock.
+  /// Asked before a token under a key id that was not met since the last rebuild enters the index: must make the key ring know that key,
+  /// and be sure that it is the key this store's tokens were digested with, else logins with this token would miss. On its error nothing
+  /// is applied, and the next rebuild or catch_up asks again. Called under the views' own lock; may read the store.
   void set_key_check(std::function<Result<void>(std::uint16_t key_id)> check) { key_check_ = std::move(check); }
 
  private:

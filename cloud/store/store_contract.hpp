@@ -201,6 +201,16 @@ TEST_P(StoreContract, IsReadyAndHoldsUnknownTokensUntilItIsSetUp) {
   EXPECT_TRUE(store().has_administrator().value());
 }
 
+TEST_P(StoreContract, GoesOnHoldingUnknownTokensThroughSetUpWhenThereWasAnotherStore) {
+  ASSERT_OK(store().set_unknown_tokens(UnknownTokens::hold_through_set_up, actor()));
+  reopen();
+  EXPECT_EQ(store().unknown_tokens().value(), UnknownTokens::hold_through_set_up);
+  set_up();
+  EXPECT_EQ(store().unknown_tokens().value(), UnknownTokens::hold_through_set_up);
+  ASSERT_OK(store().set_unknown_tokens(UnknownTokens::refuse, actor()));
+  EXPECT_EQ(store().unknown_tokens().value(), UnknownTokens::refuse);
+}
+
 TEST_P(StoreContract, RemembersHowUnknownTokensAreAnswered) {
   set_up();
   const auto seq = newest();
@@ -1472,6 +1482,29 @@ TEST_P(StoreContract, RotatesTokensInResumableBatches) {
   value.template_id = product.id;
   value.name = "New";
   EXPECT_REFUSED(DomainError::token_taken, store().create_device(value, {both[0], both, "sealed"}, actor()));
+}
+
+TEST_P(StoreContract, ShowsSomeLiveTokensOfEachKeyWithoutTellingAnybody) {
+  set_up();
+  const auto product = make_template(root_, "Product");
+  for (std::uint64_t i = 1; i <= 3; ++i) make_device(root_, product.id, "Device " + std::to_string(i), i);
+  const auto gone = make_device(root_, product.id, "Gone", 4);
+  ASSERT_OK(store().delete_device(gone.id, actor()));
+  const auto one = store().find_token(std::array{digest(1)}).value()->record.id;
+  ASSERT_OK(store().rotate_tokens(std::array{RotatedToken{one, digest(1, 2), "again-1"}}));
+  const auto seq = newest();
+  const auto entries = audit_count();
+  const auto old = store().sealed_tokens(1, 10).value();
+  ASSERT_EQ(old.size(), 2u);  // Neither the one that was rotated nor the one that was revoked.
+  for (const auto& token : old) EXPECT_EQ(token.digest, digest(std::stoull(token.sealed.substr(7))));
+  const auto rotated = store().sealed_tokens(2, 10).value();
+  ASSERT_EQ(rotated.size(), 1u);
+  EXPECT_EQ(rotated[0].digest, digest(1, 2));
+  EXPECT_EQ(rotated[0].sealed, "again-1");
+  EXPECT_EQ(store().sealed_tokens(1, 1).value().size(), 1u);
+  EXPECT_TRUE(store().sealed_tokens(3, 10).value().empty());
+  EXPECT_EQ(newest(), seq);
+  EXPECT_EQ(audit_count(), entries);
 }
 
 TEST_P(StoreContract, SkipsTokensThatWereRevokedWhileTheyWereRotated) {

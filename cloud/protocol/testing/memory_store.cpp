@@ -445,6 +445,7 @@ Result<std::vector<domain::PinValue>> MemoryStore::values_of(DeviceId id) {
 
 Result<std::vector<domain::TokenToRotate>> MemoryStore::tokens_to_rotate(std::uint16_t, std::size_t) { return StoreError::read_only; }
 Result<void> MemoryStore::rotate_tokens(std::span<const domain::RotatedToken>) { return StoreError::read_only; }
+Result<std::vector<domain::SealedToken>> MemoryStore::sealed_tokens(std::uint16_t, std::size_t) { return StoreError::read_only; }
 Result<std::vector<std::uint16_t>> MemoryStore::key_ids_in_use() { return StoreError::read_only; }
 
 }  // namespace muster::protocol::testing

@@ -103,6 +103,7 @@ class MemoryStore final : public domain::Store {
   Result<std::vector<domain::PinValue>> values_of(DeviceId id) override;
   Result<std::vector<domain::TokenToRotate>> tokens_to_rotate(std::uint16_t newest_key, std::size_t limit) override;
   Result<void> rotate_tokens(std::span<const domain::RotatedToken> batch) override;
+  Result<std::vector<domain::SealedToken>> sealed_tokens(std::uint16_t key, std::size_t limit) override;
   Result<std::vector<std::uint16_t>> key_ids_in_use() override;
 
  private:

@@ -318,6 +318,9 @@ Result<std::vector<domain::TokenToRotate>> FaultyStore::tokens_to_rotate(std::ui
 Result<void> FaultyStore::rotate_tokens(std::span<const domain::RotatedToken> batch) {
   return with_faults("rotate_tokens", [&] { return below_.rotate_tokens(batch); });
 }
+Result<std::vector<domain::SealedToken>> FaultyStore::sealed_tokens(std::uint16_t key, std::size_t limit) {
+  return with_faults("sealed_tokens", [&] { return below_.sealed_tokens(key, limit); });
+}
 Result<std::vector<std::uint16_t>> FaultyStore::key_ids_in_use() {
   return with_faults("key_ids_in_use", [&] { return below_.key_ids_in_use(); });
 }

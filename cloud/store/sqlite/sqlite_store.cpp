@@ -54,7 +54,8 @@ Result<void> write_setting(Connection& connection, std::string_view name, std::i
 Result<domain::UnknownTokens> SqliteStore::unknown_tokens() {
   return impl_->read([](Connection& connection) -> Result<domain::UnknownTokens> {
     MUSTER_TRY(const auto value, read_setting(connection, "unknown_tokens"));
-    return value == 0 ? domain::UnknownTokens::refuse : domain::UnknownTokens::hold;
+    if (value < 0 || value > static_cast<std::int64_t>(domain::UnknownTokens::hold_through_set_up)) return domain::UnknownTokens::hold;
+    return static_cast<domain::UnknownTokens>(value);
   });
 }
 
@@ -62,7 +63,7 @@ Result<void> SqliteStore::set_unknown_tokens(domain::UnknownTokens mode, const d
   return impl_->write([&](Transaction& transaction) -> Result<void> {
     MUSTER_TRY_VOID(write_setting(*transaction, "unknown_tokens", static_cast<std::int64_t>(mode)));
     MUSTER_TRY_VOID(transaction.audit(actor, {}, "store.unknown_tokens", "settings", 0,
-                                      JsonText{}.text("unknownTokens", mode == domain::UnknownTokens::hold ? "hold" : "refuse")));
+                                      JsonText{}.text("unknownTokens", mode == domain::UnknownTokens::refuse ? "refuse" : "hold")));
     return transaction.change(ChangeKind::settings, 0);
   });
 }

@@ -105,8 +105,10 @@ Result<domain::Store::FirstAdministrator> SqliteStore::set_up(std::string_view o
     const UtcTime at = transaction.at(actor);
     MUSTER_TRY(const auto organization, insert(transaction, value, at));
     MUSTER_TRY(const auto user, insert_administrator(transaction, organization, email, verifier, at));
-    // From here on the store knows every token there is.
-    MUSTER_TRY_VOID(write_setting(*transaction, "unknown_tokens", static_cast<std::int64_t>(domain::UnknownTokens::refuse)));
+    // From here on the store knows every token there is, unless there was another store before it.
+    MUSTER_TRY(const auto mode, read_setting(*transaction, "unknown_tokens"));
+    if (mode == static_cast<std::int64_t>(domain::UnknownTokens::hold))
+      MUSTER_TRY_VOID(write_setting(*transaction, "unknown_tokens", static_cast<std::int64_t>(domain::UnknownTokens::refuse)));
     MUSTER_TRY_VOID(transaction.audit(actor, organization, "setup", "organization", organization.value(),
                                       JsonText{}.text("name", organization_name).text("email", email).number("userId", user.value())));
     MUSTER_TRY_VOID(transaction.change(ChangeKind::organization, organization.value()));

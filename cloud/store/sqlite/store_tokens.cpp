@@ -229,6 +229,24 @@ Result<void> SqliteStore::rotate_tokens(std::span<const domain::RotatedToken> ba
   });
 }
 
+Result<std::vector<domain::SealedToken>> SqliteStore::sealed_tokens(std::uint16_t key, std::size_t limit) {
+  return impl_->read([&](Connection& connection) -> Result<std::vector<domain::SealedToken>> {
+    std::vector<domain::SealedToken> some;
+    MUSTER_TRY(Statement rows, connection.query("SELECT key_id, mac, sealed FROM auth_token JOIN auth_token_sealed ON token_id = id "
+                                                "WHERE key_id = ?1 AND kind < 6 LIMIT ?2",
+                                                key, limit));
+    for (;;) {
+      MUSTER_TRY(const bool row, rows.step());
+      if (!row) return some;
+      domain::SealedToken token;
+      token.digest.key_id = static_cast<std::uint16_t>(rows.integer(0));
+      if (!rows.bytes(1, token.digest.mac)) return StoreError::corrupt;
+      token.sealed = std::string{rows.text(2)};
+      some.push_back(std::move(token));
+    }
+  });
+}
+
 Result<std::vector<std::uint16_t>> SqliteStore::key_ids_in_use() {
   return impl_->read([](Connection& connection) -> Result<std::vector<std::uint16_t>> {
     MUSTER_TRY(auto ids, key_ids(connection, MUSTER_KEY_IDS("auth_token")));
