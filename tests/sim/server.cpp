@@ -2,6 +2,7 @@
 #include "tests/sim/server.hpp"
 
 #include <algorithm>
+#include <array>
 
 #include "cloud/domain/write_behind.hpp"
 #include "wire/frame.hpp"
@@ -29,22 +30,6 @@ class NoFeed final : public domain::LiveFeed {
 
 }  // namespace
 
-std::string_view bug_name(Bug bug) noexcept {
-  switch (bug) {
-    case Bug::none: return "none";
-    case Bug::reissued_token: return "reissued_token";
-    case Bug::nine_when_store_fails: return "nine_when_store_fails";
-    case Bug::reveal_without_audit: return "reveal_without_audit";
-    case Bug::restart_touches_rows: return "restart_touches_rows";
-    case Bug::restart_is_disconnect: return "restart_is_disconnect";
-    case Bug::oldest_login_stays: return "oldest_login_stays";
-    case Bug::late_revocation: return "late_revocation";
-    case Bug::revoked_session_lives: return "revoked_session_lives";
-    case Bug::early_acknowledgement: return "early_acknowledgement";
-  }
-  return "?";
-}
-
 struct Server::Connection {
   ConnectionId id = 0;
   protocol::Peer peer;
@@ -61,8 +46,8 @@ struct Server::Life final : Executor, protocol::SessionRouter, domain::Views::Li
   explicit Life(Server& owner)
       : server{owner},
         w{owner.w_},
-        views{w.store},
-        gateway{{w.store, views, registry, values, presence, feed, w.keys, *this, *this, w.timeline, metrics}, owner.limits_} {
+        views{w.disk.store()},
+        gateway{{w.disk.store(), views, registry, values, presence, feed, w.keys, *this, *this, w.timeline, metrics}, owner.limits_} {
     views.set_listener(this);
   }
 
@@ -120,7 +105,7 @@ struct Server::Life final : Executor, protocol::SessionRouter, domain::Views::Li
     later(bus_tick_ms, [this] { bus_tick(); });
   }
   void write_behind_tick() {
-    static_cast<void>(domain::write_behind(w.store, values, presence));
+    static_cast<void>(domain::write_behind(w.disk.store(), values, presence));
     later(write_behind_ms, [this] { write_behind_tick(); });
   }
 
@@ -214,7 +199,7 @@ void Server::start() {
   if (life_ != nullptr) return;
   ++incarnation_;
   if (w_.bug == Bug::restart_touches_rows && incarnation_ > 1) {
-    for (auto& [id, device] : w_.disk.all_devices()) device.activated_at = w_.timeline.utc_now();
+    w_.disk.run("UPDATE device SET activated_at = activated_at + 1");
   }
   life_ = std::make_unique<Life>(*this);
   w_.network.listener = this;
@@ -223,10 +208,12 @@ void Server::start() {
   life_->later(write_behind_ms, [life = life_.get()] { life->write_behind_tick(); });
 }
 
-void Server::kill() {
+void Server::kill(bool power_cut) {
   if (life_ == nullptr) return;
   life_.reset();
   w_.network.server_died();
+  w_.disk.reopen(power_cut);
+  w_.witness.process_ended();
 }
 
 void Server::stop(Millis over_ms) {
@@ -244,7 +231,7 @@ void Server::stop(Millis over_ms) {
     });
   }
   life->later(over_ms + 1, [this, life] {
-    static_cast<void>(domain::write_behind(w_.store, life->values, life->presence));
+    static_cast<void>(domain::write_behind(w_.disk.store(), life->values, life->presence));
     kill();
   });
 }

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -13,28 +12,11 @@
 
 #include "cloud/base/auth_token.hpp"
 #include "cloud/protocol/binary/device_gateway.hpp"
-#include "cloud/protocol/testing/memory_store.hpp"
+#include "tests/sim/bug.hpp"
+#include "tests/sim/disk.hpp"
 #include "tests/sim/network.hpp"
 
 namespace muster::sim {
-
-/// Mistakes that can be planted, each against one invariant. The simulation must find every one.
-enum class Bug : std::uint8_t {
-  none,
-  reissued_token,         ///< A revoked token string can be issued again.            Invariant 1
-  nine_when_store_fails,  ///< A store error is taken for "never issued".             Invariant 10
-  reveal_without_audit,   ///< A token reveal leaves no entry.                        Invariant 19
-  restart_touches_rows,   ///< Starting rewrites when a device was activated.         Invariant 20
-  restart_is_disconnect,  ///< Stopping the server counts as a disconnect.            Invariant 20
-  oldest_login_stays,     ///< A replaced session is not closed.
-  late_revocation,        ///< A regenerate is acknowledged before the index knows.
-  revoked_session_lives,  ///< Nobody closes the sessions of a revoked token.
-  early_acknowledgement,  ///< A creation is acknowledged before the store has it.
-};
-inline constexpr Bug all_bugs[] = {Bug::reissued_token,       Bug::nine_when_store_fails, Bug::reveal_without_audit,
-                                   Bug::restart_touches_rows, Bug::restart_is_disconnect, Bug::oldest_login_stays,
-                                   Bug::late_revocation,      Bug::revoked_session_lives, Bug::early_acknowledgement};
-[[nodiscard]] std::string_view bug_name(Bug bug) noexcept;
 
 /// What the simulation's judge wants to see of the server.
 class Witness {
@@ -42,6 +24,8 @@ class Witness {
   virtual ~Witness() = default;
   virtual void logged_in(std::string_view token, DeviceId device) = 0;
   virtual void heard_invalid(std::string_view token) = 0;
+  /// The process is gone; its store has been opened again, without faults.
+  virtual void process_ended() = 0;
 };
 
 /// The cloud, as one process on a machine that can die: gateway, views, caches, jobs and the performer of sessions. The store
@@ -53,8 +37,7 @@ class Server final : public Listener, public End {
     Network& network;
     Dice& dice;
     Trace& trace;
-    domain::Store& store;
-    protocol::testing::MemoryStore& disk;
+    Disk& disk;
     const KeyRing& keys;
     Witness& witness;
     Bug bug = Bug::none;
@@ -63,8 +46,8 @@ class Server final : public Listener, public End {
   ~Server() override;
 
   void start();
-  /// kill -9: what was only in memory is gone.
-  void kill();
+  /// kill -9: what was only in memory is gone. `power_cut`: and what was not synced to the disk.
+  void kill(bool power_cut = false);
   /// SIGTERM: sessions are closed spread over `over_ms`, what waits is written, then it is gone.
   void stop(Millis over_ms);
   [[nodiscard]] bool running() const noexcept { return life_ != nullptr; }

@@ -44,7 +44,7 @@ TEST(Sim, TheSameSeedGivesTheSameTraceTwiceAndAnotherSeedAnother) {
 }
 
 TEST(Sim, HundredsOfAgentsOnALossyNetworkKeepEveryInvariant) {
-  for (std::uint64_t seed = 1000; seed < 1006; ++seed) {
+  for (std::uint64_t seed = 1000; seed < 1004; ++seed) {
     Options options;
     options.seed = seed;
     const Outcome outcome = simulate(options);
@@ -60,7 +60,7 @@ TEST(Sim, HundredsOfAgentsOnALossyNetworkKeepEveryInvariant) {
 }
 
 TEST(Sim, ManySmallWorldsKeepEveryInvariant) {
-  for (std::uint64_t seed = 1; seed <= 60; ++seed) {
+  for (std::uint64_t seed = 1; seed <= 25; ++seed) {
     const Outcome outcome = simulate(small(seed));
     EXPECT_TRUE(outcome.violations.empty()) << report(outcome, seed);
   }
@@ -69,11 +69,24 @@ TEST(Sim, ManySmallWorldsKeepEveryInvariant) {
 /// For each invariant a mistake that breaks it: found within 100 seeds, or the simulation is blind to it.
 class PlantedBug : public ::testing::TestWithParam<Bug> {};
 
+/// What the judge must complain of.
+std::string_view broken_by(Bug bug) {
+  switch (bug) {
+    case Bug::reissued_token: return "invariant 1:";
+    case Bug::nine_when_store_fails: return "invariant 10:";
+    case Bug::reveal_without_audit: return "invariant 19:";
+    case Bug::restart_touches_rows:
+    case Bug::restart_is_disconnect: return "invariant 20:";
+    default: return "";
+  }
+}
+
 TEST_P(PlantedBug, IsFoundWithinAHundredSeeds) {
   for (std::uint64_t seed = 1; seed <= 100; ++seed) {
     const Outcome outcome = simulate(small(seed, GetParam()));
     if (outcome.violations.empty()) continue;
     std::cout << bug_name(GetParam()) << ": seed " << seed << ", " << outcome.violations.front() << '\n';
+    EXPECT_NE(outcome.violations.front().find(broken_by(GetParam())), std::string::npos);
     return;
   }
   FAIL() << bug_name(GetParam()) << " was not found";

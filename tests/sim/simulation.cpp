@@ -6,6 +6,7 @@
 #include <map>
 #include <memory>
 #include <set>
+#include <stdexcept>
 #include <utility>
 
 #include "agent/core/agent.hpp"
@@ -14,7 +15,6 @@ namespace muster::sim {
 namespace {
 
 using domain::StoreError;
-using protocol::testing::MemoryStore;
 
 constexpr const char* host = "cloud.example";
 /// A token that was revoked keeps a session for at most so long after the acknowledgement.
@@ -143,13 +143,9 @@ class World final : public Witness {
         dice_{options.seed * 0x9E3779B97F4A7C15ull + 1},
         secrets_{options.seed},
         keys_{KeyRing::in_memory(secrets_)},
+        disk_{timeline_, options.bug, options.seed},
         network_{timeline_, dice_, trace_},
-        server_{{timeline_, network_, dice_, trace_, disk_, disk_, *keys_, *this, options.bug}, limits()} {
-    disk_.planted.forget_tombstones = options.bug == Bug::reissued_token;
-    disk_.planted.unknown_when_failing = options.bug == Bug::nine_when_store_fails;
-    disk_.planted.forget_reveal_audit = options.bug == Bug::reveal_without_audit;
-    disk_.before = [this](std::string_view) { return fault(); };
-  }
+        server_{{timeline_, network_, dice_, trace_, disk_, *keys_, *this, options.bug}, limits()} {}
 
   Outcome run() {
     set_up();
@@ -165,6 +161,8 @@ class World final : public Witness {
     calm();
     advance_to(options_.trouble_ms + options_.calm_ms);
     if (!done()) judge_at_the_end();
+    trace_the_disk();
+    out_.store_faults = disk_.faults_injected();
     out_.trace_hash = trace_.hash();
     out_.events = timeline_.happened();
     for (const auto& device : devices_) out_.values_received += device->values_received;
@@ -180,7 +178,7 @@ class World final : public Witness {
     std::optional<Millis> revoked_ms;  ///< When its revocation was acknowledged.
   };
   struct DeviceFact {
-    UtcTime activated_at;
+    std::int64_t activated_at = 0;
     std::string token;      ///< The one that its owner was told last.
     bool in_doubt = false;  ///< A change of its token, or its deletion, was asked for, and no answer came.
     bool deleted = false;
@@ -212,14 +210,18 @@ class World final : public Witness {
   }
 
   void set_up() {
+    const auto first = disk_.store().set_up("Root", "admin@example.com", "verifier", actor()).value();
+    root_ = first.organization_id;
+    admin_ = first.user_id;
     domain::Template value;
+    value.organization_id = root_;
     value.name = "Sim";
     value.tmpl_ids = {"TMPLsim000001"};
-    template_ = disk_.add_template(value);
+    template_ = disk_.store().create_template(value, actor()).value();
     // A part is there from the start; the rest is created by people.
     for (std::uint32_t i = 0; i < options_.devices; ++i) {
       const AuthToken token = AuthToken::generate(secrets_);
-      const domain::Device made = disk_.create_device(row(), new_token(token), actor()).value();
+      const domain::Device made = disk_.store().create_device(row(), new_token(token), actor()).value();
       ++expected_audit_["device.create"];
       remember_created(made.id, token);
     }
@@ -227,7 +229,7 @@ class World final : public Witness {
   }
   [[nodiscard]] domain::Device row() {
     domain::Device device;
-    device.organization_id = OrganizationId{1};
+    device.organization_id = root_;
     device.template_id = template_.id;
     device.name = "Device " + std::to_string(++names_);
     device.activated_at = timeline_.utc_now();
@@ -235,7 +237,7 @@ class World final : public Witness {
   }
   [[nodiscard]] domain::Actor actor() const {
     domain::Actor actor;
-    actor.user_id = UserId{1};
+    actor.user_id = admin_;
     actor.client = "Simulation";
     actor.at = timeline_.utc_now();
     return actor;
@@ -256,7 +258,7 @@ class World final : public Witness {
   void remember_created(DeviceId id, const AuthToken& token) {
     const std::string text{token.reveal()};
     tokens_[text] = {id, Fate::live, std::nullopt};
-    facts_[id.value()] = {disk_.all_devices().at(id.value()).activated_at, text, false, false};
+    facts_[id.value()] = {disk_.activated_at(id), text, false, false};
     owners_[id.value()] = &add_agent(text);
     // Now and then somebody flashes two boards with one token.
     if (dice_.chance(30)) {
@@ -266,18 +268,21 @@ class World final : public Witness {
   }
 
   // --- trouble -------------------------------------------------------------------------------------------------------------------------
-  Error fault() {
-    if (store_down_ || (store_flaky_ && dice_.chance(300))) {
-      ++out_.store_faults;
-      constexpr StoreError errors[] = {StoreError::unavailable, StoreError::busy,    StoreError::read_only,
-                                       StoreError::disk_full,   StoreError::corrupt, StoreError::shutting_down};
-      return errors[dice_.below(std::size(errors))];
+  /// Down: every operation fails; flaky: three in ten. With every error that a store has.
+  void set_faults() {
+    constexpr StoreError errors[] = {StoreError::unavailable, StoreError::busy,    StoreError::read_only,
+                                     StoreError::disk_full,   StoreError::corrupt, StoreError::shutting_down};
+    store::FaultScript& faults = disk_.faults();
+    faults.clear();
+    for (std::size_t i = 0; i < std::size(errors) && (store_down_ || store_flaky_); ++i) {
+      // Each error as often as another: the first that fires decides.
+      faults.fail_sometimes(store::FaultScript::all, store_down_ ? 1.0 / static_cast<double>(std::size(errors) - i) : 0.06, errors[i]);
     }
-    return {};
   }
   void store_trouble() {
     store_down_ = dice_.chance(200);
     store_flaky_ = !store_down_ && dice_.chance(250);
+    set_faults();
     const bool slow = dice_.chance(200);
     server_.job_delay_max_ms = slow ? dice_.between(500, 7'000) : 20;
   }
@@ -288,7 +293,7 @@ class World final : public Witness {
     const Millis over_ms = dice_.between(200, 3'000);
     if (kill) {
       ++out_.kills;
-      server_.kill();
+      server_.kill(dice_.chance(500));
     } else {
       ++out_.stops;
       server_.stop(over_ms);
@@ -319,6 +324,7 @@ class World final : public Witness {
   void calm() {
     calm_ = true;
     store_down_ = store_flaky_ = false;
+    set_faults();
     server_.job_delay_max_ms = 10;
     network_.weather = {.delay_min_ms = 1, .delay_max_ms = 30, .break_per_mille = 0, .half_open_per_mille = 0, .split_per_mille = 100};
     network_.heal();
@@ -393,11 +399,11 @@ class World final : public Witness {
             const std::uint64_t life = server_.incarnation();
             timeline_.after(1'500, [this, token, wanted, life] {
               if (server_.running() && server_.incarnation() == life)
-                static_cast<void>(disk_.create_device(wanted, new_token(*token), actor()));
+                static_cast<void>(disk_.store().create_device(wanted, new_token(*token), actor()));
             });
             return Said::acknowledged;
           }
-          const auto made = disk_.create_device(wanted, new_token(*token), actor());
+          const auto made = disk_.store().create_device(wanted, new_token(*token), actor());
           if (!made) return Said::refused;
           *id = made->id;
           ++expected_audit_["device.create"];
@@ -405,7 +411,7 @@ class World final : public Witness {
         },
         [this, token, id](Said said) {
           if (said != Said::acknowledged) return;
-          if (!disk_.all_devices().contains(id->value())) {
+          if (!disk_.has_device(*id)) {
             acknowledged_unseen_.insert(std::string{token->reveal()});
             return;
           }
@@ -415,7 +421,7 @@ class World final : public Witness {
 
   /// Another node on the same store takes the request: this server learns of the device from the change feed, or when it logs in first.
   void create_elsewhere(const domain::Device& wanted, const AuthToken& token) {
-    const auto made = disk_.create_device(wanted, new_token(token), actor());
+    const auto made = disk_.store().create_device(wanted, new_token(token), actor());
     if (!made) {
       ++out_.operations_refused;
       return;
@@ -435,8 +441,8 @@ class World final : public Witness {
     const std::string old_token = fact.token;
     request(
         [this, device, token] {
-          if (!disk_.replace_token(device, new_token(*token), actor())) return Said::refused;
-          ++expected_audit_["device.token.regenerate"];
+          if (!disk_.store().replace_token(device, new_token(*token), actor())) return Said::refused;
+          ++expected_audit_["device.token.replace"];
           return options_.bug == Bug::late_revocation ? Said::acknowledged : committed();
         },
         [this, device, token, old_token](Said said) {
@@ -464,7 +470,7 @@ class World final : public Witness {
   void reveal(DeviceId device) {
     request(
         [this, device] {
-          if (!disk_.reveal_token(device, actor())) return Said::refused;
+          if (!disk_.store().reveal_token(device, actor())) return Said::refused;
           ++expected_audit_["device.token.reveal"];
           return Said::acknowledged;
         },
@@ -478,7 +484,7 @@ class World final : public Witness {
     const std::string token = fact.token;
     request(
         [this, device] {
-          if (!disk_.delete_device(device, actor())) return Said::refused;
+          if (!disk_.store().delete_device(device, actor())) return Said::refused;
           ++expected_audit_["device.delete"];
           return committed();
         },
@@ -502,7 +508,7 @@ class World final : public Witness {
     const domain::Device wanted = row();
     request(
         [this, text, wanted] {
-          const auto made = disk_.create_device(wanted, new_token(*AuthToken::parse(text)), actor());
+          const auto made = disk_.store().create_device(wanted, new_token(*AuthToken::parse(text)), actor());
           if (!made) return Said::refused;
           ++expected_audit_["device.create"];
           violation("invariant 1: a token that was issued before was issued again");
@@ -512,22 +518,8 @@ class World final : public Witness {
   }
 
   // --- the judge --------------------------------------------------------------------------------------------------------------------------
-  [[nodiscard]] const domain::TokenRecord* stored(std::string_view token) {
-    const Mac mac = digests(token).newest().mac;
-    for (const domain::TokenRecord& record : stored_tokens()) {
-      if (record.digest.mac == mac) return &record;
-    }
-    return nullptr;
-  }
   /// Past every fault: what is on disk.
-  [[nodiscard]] const std::vector<domain::TokenRecord>& stored_tokens() {
-    disk_tokens_ = disk_.all_tokens();
-    return disk_tokens_;
-  }
-  [[nodiscard]] bool live_on_disk(std::string_view token) {
-    const domain::TokenRecord* record = stored(token);
-    return record != nullptr && record->kind != domain::TokenKind::revoked;
-  }
+  [[nodiscard]] bool live_on_disk(std::string_view token) { return disk_.is_live_token(digests(token).newest().mac); }
 
   void logged_in(std::string_view token, DeviceId device) override {
     ++out_.logins;
@@ -567,37 +559,40 @@ class World final : public Witness {
     });
   }
 
-  struct Rows {
-    std::map<std::int32_t, std::array<std::int64_t, 4>> devices;
-    std::set<std::int64_t> tokens;
-  };
-  [[nodiscard]] Rows rows() const {
-    Rows out;
-    for (const auto& [id, device] : disk_.all_devices())
-      out.devices[id] = {device.activated_at.ms, device.first_connect_time.ms, device.disconnect_time.ms, device.organization_id.value()};
-    for (const domain::TokenRecord& token : disk_.all_tokens()) out.tokens.insert(token.id.value());
-    return out;
-  }
+  void process_ended() override { set_faults(); }
+
   void remember_rows() {
     online_at_stop_.clear();
     for (const Server::Session& session : server_.sessions()) {
       if (session.registered) online_at_stop_.insert(session.device.value());
     }
     stopped_at_ = timeline_.utc_now();
-    before_ = rows();
+    devices_before_ = disk_.devices();
+    tokens_before_ = disk_.tokens();
   }
   /// A start must not change a row; a stop must not look like a disconnect of all devices at once.
   void check_rows() {
-    const Rows now = rows();
-    if (now.tokens.size() < before_.tokens.size()) violation("invariant 20: a restart lost tokens");
+    const auto tokens = disk_.tokens();
+    for (const auto& [id, kind] : tokens_before_) {
+      const auto now = tokens.find(id);
+      if (now == tokens.end()) {
+        violation("invariant 20: a restart lost a token");
+      } else if (now->second != kind && now->second != static_cast<std::int64_t>(domain::TokenKind::revoked)) {
+        violation("invariant 20: a restart changed the kind of a token");
+      }
+    }
     std::size_t disconnected = 0;
-    for (const auto& [id, fields] : now.devices) {
-      const auto then = before_.devices.find(id);
-      if (then == before_.devices.end()) continue;
-      if (then->second[0] != fields[0]) violation("invariant 20: a restart changed activatedAt of device " + std::to_string(id));
-      if (then->second[1] != 0 && then->second[1] != fields[1])
+    for (const auto& [id, now] : disk_.devices()) {
+      const auto then = devices_before_.find(id);
+      if (then == devices_before_.end()) continue;
+      if (then->second.activated_at != now.activated_at)
+        violation("invariant 20: a restart changed activatedAt of device " + std::to_string(id));
+      if (then->second.organization_id != now.organization_id || then->second.owner_id != now.owner_id ||
+          then->second.template_id != now.template_id)
+        violation("invariant 20: a restart changed whose device " + std::to_string(id) + " is");
+      if (then->second.first_connect_time != 0 && then->second.first_connect_time != now.first_connect_time)
         violation("invariant 20: a restart changed the first connection of device " + std::to_string(id));
-      if (online_at_stop_.contains(id) && fields[2] >= stopped_at_.ms) ++disconnected;
+      if (online_at_stop_.contains(id) && now.disconnect_time >= stopped_at_.ms) ++disconnected;
     }
     // A few leave by themselves while the server stops; that half of all do is the server's doing.
     if (online_at_stop_.size() >= 8 && disconnected * 2 > online_at_stop_.size()) {
@@ -611,14 +606,15 @@ class World final : public Witness {
     for (const std::string& token : acknowledged_unseen_) {
       if (!live_on_disk(token)) violation("an acknowledged creation is lost");
     }
+    const auto rows = disk_.devices();
     for (const auto& [id, fact] : facts_) {
-      const auto row = disk_.all_devices().find(id);
+      const auto row = rows.find(id);
       if (fact.deleted) {
-        if (row != disk_.all_devices().end()) violation("an acknowledged deletion of device " + std::to_string(id) + " is lost");
+        if (row != rows.end()) violation("an acknowledged deletion of device " + std::to_string(id) + " is lost");
         continue;
       }
       if (fact.in_doubt) continue;
-      if (row == disk_.all_devices().end()) {
+      if (row == rows.end()) {
         violation("an acknowledged creation is lost: device " + std::to_string(id));
         continue;
       }
@@ -637,13 +633,10 @@ class World final : public Witness {
       if (!device->heard_invalid) violation("an agent with a revoked token never heard \"invalid\"");
     }
     // Invariant 1, on disk: a string is there once.
-    std::set<Mac> macs;
-    for (const domain::TokenRecord& record : stored_tokens()) {
-      if (!macs.insert(record.digest.mac).second) violation("invariant 1: a token is in the registry twice");
-    }
+    if (disk_.tokens_twice() != 0) violation("invariant 1: a token is in the registry twice");
+    if (const std::string damage = disk_.damage(); !damage.empty()) violation("the database is damaged: " + damage);
     // Invariant 19: one entry for each.
-    std::map<std::string, std::uint64_t> entries;
-    for (const domain::AuditEntry& entry : disk_.audit_entries) ++entries[entry.action];
+    auto entries = disk_.audit();
     for (const auto& [action, expected] : expected_audit_) {
       if (entries[action] != expected) {
         violation("invariant 19: " + std::to_string(expected) + " times " + action + ", " + std::to_string(entries[action]) +
@@ -652,7 +645,20 @@ class World final : public Witness {
     }
   }
 
-  using Mac = std::array<std::uint8_t, 32>;
+  /// What is left is part of what must be the same twice.
+  void trace_the_disk() {
+    for (const auto& [id, row] : disk_.devices()) {
+      trace_.add(static_cast<std::uint64_t>(id));
+      trace_.add(static_cast<std::uint64_t>(row.activated_at));
+      trace_.add(static_cast<std::uint64_t>(row.first_connect_time));
+      trace_.add(static_cast<std::uint64_t>(row.disconnect_time));
+    }
+    for (const auto& [id, kind] : disk_.tokens()) trace_.add(static_cast<std::uint64_t>(id) << 8 | static_cast<std::uint64_t>(kind));
+    for (const auto& [action, count] : disk_.audit()) {
+      trace_.add(action);
+      trace_.add(count);
+    }
+  }
 
   Options options_;
   Outcome out_;
@@ -661,7 +667,7 @@ class World final : public Witness {
   Trace trace_;
   SeededRandom secrets_;
   std::unique_ptr<KeyRing> keys_;
-  MemoryStore disk_;
+  Disk disk_;
   Network network_;
   Server server_;
   domain::Template template_;
@@ -673,8 +679,10 @@ class World final : public Witness {
   std::set<std::int32_t> cloned_, online_at_stop_;
   std::set<std::string> acknowledged_unseen_;
   std::map<std::string, std::uint64_t> expected_audit_;  ///< What the store committed, by action.
-  std::vector<domain::TokenRecord> disk_tokens_;
-  Rows before_;
+  std::map<std::int32_t, Disk::DeviceRow> devices_before_;
+  std::map<std::int64_t, std::int64_t> tokens_before_;
+  OrganizationId root_;
+  UserId admin_;
   UtcTime stopped_at_;
   bool calm_ = false, store_down_ = false, store_flaky_ = false;
   int names_ = 0;
@@ -682,6 +690,15 @@ class World final : public Witness {
 
 }  // namespace
 
-Outcome simulate(const Options& options) { return World{options}.run(); }
+Outcome simulate(const Options& options) {
+  World world{options};
+  try {
+    return world.run();
+  } catch (const std::runtime_error& broken) {  // From Disk: not even the judge can read it.
+    Outcome outcome;
+    outcome.violations.emplace_back(broken.what());
+    return outcome;
+  }
+}
 
 }  // namespace muster::sim
