@@ -79,8 +79,9 @@ class FaultScript {
   std::uint64_t release_ = 0, injected_ = 0;
 };
 
-/// A store that does what the one below does, except for what its script spoils. `below` must outlive it.
-class FaultyStore final : public domain::Store {
+/// A store that does what the one below does, except for what its script spoils. `below` must outlive it. Tests derive from it to plant
+/// mistakes of a store.
+class FaultyStore : public domain::Store {
  public:
   explicit FaultyStore(domain::Store& below, std::uint64_t seed = 1) : script{seed}, below_{below} {}
 
