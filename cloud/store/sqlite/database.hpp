@@ -75,6 +75,8 @@ class Database {
   void forget_locked(const Error& why, bool moved);
   /// Closes one that nobody uses any more.
   void retire_locked(std::unique_ptr<Connection> connection);
+  /// Closes what reads, so that the next attempt opens everything anew. Nothing may be on loan.
+  void forget_readers_locked();
   [[nodiscard]] bool is_moved() const;
   void give_back(std::unique_ptr<Connection> connection, std::uint64_t generation);
   [[nodiscard]] ConnectionOptions connection_options(int cache_kib) const;
@@ -92,7 +94,7 @@ class Database {
   std::optional<Instant> tried_at_;
   FileState file_;                         ///< As it was opened.
   std::optional<FileState> log_;           ///< The log that belongs to it.
-  std::optional<FileState> corrupt_file_;  ///< As it was when it was found corrupt.
+  std::optional<FileState> corrupt_file_;  ///< As it was when it was found corrupt; empty fields: under suspicion, to be read wholly.
   std::uint64_t generation_ = 0;
   std::vector<std::unique_ptr<Connection>> idle_;
   std::size_t readers_ = 0;             ///< Of this generation, idle or on loan.
