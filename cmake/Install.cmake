@@ -1,5 +1,5 @@
-# What `cmake --install build/release [--prefix /usr/local]` puts on a machine: two programs, the systemd unit, the licence
-# and what to read first.
+# What `cmake --install build/release [--prefix /usr/local]` puts on a machine: two programs, the systemd unit, completions for three
+# shells, the licence and what to read first.
 include(GNUInstallDirs)
 
 foreach(program muster muster-agent)
@@ -15,3 +15,14 @@ install(CODE "
   configure_file(\"${CMAKE_SOURCE_DIR}/packaging/muster.service\" \"${CMAKE_BINARY_DIR}/packaging/muster.service\" @ONLY)")
 install(FILES ${CMAKE_BINARY_DIR}/packaging/muster.service DESTINATION lib/systemd/system)
 install(FILES ${CMAKE_SOURCE_DIR}/LICENSE ${CMAKE_SOURCE_DIR}/README.md ${CMAKE_SOURCE_DIR}/CHANGELOG.md DESTINATION ${CMAKE_INSTALL_DOCDIR})
+
+# Completions come from the built program itself, so that they know exactly its commands.
+if(TARGET muster)
+  set(completions ${CMAKE_BINARY_DIR}/packaging)
+  foreach(shell bash zsh fish)
+    install(CODE "execute_process(COMMAND \"$<TARGET_FILE:muster>\" completion ${shell} OUTPUT_FILE \"${completions}/muster.${shell}\" COMMAND_ERROR_IS_FATAL ANY)")
+  endforeach()
+  install(FILES ${completions}/muster.bash DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions RENAME muster)
+  install(FILES ${completions}/muster.zsh DESTINATION ${CMAKE_INSTALL_DATADIR}/zsh/site-functions RENAME _muster)
+  install(FILES ${completions}/muster.fish DESTINATION ${CMAKE_INSTALL_DATADIR}/fish/vendor_completions.d RENAME muster.fish)
+endif()

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // The small parts that loops are made of: slab, timer wheel, mailbox, address limiter, socket addresses, lock files.
 #include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <filesystem>
@@ -157,9 +160,10 @@ TEST(Mailbox, BoundsSessionMailAndWakesOnlyASleeper) {
   EXPECT_TRUE(mailbox.post(SessionMail{}));
   EXPECT_TRUE(mailbox.post(SessionMail{}));
   EXPECT_FALSE(mailbox.post(SessionMail{}));
-  mailbox.post(ResponseMail{});  // Answers are never refused.
+  mailbox.post(ResponseMail{});                                                                        // Answers are never refused, ...
+  EXPECT_TRUE(mailbox.post(SessionMail{{}, protocol::CloseSession{protocol::CloseReason::revoked}}));  // ... nor is the end of a session.
   mailbox.take(taken);
-  EXPECT_EQ(taken.size(), 4u);
+  EXPECT_EQ(taken.size(), 5u);
   EXPECT_TRUE(mailbox.empty());
   EXPECT_TRUE(mailbox.prepare_sleep());
   EXPECT_TRUE(mailbox.post(SessionMail{}));
@@ -247,6 +251,24 @@ TEST(LockFile, IsHeldByOneAndSaysByWhom) {
   EXPECT_EQ(LockFile::take(folder / "a.lock", holder).error(), NetError::lock_unusable);  // Anybody could hold our locks.
   EXPECT_EQ(LockFile::take("/nowhere/at/all/a.lock", holder).error(), NetError::lock_unusable);
   std::filesystem::remove_all(folder);
+}
+
+TEST(Listener, AcceptedSocketsSendWithoutDelay) {
+  SocketAddress actual;
+  const int listener = listen_on(SocketAddress::parse("127.0.0.1:0").value(), actual).value();
+  sockaddr_storage native{};
+  const socklen_t length = actual.native(native);
+  const int client = ::socket(AF_INET, SOCK_STREAM, 0);
+  ASSERT_EQ(::connect(client, reinterpret_cast<const sockaddr*>(&native), length), 0);
+  pollfd ready{listener, POLLIN, 0};
+  ASSERT_EQ(::poll(&ready, 1, 5'000), 1);
+  const int accepted = ::accept(listener, nullptr, nullptr);
+  ASSERT_GE(accepted, 0);
+  int on = 0;
+  socklen_t size = sizeof on;
+  ASSERT_EQ(::getsockopt(accepted, IPPROTO_TCP, TCP_NODELAY, &on, &size), 0);
+  EXPECT_NE(on, 0);
+  for (const int fd : {accepted, client, listener}) ::close(fd);
 }
 
 }  // namespace
