@@ -134,7 +134,7 @@ done
 : > "$home/token"
 online=
 for _ in $(seq 100); do
-  if "$bin/muster" device show "$device" --json 2>/dev/null | tr -d ' ' | grep -q '"online":true'; then online=1; break; fi
+  if "$bin/muster" device show "$device" --json 2>/dev/null | tr -d ' ' | grep -q '"connected":true'; then online=1; break; fi
   sleep 0.05
 done
 [ -n "$online" ] || fail "the cloud does not see the device online"

@@ -5,6 +5,7 @@
 
 #include "cloud/api/router.hpp"
 #include "cloud/base/auth_token.hpp"
+#include "cloud/domain/device_life_cycle.hpp"
 #include "cloud/domain/rules.hpp"
 
 namespace muster::api {
@@ -28,7 +29,11 @@ void write_device(JsonWriter& json, const Core& core, const domain::Device& devi
   const auto published = core.views.directory.find_template(device.template_id);
   json.object().add("id", device.id.value()).add("name", device.name).add("orgId", device.organization_id.value());
   json.add("templateId", published && !published->tmpl_ids.empty() ? std::string_view{published->tmpl_ids.front()} : std::string_view{});
-  json.add("productId", device.template_id.value()).add("ownerId", device.owner_id.value()).add("online", core.sessions.online(device.id));
+  json.add("productId", device.template_id.value()).add("ownerId", device.owner_id.value());
+  const auto contact = core.sessions.contact(device.id, core.clock.now());
+  const auto state = domain::device_state(device.first_connect_time.ms != 0, contact);
+  json.add("status", domain::device_state_name(state)).add("online", state == domain::DeviceState::online);
+  json.add("connected", contact == domain::Contact::connected);
   if (!token.empty()) json.add("token", token);
   json.add("activationWay", way_word(device.activation_way))
       .add("activatedAt", device.activated_at.ms)

@@ -29,6 +29,33 @@ class Resources : public ::testing::Test {
   TestServer server_;
 };
 
+TEST_F(Resources, TheStatusOfADeviceIsItsLifeCyclesAndConnectedIsItsSession) {
+  const auto made = server_.device(server_.root, server_.make_template(server_.root, "Lamp").id, "Desk lamp");
+  const std::string id = std::to_string(made.id.value());
+  const auto shown = [&] {
+    const Json body = body_of(get("/api/v1/device?deviceId=" + id));
+    const Json one = body_of(get("/api/v1/device/online?deviceId=" + id));
+    EXPECT_EQ(one.find("connected")->boolean, body.find("connected")->boolean);
+    EXPECT_EQ(server_.get("/external/api/isHardwareConnected?token=" + made.token).body,
+              body.find("connected")->boolean ? "true" : "false");
+    EXPECT_EQ(body.find("online")->boolean, body.find("status")->text == "ONLINE");
+    return body.find("status")->text + (body.find("connected")->boolean ? " connected" : "");
+  };
+  EXPECT_EQ(shown(), "CREATED");
+  const domain::SessionAddress address{0, 0, 1, 1};
+  const Instant now = server_.clock.now();
+  (void)server_.sessions.bind(made.id, address, now);
+  EXPECT_EQ(shown(), "ONLINE connected");
+  domain::PresenceUpdate presence;
+  presence.device_id = made.id;
+  presence.connected_at = server_.clock.utc_now();
+  ASSERT_TRUE(server_.store->write_presence({&presence, 1}));
+  (void)server_.sessions.leave(made.id, address, now + std::chrono::seconds{60}, now);
+  EXPECT_EQ(shown(), "ONLINE");
+  server_.clock.advance(std::chrono::seconds{60});
+  EXPECT_EQ(shown(), "OFFLINE");
+}
+
 TEST_F(Resources, AManualDeviceFromTemplateToDeletion) {
   const Response made_template = post("/api/v1/template/create", R"({"name":"Lamp","boardType":"ESP32"})");
   ASSERT_EQ(made_template.status, 201u) << made_template.body;

@@ -72,7 +72,7 @@ net::NetLimits net_limits(const Config& config) {
 
 protocol::GatewayLimits gateway_limits(const ServeOptions& options, const Config& config) {
   auto limits = config.gateway;
-  if (auto host = host_of(options.public_url); !host.empty()) limits.own_hosts.push_back(std::move(host));
+  for (auto& host : own_hosts(options.public_url)) limits.own_hosts.push_back(std::move(host));
   return limits;
 }
 
@@ -122,7 +122,8 @@ struct Node::Parts final : domain::Views::Listener {
   std::condition_variable changed;
   Config present_config;  ///< Guarded by `mutex`.
   bool stopping = false, ready = false;
-  bool follow_now = false;  ///< The change feed is to be looked at before its time.
+  bool devices_expected = false;  ///< Of the follower's thread only.
+  bool follow_now = false;        ///< The change feed is to be looked at before its time.
   std::string setup_code;
   bool has_administrator = false;
   std::thread follower, writer;
@@ -189,6 +190,8 @@ struct Node::Parts final : domain::Views::Listener {
 
   Result<void> get_ready() {
     MUSTER_TRY_VOID(store->check());
+    if (!devices_expected) MUSTER_TRY_VOID(gateway->expect_devices());
+    devices_expected = true;
     MUSTER_TRY_VOID(views->rebuild());
     const auto administrator = store->has_administrator();
     if (!administrator) return administrator.error();
@@ -230,6 +233,7 @@ struct Node::Parts final : domain::Views::Listener {
 
   void write_behind_until_stopped() {
     const auto pass = [this] {
+      gateway->end_waits();
       const auto result = domain::write_behind(*store, values, presence);
       metrics.write_behind_rows_total.add(result.rows);
       if (result.error) metrics.write_behind_errors_total.add();

@@ -2,8 +2,12 @@
 #include "cloud/main/public_url.hpp"
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <array>
+#include <climits>
+#include <utility>
 
 namespace muster::main {
 
@@ -19,6 +23,18 @@ std::string host_of(std::string_view url) {
     return std::string{authority.substr(0, authority.find(':'))};
   }
   return {};
+}
+
+std::vector<std::string> own_hosts(std::string_view public_url) {
+  std::vector<std::string> hosts;
+  if (auto host = host_of(public_url); !host.empty()) hosts.push_back(std::move(host));
+  std::array<char, HOST_NAME_MAX + 1> name{};
+  if (::gethostname(name.data(), name.size() - 1) != 0 || name[0] == '\0') return hosts;
+  const std::string full{name.data()}, label = full.substr(0, full.find('.'));
+  hosts.push_back(full);
+  if (label != full) hosts.push_back(label);
+  hosts.push_back(label + ".local");
+  return hosts;
 }
 
 std::string check_public_url(std::string_view url) {

@@ -35,6 +35,7 @@ struct HttpState {
   bool waiting = false;               ///< For a worker.
   bool request_begun = false;         ///< Bytes of an unfinished request have arrived.
   std::size_t body_memory_bytes = 0;  ///< As accounted in LoopShared.
+  Instant login_since{};              ///< Should it become a device: its accept, or the first byte of a later request.
 };
 
 /// A client of the live stream, shared by its connection and the worker that runs its messages.
@@ -80,7 +81,7 @@ struct Connection {
   bool handshaking : 1 = false;
   bool paused : 1 = false;           ///< The session wants no bytes until an event.
   bool output_blocked : 1 = false;   ///< HTTP: the next request waits until answers are sent.
-  bool peer_finished : 1 = false;    ///< Half-closed: still reads our answer.
+  bool peer_finished : 1 = false;    ///< Lingering, half-closed: still reads our answer.
   bool close_when_sent : 1 = false;  ///< Lingering without waiting for the peer.
   protocol::Peer peer;
 

@@ -360,10 +360,10 @@ void Loop::on_readable(std::uint32_t index, std::uint32_t events) {
 
 void Loop::on_peer_finished(std::uint32_t index) {
   Connection& connection = connections_[index];
-  // An HTTP client may close its side as soon as it has asked.
-  if (connection.kind == Kind::http && (connection.http->waiting || connection.queue) && !connection.tls) {
-    connection.peer_finished = true;
-    connection.http->keep_alive = false;
+  // A client may close its side as soon as it has asked; its last answer is still on its way. (While an answer is being made or
+  // sent nothing is read, so that the end of a connection that goes on is met only afterwards.)
+  if (connection.kind == Kind::lingering && connection.queue) {
+    connection.peer_finished = connection.close_when_sent = true;
     set_interest(index, connection.interest & ~static_cast<std::uint32_t>(EPOLLIN));
     return;
   }
@@ -372,13 +372,15 @@ void Loop::on_peer_finished(std::uint32_t index) {
 
 bool Loop::start_tls(std::uint32_t index) {
   Connection& connection = connections_[index];
-  if (shared_.tls == nullptr || shared_.handshakes.load(std::memory_order_relaxed) >= shared_.limits.tls_handshakes_max) {
+  if (shared_.tls == nullptr || shared_.handshakes.load(std::memory_order_relaxed) >= shared_.limits.tls_handshakes_max ||
+      !shared_.handshake_addresses.acquire(connection.peer.address.limit_key())) {
     shared_.metrics.tls_handshakes_refused_total.add();
     close_now(index);
     return false;
   }
   connection.tls = TlsStream::accept(*shared_.tls, tls_io_);
   if (!connection.tls) {
+    shared_.handshake_addresses.release(connection.peer.address.limit_key());
     shared_.metrics.tls_handshakes_failed_total.add();
     close_now(index);
     return false;
@@ -392,6 +394,7 @@ bool Loop::start_tls(std::uint32_t index) {
 void Loop::end_handshake(Connection& connection, bool done) {
   connection.handshaking = false;
   shared_.handshakes.fetch_sub(1, std::memory_order_relaxed);
+  shared_.handshake_addresses.release(connection.peer.address.limit_key());
   if (!done) {
     shared_.metrics.tls_handshakes_failed_total.add();
     return;
@@ -423,7 +426,11 @@ void Loop::on_ciphertext(std::uint32_t index, wire::ByteView bytes) {
     size += got;
   }
   if (connection.kind == Kind::lingering) {
-    if (status == TlsStream::Status::failed || status == TlsStream::Status::closed) close_now(index);
+    if (status == TlsStream::Status::closed) {
+      on_peer_finished(index);
+    } else if (status == TlsStream::Status::failed) {
+      close_now(index);
+    }
     return;
   }
   const std::uint32_t generation = connections_.generation(index);
@@ -465,14 +472,12 @@ bool Loop::on_writable(std::uint32_t index) {
     }
     (void)::shutdown(connection.fd, SHUT_WR);
     set_interest(index, EPOLLIN);
+    connection.deadline = now_ + shared_.limits.linger;  // Only now: a slow reader has all the time that the stall rule gives.
+    rearm(index);
     return true;
   }
-  set_interest(index, connection.peer_finished ? 0u : static_cast<std::uint32_t>(EPOLLIN));
+  set_interest(index, EPOLLIN);
   if (connection.kind == Kind::http) {
-    if (connection.peer_finished && !connection.http->waiting) {
-      close_now(index);
-      return false;
-    }
     const std::uint32_t generation = connections_.generation(index);
     resume(index);
     return connections_.find(index, generation) != nullptr;
@@ -544,6 +549,7 @@ Loop::Verdict Loop::process_opening(std::uint32_t index, std::span<std::uint8_t>
       connection.kind = Kind::http;
       connection.http = std::make_unique<HttpState>();
       connection.http->request_begun = true;  // The opening's deadline is the header's.
+      connection.http->login_since = connection.deadline - shared_.limits.opening_deadline;
       return {};
     case Sniffed::tls:
     case Sniffed::mqtt:
@@ -590,6 +596,7 @@ Loop::Verdict Loop::process_http(std::uint32_t index, std::span<std::uint8_t> by
       connection.output_blocked = true;
       break;
     }
+    if (!http.request_begun) http.login_since = now_;
     const HttpReader::Outcome outcome =
         http.reader.read(text_of(rest), {shared_.limits.http_header_max_bytes, shared_.limits.http_body_max_bytes}, request_);
     verdict.consumed_bytes += outcome.consumed_bytes;
@@ -663,7 +670,7 @@ void Loop::answer(std::uint32_t index, Verdict& verdict) {
   http.host.assign(head.host);
   http.head = request_.method == api::Method::head;
   http.version_1_1 = head.version_1_1;
-  http.keep_alive = head.keep_alive && !stopping_ && !connection.peer_finished;
+  http.keep_alive = head.keep_alive && !stopping_;
   if (head.websocket_upgrade && !stopping_ && upgrade(index, verdict)) return;
 
   response_.status = 200;
@@ -700,7 +707,7 @@ void Loop::answer(std::uint32_t index, Verdict& verdict) {
 }
 
 void Loop::write_answer(Connection& connection, const api::Response& response, Verdict& verdict) {
-  const HttpState& http = *connection.http;
+  HttpState& http = *connection.http;
   write_response(response,
                  {.path = http.path,
                   .host = http.host,
@@ -749,6 +756,7 @@ bool Loop::upgrade(std::uint32_t index, Verdict& verdict) {
     connection.kind = Kind::websocket_device;
     connection.peer.transport = connection.tls ? protocol::Transport::websocket_tls : protocol::Transport::websocket;
   }
+  const Instant login_since = http.login_since;
   websocket->heard_at = now_;
   websocket->ping_at = now_ + shared_.limits.websocket_ping_interval;
   append_text(output_, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ");
@@ -757,7 +765,7 @@ bool Loop::upgrade(std::uint32_t index, Verdict& verdict) {
   connection.http.reset();
   connection.websocket = std::move(websocket);
   if (is_device) {
-    const Verdict opened = apply(index, shared_.devices.on_open(connection.device, connection.peer, now_));
+    const Verdict opened = apply(index, shared_.devices.on_open(connection.device, connection.peer, login_since));
     if (opened.close) verdict.close = verdict.linger = true;
   }
   return true;
@@ -928,10 +936,10 @@ bool Loop::deliver(std::uint32_t index, const Verdict& verdict) {
   connection.paused = connection.output_blocked = false;
   connection.kept.reset();
   connection.kept_size_bytes = 0;
-  connection.close_when_sent = !linger || connection.peer_finished;
+  connection.close_when_sent = !linger;
   connection.deadline = now_ + shared_.limits.linger;
   if (!connection.queue) (void)::shutdown(connection.fd, SHUT_WR);
-  set_interest(index, (connection.interest & EPOLLOUT) | (connection.peer_finished ? 0u : static_cast<std::uint32_t>(EPOLLIN)));
+  set_interest(index, (connection.interest & EPOLLOUT) | EPOLLIN);
   rearm(index);
   return false;  // Nothing is left to do for the caller.
 }
@@ -959,8 +967,9 @@ bool Loop::send_output(std::uint32_t index, wire::ByteView bytes) {
     queue.sent_bytes = 0;
   }
   const bool is_stream = connection.kind == Kind::websocket_stream;
+  const std::size_t device_most = queue.bytes.empty() ? shared_.limits.device_answer_max_bytes : shared_.limits.device_output_max_bytes;
   const std::size_t most = is_stream                ? shared_.limits.stream_output_max_bytes
-                           : connection.is_device() ? shared_.limits.device_output_max_bytes
+                           : connection.is_device() ? device_most
                                                     : SIZE_MAX;  // HTTP: one answer, whatever its size, see process_http.
   if (bytes.size > most || queue.bytes.size() > most - bytes.size) {
     (is_stream ? shared_.metrics.stream_slow_closed_total : shared_.metrics.slow_readers_closed_total).add();
@@ -1054,6 +1063,14 @@ domain::SessionAddress Loop::address_of(std::uint32_t index) const noexcept {
   return {shared_.node, number_, index, connections_.generation(index)};
 }
 
+std::optional<IpAddress> Loop::local_address(const domain::SessionAddress& session) noexcept {
+  const Connection* const found = connections_.find(session.slot, session.generation);
+  sockaddr_storage local{};
+  socklen_t length = sizeof local;
+  if (found == nullptr || ::getsockname(found->fd, reinterpret_cast<sockaddr*>(&local), &length) != 0) return std::nullopt;
+  return SocketAddress::from(local).ip;
+}
+
 // --- timers and mail ---------------------------------------------------------------------------------------------------------
 
 void Loop::on_timer(std::uint32_t index) {
@@ -1109,7 +1126,14 @@ void Loop::on_timer(std::uint32_t index) {
       return;
     }
     case Kind::websocket_stream: poll_stream(index); return;
-    case Kind::lingering: close_now(index); return;
+    case Kind::lingering:
+      if (!connection.queue) {
+        close_now(index);
+        return;
+      }
+      connection.deadline = now_ + shared_.limits.http_idle_deadline;  // The stall rule above watches it.
+      rearm(index);
+      return;
   }
 }
 
@@ -1155,7 +1179,7 @@ void Loop::on_mail(ResponseMail&& mail) {
     (void)deliver(mail.slot, verdict);
     return;
   }
-  if (!found->peer_finished) set_interest(mail.slot, found->interest | static_cast<std::uint32_t>(EPOLLIN));
+  set_interest(mail.slot, found->interest | static_cast<std::uint32_t>(EPOLLIN));
   std::uint8_t* buffer = found->tls ? plain_.get() : input_.get();
   const std::size_t kept = take_kept(*found, buffer);
   run_input(mail.slot, {buffer, kept});

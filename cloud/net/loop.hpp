@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -32,6 +33,7 @@ struct LoopShared {
   Metrics& metrics;
   const TlsContext* tls = nullptr;  ///< nullptr: TLS handshakes are refused.
   AddressLimiter addresses;
+  AddressLimiter handshake_addresses;  ///< Who is in the middle of a TLS handshake.
   std::uint16_t node = 0;
   std::atomic<std::size_t> connections{0};
   std::atomic<std::size_t> handshakes{0};
@@ -60,6 +62,8 @@ class Loop {
   /// Until a StopMail has been carried out.
   void run();
   [[nodiscard]] Mailbox& mailbox() noexcept { return *mailbox_; }
+  /// Our end of the connection in this slot. On this loop's thread only.
+  [[nodiscard]] std::optional<IpAddress> local_address(const domain::SessionAddress& session) noexcept;
 
  private:
   struct Verdict {

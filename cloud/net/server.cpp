@@ -147,15 +147,17 @@ Result<void> Server::bind() {
 
 Result<void> Server::start(DeviceHandler& devices, HttpHandler& http) {
   Impl& impl = *impl_;
-  impl.shared.reset(new LoopShared{.limits = impl.options.limits,
-                                   .devices = devices,
-                                   .http = http,
-                                   .executor = impl.dependencies.executor,
-                                   .clock = impl.dependencies.clock,
-                                   .metrics = impl.dependencies.metrics,
-                                   .tls = impl.dependencies.tls,
-                                   .addresses = AddressLimiter{impl.options.limits.connections_per_address_max},
-                                   .node = impl.options.node});
+  impl.shared.reset(
+      new LoopShared{.limits = impl.options.limits,
+                     .devices = devices,
+                     .http = http,
+                     .executor = impl.dependencies.executor,
+                     .clock = impl.dependencies.clock,
+                     .metrics = impl.dependencies.metrics,
+                     .tls = impl.dependencies.tls,
+                     .addresses = AddressLimiter{impl.options.limits.connections_per_address_max},
+                     .handshake_addresses = AddressLimiter{std::max<std::size_t>(1, impl.options.limits.tls_handshakes_max / 8)},
+                     .node = impl.options.node});
   for (unsigned i = 0; i < impl.options.loops; ++i) {
     auto loop = std::make_unique<Loop>(*impl.shared, static_cast<std::uint16_t>(i));
     std::vector<LoopListener> listeners;
@@ -196,6 +198,12 @@ bool Server::post(const domain::SessionAddress& address, protocol::SessionEvent 
   const Impl& impl = *impl_;
   if (!impl.running.load(std::memory_order_acquire) || address.node != impl.options.node || address.loop >= impl.loops.size()) return false;
   return impl.loops[address.loop]->mailbox().post(SessionMail{address, std::move(event)});
+}
+
+std::optional<IpAddress> Server::local_address(const domain::SessionAddress& session) const {
+  const Impl& impl = *impl_;
+  if (session.node != impl.options.node || session.loop >= impl.loops.size()) return std::nullopt;
+  return impl.loops[session.loop]->local_address(session);
 }
 
 }  // namespace muster::net

@@ -68,6 +68,8 @@ class Server final : public protocol::SessionRouter {
 
   /// Thread-safe, before, while and after it runs (false then).
   bool post(const domain::SessionAddress& address, protocol::SessionEvent event) override;
+  /// On the loop of that session only.
+  [[nodiscard]] std::optional<IpAddress> local_address(const domain::SessionAddress& session) const override;
 
  private:
   struct Impl;

@@ -133,6 +133,17 @@ TEST_F(ServerTest, TheLoginDeadlineCountsFromAccept) {
   EXPECT_TRUE(eventually([this] { return devices_.closed == 1; }));
 }
 
+TEST_F(ServerTest, KnowsTheAddressThatADeviceDialed) {
+  options_.listen = {"0.0.0.0:0"};
+  start();
+  devices_.router = server_.get();
+  for (const char* dialed : {"127.0.0.1", "127.0.0.2"}) {
+    at_.ip = *IpAddress::parse(dialed);
+    Client client = logged_in();
+    EXPECT_EQ(devices_.local_address(), at_.ip);
+  }
+}
+
 TEST_F(ServerTest, ASilentDeviceIsClosedByItsHeartbeatDeadline) {
   devices_.heartbeat = 200ms;
   start();
@@ -234,6 +245,28 @@ TEST_F(ServerTest, WhatDoesNotFitIsSentWhenThePeerReads) {
   for (int i = 0; i < 6'000; ++i) ASSERT_EQ(client.read(one.size()), one) << i;
   ASSERT_TRUE(client.send(frame(6, 9, "")));
   EXPECT_EQ(client.read(5), status_frame(9, 200));
+}
+
+TEST_F(ServerTest, OneLargeAnswerIsNoSlowReader) {
+  start();
+  Client client{at_, 4'096};
+  ASSERT_TRUE(client.send(login_frame() + frame(64, 2, "307200")));  // Past what a slow reader may let wait.
+  EXPECT_EQ(client.read(5), status_frame(1, 200));
+  EXPECT_EQ(client.read(307'200).size(), 307'200u);
+  EXPECT_EQ(metrics_.slow_readers_closed_total.value(), 0u);
+}
+
+TEST_F(ServerTest, TheLastAnswerReachesASlowReaderWhole) {
+  options_.limits.linger = 100ms;
+  start();
+  for (const bool half_closed : {false, true}) {
+    Client client{at_, 4'096};
+    ASSERT_TRUE(client.send("GET /big?8000000 HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"));
+    if (half_closed) ASSERT_EQ(::shutdown(client.fd(), SHUT_WR), 0);
+    std::this_thread::sleep_for(400ms);  // Longer than a peer that has everything is waited for.
+    const std::string all = client.read_to_end();
+    EXPECT_EQ(all.size() - (all.find("\r\n\r\n") + 4), 8'000'000u) << half_closed;
+  }
 }
 
 // --- limits ------------------------------------------------------------------------------------------------------------------
@@ -576,6 +609,31 @@ TEST_F(WebSocketTest, CarriesDeviceFramesOneAMessage) {
     EXPECT_EQ(client.read(21), server_frame(0x82, status_frame(2, 200)) + server_frame(0x82, status_frame(3, 200)) +
                                    server_frame(0x82, status_frame(4, 200)));
   }
+}
+
+TEST_F(WebSocketTest, TheLoginDeadlineCountsFromAccept) {
+  start();
+  const auto accepted = [this](std::uint64_t count) {
+    return eventually(
+        [this, count] { return metrics_.connections_accepted_total.value() == count && metrics_.connections_open.value() == 1; });
+  };
+  {
+    Client client{at_};
+    ASSERT_TRUE(accepted(1));
+    const Instant before_upgrade = clock_.now();
+    ASSERT_TRUE(client.send("GET /websockets HTTP/1.1\r\n" + upgrade_fields));
+    ASSERT_THAT(client.read_until("\r\n\r\n"), StartsWith("HTTP/1.1 101 "));
+    EXPECT_LT(devices_.opened_at.load(), before_upgrade);
+  }
+  ASSERT_TRUE(eventually([this] { return metrics_.connections_open.value() == 0; }));
+  Client client{at_};  // A connection that had its answers as an HTTP client is none that keeps a login waiting.
+  ASSERT_TRUE(accepted(2));
+  const Instant before_request = clock_.now();
+  ASSERT_TRUE(client.send("GET /big?3 HTTP/1.1\r\nHost: h\r\n\r\n"));
+  ASSERT_THAT(client.read_until("bbb"), StartsWith("HTTP/1.1 200 "));
+  ASSERT_TRUE(client.send("GET /websockets HTTP/1.1\r\n" + upgrade_fields));
+  ASSERT_THAT(client.read_until("\r\n\r\n"), StartsWith("HTTP/1.1 101 "));
+  EXPECT_GE(devices_.opened_at.load(), before_request);
 }
 
 TEST_F(WebSocketTest, MessagesMayComeInAnyPiecesAndFragments) {

@@ -56,10 +56,13 @@ inline std::string login_frame(std::string_view token = "0123456789abcdef0123456
 class FakeDevices final : public DeviceHandler {
  public:
   std::chrono::milliseconds login_deadline{10'000}, hold{4'000}, heartbeat{0};
+  std::atomic<Instant> opened_at{};
+  const protocol::SessionRouter* router = nullptr;  ///< Asked for its own address at a login, when set.
   std::atomic<int> opened{0}, closed{0}, logins{0}, deadlines{0}, frames{0}, shutdowns{0};
 
   protocol::Step on_open(protocol::DeviceSession&, const protocol::Peer& peer, Instant now) override {
     ++opened;
+    opened_at = now;
     const std::lock_guard lock{mutex_};
     last_peer_ = peer;
     return {.deadline = now + login_deadline};
@@ -89,6 +92,7 @@ class FakeDevices final : public DeviceHandler {
           return step;
         }
         ++logins;
+        if (router != nullptr) set_local_address(router->local_address(self));
         remember(self);
       } else if (at[0] == 6) {
         append(out, status_frame(id, 200));
@@ -119,6 +123,10 @@ class FakeDevices final : public DeviceHandler {
   }
   void on_closed(protocol::DeviceSession&, const domain::SessionAddress&, Instant) override { ++closed; }
 
+  [[nodiscard]] std::optional<IpAddress> local_address() const {
+    const std::lock_guard lock{mutex_};
+    return local_address_;
+  }
   [[nodiscard]] std::vector<domain::SessionAddress> addresses() const {
     const std::lock_guard lock{mutex_};
     return addresses_;
@@ -134,9 +142,14 @@ class FakeDevices final : public DeviceHandler {
     const std::lock_guard lock{mutex_};
     addresses_.push_back(self);
   }
+  void set_local_address(std::optional<IpAddress> address) {
+    const std::lock_guard lock{mutex_};
+    local_address_ = address;
+  }
   mutable std::mutex mutex_;
   std::vector<domain::SessionAddress> addresses_;
   protocol::Peer last_peer_;
+  std::optional<IpAddress> local_address_;
 };
 
 /// Echoes each message at the next poll.
@@ -235,7 +248,9 @@ class FakeHttp final : public HttpHandler {
 class Client {
  public:
   Client() = default;
-  explicit Client(const SocketAddress& server, int receive_buffer_bytes = 0) { connect(server, receive_buffer_bytes); }
+  explicit Client(const SocketAddress& server, int receive_buffer_bytes = 0, const char* from = nullptr) {
+    connect(server, receive_buffer_bytes, from);
+  }
   Client(Client&& other) noexcept : fd_{std::exchange(other.fd_, -1)} {}
   Client& operator=(Client&& other) noexcept {
     std::swap(fd_, other.fd_);
@@ -243,7 +258,8 @@ class Client {
   }
   ~Client() { close(); }
 
-  bool connect(const SocketAddress& server, int receive_buffer_bytes = 0) {
+  /// `from`: the address to come from, such as 127.0.0.2.
+  bool connect(const SocketAddress& server, int receive_buffer_bytes = 0, const char* from = nullptr) {
     SocketAddress to = server;
     if (to.is_any()) to.ip = to.ip.is_v4() ? *IpAddress::parse("127.0.0.1") : *IpAddress::parse("::1");
     sockaddr_storage native;
@@ -253,6 +269,13 @@ class Client {
     const timeval limit{std::chrono::duration_cast<std::chrono::seconds>(patience).count(), 0};
     ::setsockopt(fd_, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
     ::setsockopt(fd_, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
+    if (from != nullptr) {
+      sockaddr_storage own;
+      SocketAddress source;
+      source.ip = *IpAddress::parse(from);
+      const socklen_t own_length = source.native(own);
+      if (::bind(fd_, reinterpret_cast<const sockaddr*>(&own), own_length) != 0) return false;
+    }
     if (::connect(fd_, reinterpret_cast<const sockaddr*>(&native), length) == 0) return true;
     close();
     return false;

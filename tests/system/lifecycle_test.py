@@ -81,6 +81,42 @@ class Process(unittest.TestCase):
         connection.sendall(muster.frame(6, 78))
         self.assertEqual(muster.read_frame(connection), (0, 78, 200))
 
+    def test_a_restart_changes_no_status_before_the_wait_is_over(self):
+        self.server.set_up()
+        made = self.server.new_device(self.server.new_template())
+        shown = lambda: self.server.api("GET", f"device?deviceId={made['id']}")
+        self.assertEqual(shown()["status"], "CREATED")
+        self.server.config = "[gateway]\noffline_wait_ms = 3000\n[network]\nshutdown_spread_ms = 100\n"
+        self.server.stop(keep=True)
+        self.server.start()
+        for end in (lambda: self.server.stop(keep=True), self.server.kill):
+            status, connection = self.server.login(made["token"], keep=True)
+            self.assertEqual(status, muster.SUCCESS)
+            self.assertEqual((shown()["status"], shown()["connected"]), ("ONLINE", True))
+            time.sleep(1.5)  # Until presence is on disk.
+            end()
+            connection.close()
+            start = time.monotonic()
+            self.server.start()
+            after = shown()
+            self.assertEqual((after["status"], after["online"], after["connected"]), ("ONLINE", True, False))
+            self.assertEqual(after["activatedAt"], made["activatedAt"])
+            self.assertEqual(self.server.api("GET", f"device/online?deviceId={made['id']}"), {"connected": False})
+            while shown()["status"] == "ONLINE":
+                self.assertLess(time.monotonic() - start, 30)
+                time.sleep(0.1)
+            self.assertGreater(time.monotonic() - start, 3)
+            self.assertEqual(shown()["status"], "OFFLINE")
+
+    def test_a_device_is_never_redirected_to_the_server_that_it_is_on(self):
+        self.server.set_up()
+        device = self.server.new_device(self.server.new_template())
+        for host in ("127.0.0.1", "localhost", muster.socket.gethostname(), "127.0.0.2"):
+            self.server.api("PUT", "organization/device/home",
+                            {"deviceId": device["id"], "host": host, "portPlain": self.server.port, "portTls": 9443})
+            time.sleep(0.6)  # Until the change is followed.
+            self.assertEqual(self.server.login(device["token"]), "redirect" if host == "127.0.0.2" else muster.SUCCESS, host)
+
     def test_wrong_options_are_named(self):
         with tempfile.TemporaryDirectory() as data:
             for arguments, words in [

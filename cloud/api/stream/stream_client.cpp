@@ -5,6 +5,7 @@
 #include <charconv>
 
 #include "cloud/api/core.hpp"
+#include "cloud/domain/device_life_cycle.hpp"
 
 namespace muster::api {
 namespace {
@@ -66,9 +67,12 @@ std::string value_row(DeviceId device, const domain::PinValue& value) {
   return json.take();
 }
 
-std::string device_row(DeviceId device, bool online, const std::string* name) {
+std::string device_row(DeviceId device, domain::Contact contact, const std::string* name) {
   JsonWriter json;
-  json.object().add("deviceId", device.value()).add("online", online);
+  json.object().add("deviceId", device.value());
+  // Whether it was connected at some time decides between two states that are both not online.
+  json.add("online", domain::device_state(false, contact) == domain::DeviceState::online);
+  json.add("connected", contact == domain::Contact::connected);
   if (name != nullptr) json.add("name", *name);
   json.end_object();
   return json.take();
@@ -309,7 +313,7 @@ void StreamClient::snapshot_rows(Kind kind, const std::vector<DeviceId>& devices
         failed = true;
         return;
       }
-      if (*found) rows.push_back(device_row(device, hub_.d_.sessions.online(device), &(*found)->name));
+      if (*found) rows.push_back(device_row(device, hub_.d_.sessions.contact(device, hub_.d_.clock.now()), &(*found)->name));
       continue;
     }
     std::vector<domain::PinValue> values;
@@ -498,7 +502,7 @@ void StreamClient::send_dirty(Instant now, std::vector<std::string>& out) {
       continue;
     }
     if (dirty.row == StreamHub::status_row) {
-      rows[dirty.subscription].push_back(device_row(dirty.device, hub_.d_.sessions.online(dirty.device), nullptr));
+      rows[dirty.subscription].push_back(device_row(dirty.device, hub_.d_.sessions.contact(dirty.device, now), nullptr));
     } else {
       std::optional<domain::PinValue> value;
       (void)hub_.d_.values.read_pin(dirty.device, static_cast<std::uint8_t>(dirty.row), value);

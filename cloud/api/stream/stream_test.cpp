@@ -105,17 +105,36 @@ class Stream : public ::testing::Test {
   DeviceId lamp_;
 };
 
+TEST_F(Stream, ADeviceThatIsWaitedForIsOnlineThoughNotConnected) {
+  online(lamp_, true);
+  auto client = connect(server_.admin_token);
+  say(client, subscribe("s1", "devices", ids(lamp_)));
+  const domain::SessionAddress address{0, 0, static_cast<std::uint32_t>(lamp_.value()), 1};
+  ASSERT_TRUE(server_.sessions.leave(lamp_, address, server_.clock.now() + 60s, server_.clock.now()));
+  server_.api->live_feed().device_status_changed(lamp_);
+  poll(client);
+  EXPECT_EQ(rows(client), std::vector<std::string>{R"({"deviceId":)" + str(lamp_) + R"(,"online":true,"connected":false})"});
+  for (int i = 0; i < 6; ++i) {
+    server_.clock.advance(10s);
+    poll(client);
+    EXPECT_EQ(types(client), "");
+  }
+  server_.api->live_feed().device_status_changed(lamp_);
+  poll(client);
+  EXPECT_EQ(rows(client), std::vector<std::string>{R"({"deviceId":)" + str(lamp_) + R"(,"online":false,"connected":false})"});
+}
+
 TEST_F(Stream, GivesASnapshotAndThenDeltas) {
   auto client = connect(server_.admin_token);
   say(client, subscribe("s1", "devices", ids(lamp_)));
   EXPECT_EQ(types(client), "ready snapshot");
-  EXPECT_EQ(rows(client), std::vector<std::string>{R"({"deviceId":)" + str(lamp_) + R"(,"online":false,"name":"Lamp"})"});
+  EXPECT_EQ(rows(client), std::vector<std::string>{R"({"deviceId":)" + str(lamp_) + R"(,"online":false,"connected":false,"name":"Lamp"})"});
   EXPECT_EQ(client.heard.back().find("last")->boolean, true);
   online(lamp_, true);
   poll(client);
   EXPECT_EQ(types(client), "delta");
   EXPECT_EQ(client.heard.front().find("id")->text, "s1");
-  EXPECT_EQ(rows(client), std::vector<std::string>{R"({"deviceId":)" + str(lamp_) + R"(,"online":true})"});
+  EXPECT_EQ(rows(client), std::vector<std::string>{R"({"deviceId":)" + str(lamp_) + R"(,"online":true,"connected":true})"});
   poll(client);
   EXPECT_EQ(types(client), "");
   EXPECT_EQ(server_.metrics.stream_clients.value(), 1u);
@@ -294,7 +313,8 @@ TEST_F(Stream, ADeletedDeviceIsRemovedAndANewOneAppearsInItsOrganization) {
       server_.call(Method::post, "/api/v1/device/create", R"({"name":"New","templateId":)" + str(template_) + "}", server_.admin_token);
   ASSERT_EQ(made.status, 201u);
   poll(client);
-  EXPECT_EQ(rows(client), std::vector<std::string>{R"({"deviceId":)" + std::to_string(number_in(made, "id")) + R"(,"online":false})"});
+  EXPECT_EQ(rows(client),
+            std::vector<std::string>{R"({"deviceId":)" + std::to_string(number_in(made, "id")) + R"(,"online":false,"connected":false})"});
   ASSERT_EQ(server_.call(Method::delete_, "/api/v1/device?deviceId=" + str(lamp_), {}, server_.admin_token).status, 204u);
   poll(client);
   EXPECT_EQ(types(client), "removed");
