@@ -11,12 +11,15 @@ namespace muster::net {
 struct NetLimits {
   std::size_t connections_max = 0;                  ///< In all. 0: the process's limit of descriptors less 256.
   std::size_t connections_per_address_max = 4'096;  ///< Open at the same time; an IPv6 /64 is one address.
-  std::size_t tls_handshakes_max = 1'024;           ///< At the same time; bounds the memory that strangers can make OpenSSL take.
+  std::size_t tls_handshakes_max =
+      1'024;  ///< At the same time; bounds the memory that strangers can make OpenSSL take. One address: an eighth.
   std::chrono::milliseconds opening_deadline{
       10'000};  ///< From accept to a TLS handshake done and the protocol known; also for a login and for the first HTTP header.
-  std::size_t unauthenticated_input_max_bytes = 4'096;   ///< Kept for a device connection before its login, TLS state apart.
-  std::size_t device_input_max_bytes = 8'192 + 5;        ///< Kept of an unfinished frame after it.
-  std::size_t device_output_max_bytes = 65'536;          ///< Queued for a device that reads too slowly; past it the connection is closed.
+  std::size_t unauthenticated_input_max_bytes = 4'096;  ///< Kept for a device connection before its login, TLS state apart.
+  std::size_t device_input_max_bytes = 8'192 + 5;       ///< Kept of an unfinished frame after it.
+  std::size_t device_output_max_bytes = 65'536;         ///< Queued for a device that reads too slowly; past it the connection is closed.
+  std::size_t device_answer_max_bytes =
+      512u << 10;  ///< The same for what one call makes while nothing is queued: a sync of all pins is not slowness.
   std::chrono::milliseconds stalled_output_max{30'000};  ///< A queue that hardly moves for this long is given up.
   std::size_t stream_output_max_bytes = 1u << 20;        ///< Queued for a client of the live stream.
   std::size_t stream_output_pause_bytes = 65'536;        ///< With more than this queued the stream is not polled, so that updates merge.
