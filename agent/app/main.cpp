@@ -41,27 +41,27 @@ int complain(int code, const std::string& sentence) {
   return code;
 }
 
-/// The first line of standard input, without spaces around it; typed unseen when that is a terminal.
+/// The token on standard input, alone in its line or among the lines that `muster device token` prints; typed unseen when that is a
+/// terminal. Empty: there is none.
 std::string read_token_from_stdin() {
   constexpr std::size_t size_max_bytes = 256;
-  std::string line;
+  constexpr int lines_max = 20;
   if (isatty(STDIN_FILENO) != 0) {
     char* const typed = getpass("Auth token: ");
-    if (typed != nullptr) {
-      line = typed;
-      explicit_bzero(typed, line.size());
-    }
-  } else {
-    for (char c = 0; line.size() < size_max_bytes && ::read(STDIN_FILENO, &c, 1) == 1 && c != '\n';) {
-      line += c;
-    }
+    if (typed == nullptr) return {};
+    const std::string line{typed};
+    explicit_bzero(typed, line.size());
+    return app::token_in_line(line).value_or("");
   }
-  const auto is_space = [](char c) { return c == ' ' || c == '\t' || c == '\r'; };
-  while (!line.empty() && is_space(line.back())) {
-    line.pop_back();
+  for (int i = 0; i < lines_max; ++i) {
+    std::string line;
+    char c = 0;
+    bool more = false;
+    while (line.size() < size_max_bytes && (more = ::read(STDIN_FILENO, &c, 1) == 1) && c != '\n') line += c;
+    if (auto token = app::token_in_line(line)) return *token;
+    if (!more) break;
   }
-  line.erase(line.begin(), std::find_if_not(line.begin(), line.end(), is_space));
-  return line;
+  return {};
 }
 
 /// What this machine does about what the agent tells.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/app/options.hpp"
 
+#include <algorithm>
 #include <charconv>
 #include <cstring>
 #include <string_view>
@@ -182,6 +183,21 @@ std::string apply_options(const Options& options, DeviceConfig& config) {
     return "This store knows no cloud yet: give --host HOST.";
   }
   return {};
+}
+
+std::optional<std::string> token_in_line(std::string_view line) {
+  constexpr std::string_view spaces{" \t\r"}, define{"#define"}, name{"BLYNK_AUTH_TOKEN"};
+  const auto skip = [&](std::string_view text) { return text.substr(std::min(text.find_first_not_of(spaces), text.size())); };
+  line = skip(line);
+  line = line.substr(0, line.find_last_not_of(spaces) + 1);
+  if (line.substr(0, define.size()) != define) {
+    return line.empty() ? std::nullopt : std::optional{std::string{line}};
+  }
+  line = skip(line.substr(define.size()));
+  if (line.substr(0, name.size()) != name) return std::nullopt;
+  line = skip(line.substr(name.size()));
+  if (line.size() < 2 || line.front() != '"' || line.back() != '"') return std::nullopt;
+  return std::string{line.substr(1, line.size() - 2)};
 }
 
 const char* help_text() noexcept {

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "agent/core/config.hpp"
 
@@ -33,6 +34,10 @@ struct Options {
 /// Puts what was given over what was stored. Returns an empty text, or a sentence that says what is missing or wrong;
 /// `options.token` must be the token itself by now, not "-".
 [[nodiscard]] std::string apply_options(const Options& options, DeviceConfig& config);
+
+/// The token in one line of standard input: the line itself, without spaces around it, or what a line
+/// `#define BLYNK_AUTH_TOKEN "..."` holds. nullopt: look at the next line.
+[[nodiscard]] std::optional<std::string> token_in_line(std::string_view line);
 
 [[nodiscard]] const char* help_text() noexcept;
 

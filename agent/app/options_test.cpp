@@ -146,5 +146,17 @@ TEST(ApplyOptions, SaysWhatIsMissing) {
   EXPECT_THAT(apply_options(options, config), HasSubstr("32 characters"));
 }
 
+TEST(TokenInLine, IsTheLineOrTheDefine) {
+  const std::string text{token};
+  EXPECT_EQ(token_in_line(text), text);
+  EXPECT_EQ(token_in_line(" \t" + text + " \r"), text);
+  EXPECT_EQ(token_in_line("#define BLYNK_AUTH_TOKEN    \"" + text + "\"\r"), text);
+  EXPECT_EQ(token_in_line("wrong"), "wrong");  // To be complained of.
+  for (const char* other :
+       {"", "  ", "#define BLYNK_TEMPLATE_ID   \"TMPL2abcdefgh\"", "#define", "#define BLYNK_AUTH_TOKEN", "#define BLYNK_AUTH_TOKEN \""}) {
+    EXPECT_EQ(token_in_line(other), std::nullopt) << other;
+  }
+}
+
 }  // namespace
 }  // namespace muster::agent::app

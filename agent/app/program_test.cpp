@@ -223,6 +223,20 @@ TEST_F(ProgramTest, ReadsTheTokenFromStdinAndKeepsItWhenTheCloudDoesNotKnowIt) {
   EXPECT_THAT(content(store_ + "/config"), HasSubstr(std::string{test::token}));
 }
 
+TEST_F(ProgramTest, FindsTheTokenInWhatMusterDeviceTokenPrints) {
+  Server server{[](Peer& peer) {
+    EXPECT_EQ(peer.read_frame(), "29:1:" + std::string{test::token});
+    peer.write(response(1, 9));
+  }};
+  Program program{{"--store", store_, "--template", "TMPL2abcdefgh", "--token", "-", "--host", "127.0.0.1", "--port",
+                   std::to_string(server.port()), "--plain"},
+                  "#define BLYNK_TEMPLATE_ID   \"TMPL2abcdefgh\"\n#define BLYNK_TEMPLATE_NAME \"Lamp\"\n#define BLYNK_AUTH_TOKEN    \"" +
+                      std::string{test::token} + "\"\n\nBlynk.begin(BLYNK_AUTH_TOKEN, ssid, pass, \"localhost\", 80);\n"};
+  ASSERT_TRUE(program.wait_for("does not know this token")) << program.output();
+  program.send_signal(SIGTERM);
+  EXPECT_EQ(program.wait_exit(), 0);
+}
+
 TEST_F(ProgramTest, ReportsAgainAfterItsInterval) {
   std::vector<std::string> frames;
   {
