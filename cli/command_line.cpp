@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <functional>
 #include <ostream>
+#include <sstream>
 
 #include "cli/commands.hpp"
 #include "cli/completion.hpp"
@@ -477,6 +478,11 @@ class CommandLine {
 };
 
 }  // namespace
+
+bool parses(const std::vector<std::string>& arguments, std::ostream& err) {
+  std::ostringstream help;
+  return CommandLine{}.parse(arguments, help, err).value_or(exit_ok) == exit_ok;
+}
 
 int run(const std::vector<std::string>& arguments, Input& input, std::ostream& out, std::ostream& err) {
   CommandLine line;
