@@ -14,9 +14,9 @@
 
 namespace muster::protocol::testing {
 
-/// A store in memory, for tests of sessions and for the simulation: the operations that devices lean on, with the semantics of
+/// A store in memory, for tests of sessions: the operations that devices lean on, with the semantics of
 /// domain::Store; the rest (people, key rotation) is refused with StoreError::read_only. Not thread-safe: one thread, so that a
-/// run can be repeated. It outlives the simulated server, as a disk does.
+/// run can be repeated.
 class MemoryStore final : public domain::Store {
  public:
   MemoryStore();
@@ -27,12 +27,6 @@ class MemoryStore final : public domain::Store {
   std::map<std::string, std::size_t, std::less<>> calls;
   std::vector<domain::AuditEntry> audit_entries;
   domain::UnknownTokens mode = domain::UnknownTokens::refuse;
-  /// Mistakes that the simulation plants to prove that it finds them.
-  struct Planted {
-    bool forget_tombstones = false;     ///< A revoked token may be issued again.
-    bool unknown_when_failing = false;  ///< A failed look-up of a token answers "never issued".
-    bool forget_reveal_audit = false;   ///< Revealing a token leaves no audit entry.
-  } planted;
 
   /// Shorthand for tests.
   domain::Organization add_organization(std::string name, std::string time_zone = "UTC");
