@@ -84,7 +84,10 @@ class CommandLine {
     app->add_option("--org", globals_.organization, "Id of the organization (default: your own)")->check(CLI::PositiveNumber);
   }
   void add_yes(CLI::App* app) { app->add_flag("--yes", globals_.yes, "Do it without asking"); }
-  static void add_data(CLI::App* app, std::string& data) { app->add_option("--data", data, "The server's data directory")->required(); }
+  static void add_data(CLI::App* app, DataOptions& data) {
+    app->add_option("--data", data.directory, "The server's data directory")->required();
+    app->add_option("--store", data.store_url, "Its store: sqlite:PATH (default: the one that the server last used)")->type_name("URL");
+  }
   static void add_paging(CLI::App* app, Paging& paging) {
     app->add_option("--page", paging.page, "Only this page, from 0")->check(CLI::NonNegativeNumber);
     app->add_option("--limit", paging.limit, "At most so many rows (a page: at most 1000)")->check(CLI::PositiveNumber);
@@ -331,6 +334,8 @@ class CommandLine {
       if (restore_.complete)
         return restore_.in.empty() ? complete_restore(context, restore_.data)
                                    : Outcome<void>{usage("--complete takes no backup: it ends a restore that was done before.")};
+      if (!restore_.data.store_url.empty())
+        return usage("--store goes with --complete only: a backup is restored into the data directory itself.");
       if (restore_.in.empty()) return usage("Say which backup to restore: muster restore FILE --data DIR");
       return restore(context, restore_);
     });
@@ -357,7 +362,7 @@ class CommandLine {
                   [this](Context& context) { return recover_administrator(context, data_, email_); });
     add_data(app, data_);
     add_json(app);
-    app->add_option("--email", email_, "Email address of the administrator; made when there is none")->required();
+    app->add_option("--email", email_, "Email address of the administrator; made when there is none (default: the only one there is)");
   }
 
   void add_other_commands() {
@@ -471,7 +476,8 @@ class CommandLine {
   AuditOptions audit_;
   BackupOptions backup_;
   RestoreOptions restore_;
-  std::string email_, template_id_, name_, user_reference_, data_, shell_;
+  std::string email_, template_id_, name_, user_reference_, shell_;
+  DataOptions data_;
   std::optional<std::int64_t> stream_id_;
   std::int64_t id_ = 0;
   bool with_devices_ = false, regenerate_ = false;

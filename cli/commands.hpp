@@ -117,19 +117,26 @@ struct AuditOptions {
 [[nodiscard]] Outcome<std::int64_t> parse_time(const std::string& text);
 
 // --- on a data directory, without the API ------------------------------------------------------------------------------------------
+struct DataOptions {
+  std::string directory;
+  std::string store_url = {};  ///< sqlite:PATH; empty: where the server said that its store lies.
+};
 struct BackupOptions {
-  std::string data, out;
+  DataOptions data;
+  std::string out;
   std::vector<std::string> recipients;  ///< age1...; none: a passphrase is asked for.
 };
 struct RestoreOptions {
-  std::string data, in;
+  DataOptions data;
+  std::string in;
   std::string identity;  ///< File with an age secret key; empty: a passphrase is asked for.
   bool complete = false;
 };
 [[nodiscard]] Outcome<void> back_up(Context& context, const BackupOptions& options);
 [[nodiscard]] Outcome<void> restore(Context& context, const RestoreOptions& options);
-[[nodiscard]] Outcome<void> complete_restore(Context& context, const std::string& data);
-[[nodiscard]] Outcome<void> rotate_keys(Context& context, const std::string& data);
-[[nodiscard]] Outcome<void> recover_administrator(Context& context, const std::string& data, const std::string& email);
+[[nodiscard]] Outcome<void> complete_restore(Context& context, const DataOptions& data);
+[[nodiscard]] Outcome<void> rotate_keys(Context& context, const DataOptions& data);
+/// No email: that of the only administrator.
+[[nodiscard]] Outcome<void> recover_administrator(Context& context, const DataOptions& data, const std::string& email);
 
 }  // namespace muster::cli

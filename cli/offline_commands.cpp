@@ -8,6 +8,8 @@
 #include <chrono>
 #include <cstring>
 #include <fstream>
+#include <iterator>
+#include <optional>
 #include <ostream>
 #include <thread>
 #include <vector>
@@ -18,8 +20,10 @@
 #include "cloud/base/key_ring.hpp"
 #include "cloud/base/password.hpp"
 #include "cloud/base/secure_file.hpp"
+#include "cloud/domain/permission.hpp"
 #include "cloud/domain/rules.hpp"
 #include "cloud/main/data_store.hpp"
+#include "cloud/main/key_fit.hpp"
 #include "cloud/store/backup/backup_archive.hpp"
 
 namespace muster::cli {
@@ -30,6 +34,8 @@ namespace fs = std::filesystem;
 
 constexpr std::size_t rotate_batch = 1000;
 constexpr auto server_takes_key_within = std::chrono::seconds{5};  ///< It looks at keys/ several times a second.
+constexpr auto server_is_past_key_after = std::chrono::hours{24};
+constexpr std::size_t administrators_listed_max = 20;
 constexpr std::string_view auth_token_context = "auth-token";
 
 std::string quoted_json(std::string_view text) {
@@ -47,23 +53,51 @@ Failure failure_of(const std::string& what, const Error& error) {
   return failed(what + ": " + why);
 }
 
-domain::Actor operator_here() {
+/// The operator of the machine, for the audit log: shown with the root organization's entries.
+domain::Actor operator_here(domain::Store& store) {
   domain::Actor actor;
   actor.client = "CLI";
   actor.at = SystemClock{}.utc_now();
+  if (const auto organizations = store.organizations()) {
+    for (const auto& organization : *organizations) {
+      if (!organization.parent_id) actor.organization_id = organization.id;
+    }
+  }
   return actor;
 }
 
-/// A data directory that holds a server's data, for a command that works beside the server or without it.
-Outcome<fs::path> existing_data(const std::string& data) {
-  const fs::path path{data};
+/// A data directory and the database that belongs to it.
+struct Data {
+  fs::path directory, database;
+};
+
+/// A data directory that holds a server's data, for a command that works beside the server or without it. The store is the one that
+/// was given, else the one that the server said it uses.
+Outcome<Data> existing_data(const DataOptions& options) {
+  Data data{options.directory, {}};
   std::error_code error;
-  if (!fs::is_directory(path, error)) return usage(data + " is not a directory; give the server's data directory with --data.");
-  if (!fs::exists(path / "muster.db", error)) return usage(data + " holds no muster.db; is it the server's data directory?");
-  if (!fs::is_directory(path / "keys", error))
-    return failed((path / "keys").string() +
+  if (!fs::is_directory(data.directory, error)) {
+    return usage(printable(options.directory) + " is not a directory" + (error ? " (" + error.message() + ")" : std::string{}) +
+                 "; give the server's data directory with --data.");
+  }
+  if (!options.store_url.empty()) {
+    if (!main::is_store_url(options.store_url))
+      return usage("--store " + printable(options.store_url) + " is not supported; this version knows sqlite:PATH.");
+    data.database = main::database_of_url(options.store_url);
+  } else {
+    auto recorded = main::recorded_database(data.directory);
+    if (!recorded) return failure_of((data.directory / "store").string(), recorded.error());
+    data.database = std::move(*recorded);
+  }
+  if (!fs::exists(data.database, error)) {
+    return usage(printable(data.database.string()) +
+                 (error ? " cannot be looked at (" + error.message() + ")" : std::string{" is missing"}) + "; is " +
+                 printable(options.directory) + " the server's data directory?");
+  }
+  if (!fs::is_directory(data.directory / "keys", error))
+    return failed((data.directory / "keys").string() +
                   " is missing: without its keys nothing in the database can be read. Bring keys/ back, or restore a backup.");
-  return path;
+  return data;
 }
 
 Outcome<std::unique_ptr<KeyRing>> open_keys(const fs::path& data) {
@@ -73,10 +107,40 @@ Outcome<std::unique_ptr<KeyRing>> open_keys(const fs::path& data) {
   return std::move(*keys);
 }
 
-Outcome<std::unique_ptr<domain::Store>> open_store(const fs::path& data) {
-  auto opened = main::open_data_store(data);
-  if (!opened) return failure_of((data / "muster.db").string(), opened.error());
+Outcome<std::unique_ptr<domain::Store>> open_store(const Data& data) {
+  auto opened = main::open_data_store(data.database);
+  if (!opened) return failure_of(data.database.string(), opened.error());
   return std::move(*opened);
+}
+
+/// An entry about something that was done to the data directory as a whole.
+Result<void> append_audit(domain::Store& store, std::string_view action, std::string_view object_kind, std::int64_t object_id,
+                          std::string detail) {
+  const auto actor = operator_here(store);
+  domain::AuditEntry entry;
+  entry.at = actor.at;
+  entry.client = actor.client;
+  entry.organization_id = actor.organization_id;
+  entry.action = action;
+  entry.object_kind = object_kind;
+  entry.object_id = object_id;
+  entry.detail = std::move(detail);
+  return store.append_audit(entry);
+}
+
+std::string json_list(const std::vector<std::uint16_t>& numbers) {
+  std::string list = "[";
+  for (std::size_t i = 0; i < numbers.size(); ++i) list += (i == 0 ? "" : ",") + std::to_string(numbers[i]);
+  return list + "]";
+}
+
+/// Whether a restore may unpack here: nothing is there, but what a restore that was cut off left.
+bool holds_nothing(const fs::path& directory) {
+  std::error_code error;
+  for (fs::directory_iterator entry{directory, error}, end; !error && entry != end; entry.increment(error)) {
+    if (!store::is_restore_scratch(entry->path())) return false;
+  }
+  return !error;
 }
 
 /// Holds the data directory's lock, or knows that a server does.
@@ -85,6 +149,7 @@ class DataLock {
   explicit DataLock(const fs::path& data) : file_{::open((data / "lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600)} {
     held_ = file_ >= 0 && ::flock(file_, LOCK_EX | LOCK_NB) == 0;
     server_runs_ = file_ >= 0 && !held_ && errno == EWOULDBLOCK;
+    if (file_ >= 0) static_cast<void>(give_to_owner_of(data, data / "lock"));  // The server has to open it, too.
   }
   ~DataLock() {
     if (file_ >= 0) ::close(file_);
@@ -97,6 +162,32 @@ class DataLock {
   int file_;
   bool held_ = false, server_runs_ = false;
 };
+
+/// Whether the keys are those that the store's tokens were made with.
+Result<void> check_keys_fit(const KeyRing& keys, domain::Store& store) {
+  MUSTER_TRY(const auto ids, store.key_ids_in_use());
+  for (const auto id : ids) MUSTER_TRY_VOID(main::check_key_fits(keys, store, id));
+  return {};
+}
+
+/// The email of the root's Admin when there is one only.
+Outcome<std::string> only_administrator(domain::Store& store) {
+  const auto users = store.all_users();
+  const auto organizations = store.organizations();
+  if (!users || !organizations) return failure_of("The users cannot be read", users ? organizations.error() : users.error());
+  std::vector<std::string> emails;
+  for (const auto& user : *users) {
+    const auto is_root = [&user](const domain::Organization& o) { return o.id == user.organization_id && !o.parent_id; };
+    if (user.role_id == domain::admin_role && std::any_of(organizations->begin(), organizations->end(), is_root))
+      emails.push_back(user.email);
+  }
+  if (emails.size() == 1) return emails.front();
+  if (emails.empty()) return usage("There is no administrator yet; name one with --email, or use `muster setup` on a new server.");
+  std::string list;
+  for (std::size_t i = 0; i < emails.size() && i < administrators_listed_max; ++i) list += (i == 0 ? "" : ", ") + printable(emails[i]);
+  if (emails.size() > administrators_listed_max) list += ", ...";
+  return usage("There are " + std::to_string(emails.size()) + " administrators; say with --email which one: " + list);
+}
 
 /// Long work says that it goes on, to people only.
 void say(Context& context, std::string_view what) {
@@ -124,8 +215,16 @@ Outcome<void> back_up(Context& context, const BackupOptions& options) {
   }
   say(context, "Copying and encrypting ...\n");
   SecureRandom random;
-  const auto summary = store::create_backup(*data, options.out, to, random);
+  const auto summary = store::create_backup(data->directory, data->database, options.out, to, random);
   if (!summary) return failure_of(options.out, summary.error());
+  // Afterwards, and no reason to take the backup back: a store that cannot be written to is when it is needed most.
+  const auto recorded = [&]() -> Result<void> {
+    MUSTER_TRY(const auto store, main::open_data_store(data->database));
+    return append_audit(*store, "store.backup", "settings", 0,
+                        R"({"file":)" + quoted_json(fs::path{options.out}.filename().string()) + R"(,"to":)" +
+                            quoted_json(to.recipients.empty() ? "passphrase" : "recipients") + "}");
+  }();
+  if (!recorded) context.err << "The backup is whole, but it could not be noted in the audit log: " << recorded.error().message() << ".\n";
   const auto size = fs::file_size(options.out, error);
   if (context.globals.json) {
     context.out << R"({"file":)" << quoted_json(options.out) << R"(,"bytes":)" << size << "}\n";
@@ -138,12 +237,13 @@ Outcome<void> back_up(Context& context, const BackupOptions& options) {
 
 Outcome<void> restore(Context& context, const RestoreOptions& options) {
   std::error_code error;
-  if (fs::exists(options.data, error) && (!fs::is_directory(options.data, error) || !fs::is_empty(options.data, error))) {
-    return usage(options.data + " exists and is not empty; restore into a new directory, so that nothing is overwritten.");
+  const std::string& directory = options.data.directory;
+  if (fs::exists(directory, error) && (!fs::is_directory(directory, error) || !holds_nothing(directory))) {
+    return usage(directory + " exists and is not empty; restore into a new directory, so that nothing is overwritten.");
   }
   std::ifstream in{options.in, std::ios::binary};
   if (!in) return usage(options.in + " cannot be read: " + std::strerror(errno) + ".");
-  std::string start(4096, '\0');
+  std::string start(age::header_max_bytes, '\0');
   in.read(start.data(), static_cast<std::streamsize>(start.size()));
   start.resize(static_cast<std::size_t>(in.gcount()));
   const auto kind = age::inspect(start);
@@ -164,66 +264,83 @@ Outcome<void> restore(Context& context, const RestoreOptions& options) {
     if (with.passphrase.empty()) return usage("The passphrase is empty.");
   }
   say(context, "Decrypting and checking ...\n");
-  if (const auto done = store::restore_backup(options.in, with, options.data); !done) {
+  if (const auto done = store::restore_backup(options.in, with, directory); !done) {
     if (done.error() == make_error_code(BaseError::passphrase_wrong)) return failed("The passphrase is wrong.");
     if (done.error() == make_error_code(BaseError::identity_mismatch))
       return failed("The backup is encrypted to another key than that of " + options.identity + ".");
     if (done.error() == make_error_code(BaseError::file_damaged))
       return failed(options.in + " is damaged or cut off; nothing was restored.");
-    return failure_of(options.data, done.error());
+    return failure_of(directory, done.error());
   }
   if (context.globals.json) {
-    context.out << R"({"data":)" << quoted_json(options.data) << R"(,"unknownTokens":"hold"})" << "\n";
+    context.out << R"({"data":)" << quoted_json(directory) << R"(,"unknownTokens":"hold"})" << "\n";
   } else {
-    context.out << "Restored into " << printable(options.data)
+    context.out << "Restored into " << printable(directory)
                 << ". People sign in anew; AuthTokens that were revoked after the backup live again and have to be revoked again.\n"
                 << "AuthTokens that are not in the backup are held: such devices are closed without an answer, never called invalid "
                    "(muster_unknown_token_holds_total in /metrics).\n"
-                << "Start the server: muster serve --data " << printable(options.data) << "\n"
-                << "When no device made after the backup is missing: muster restore --complete --data " << printable(options.data) << "\n";
+                << "Start the server: muster serve --data " << printable(directory) << "\n"
+                << "When no device made after the backup is missing: muster restore --complete --data " << printable(directory) << "\n";
   }
   return {};
 }
 
-Outcome<void> complete_restore(Context& context, const std::string& data_text) {
-  const auto data = existing_data(data_text);
+Outcome<void> complete_restore(Context& context, const DataOptions& options) {
+  const auto data = existing_data(options);
   if (!data) return data.error();
   auto store = open_store(*data);
   if (!store) return store.error();
   const auto mode = (*store)->unknown_tokens();
-  if (!mode) return failure_of((*data / "muster.db").string(), mode.error());
-  if (*mode == domain::UnknownTokens::hold) {
+  if (!mode) return failure_of(data->database.string(), mode.error());
+  if (*mode != domain::UnknownTokens::refuse) {
     if (auto sure = confirm(context.input, context.globals.yes,
                             "From now on, devices whose AuthToken is not in the restored store hear that it is invalid; stock firmware "
                             "then erases its settings.");
         !sure) {
       return sure;
     }
-    if (const auto done = (*store)->set_unknown_tokens(domain::UnknownTokens::refuse, operator_here()); !done)
-      return failure_of((*data / "muster.db").string(), done.error());
+    if (const auto done = (*store)->set_unknown_tokens(domain::UnknownTokens::refuse, operator_here(**store)); !done)
+      return failure_of(data->database.string(), done.error());
   }
   if (context.globals.json) {
     context.out << R"({"unknownTokens":"refuse"})" << "\n";
   } else {
-    context.out << (*mode == domain::UnknownTokens::hold ? "The restore is complete: unknown AuthTokens are invalid again.\n"
-                                                         : "Nothing to do: unknown AuthTokens are not held.\n");
+    context.out << (*mode != domain::UnknownTokens::refuse ? "The restore is complete: unknown AuthTokens are invalid again.\n"
+                                                           : "Nothing to do: unknown AuthTokens are not held.\n");
   }
   return {};
 }
 
-Outcome<void> rotate_keys(Context& context, const std::string& data_text) {
-  const auto data = existing_data(data_text);
+Outcome<void> rotate_keys(Context& context, const DataOptions& options) {
+  const auto data = existing_data(options);
   if (!data) return data.error();
-  const DataLock lock{*data};  // Keeps a server from starting in the middle; one that runs takes the new key by itself.
-  auto keys = open_keys(*data);
+  // Two rotations would each make a key of the same number, and each take the other's away.
+  const auto alone = FolderLock::take(data->directory / "keys");
+  if (!alone) {
+    if (alone.error() == boost::system::errc::operation_would_block) {
+      return failed("Another key rotation is running on " + printable(options.directory) +
+                    "; wait for its end. If it was cut off after all, run this again: it goes on where that one stopped.");
+    }
+    return failure_of((data->directory / "keys").string(), alone.error());
+  }
+  const DataLock lock{data->directory};  // Keeps a server from starting in the middle; one that runs takes the new key by itself.
+  auto keys = open_keys(data->directory);
   if (!keys) return keys.error();
   auto store = open_store(*data);
   if (!store) return store.error();
-  const auto store_failure = [&](const Error& error) { return failure_of((*data / "muster.db").string(), error); };
+  const auto store_failure = [&](const Error& error) { return failure_of(data->database.string(), error); };
+  if (const auto fit = check_keys_fit(**keys, **store); !fit) {
+    if (fit.error() == BaseError::keys_foreign || fit.error() == BaseError::key_unknown) {
+      return failed((data->directory / "keys").string() + " does not belong to " + data->database.string() +
+                    ": its AuthTokens were made with other keys. Put the keys/ directory that belongs to it there; nothing was changed.");
+    }
+    return store_failure(fit.error());
+  }
   SecureRandom random;
 
   // Tokens under older keys beside some under the newest: an earlier rotation was cut off, and goes on.
   auto newest = (*keys)->newest_key_id();
+  auto newest_before = newest;
   const auto left = (*store)->tokens_to_rotate(newest, 1);
   if (!left) return store_failure(left.error());
   if (left->empty()) {
@@ -234,11 +351,12 @@ Outcome<void> rotate_keys(Context& context, const std::string& data_text) {
                       " keys already, all still needed: AuthTokens that were revoked keep the key of their time, so that none is ever "
                       "given out again.");
       }
-      return failure_of((*data / "keys").string(), added.error());
+      return failure_of((data->directory / "keys").string(), added.error());
     }
     newest = *added;
-  } else if (!context.globals.json) {
-    context.err << "An earlier rotation was not finished; it goes on.\n";
+  } else {
+    if (!context.globals.json) context.err << "An earlier rotation was not finished; it goes on.\n";
+    if (const auto ids = (*keys)->key_ids(); ids.size() > 1) newest_before = ids[1];
   }
   if (lock.server_runs()) {
     // It must know the key before any AuthToken is found by it alone.
@@ -266,21 +384,32 @@ Outcome<void> rotate_keys(Context& context, const std::string& data_text) {
   }
   if (show && rotated > 0) context.err << "\n";
 
-  // Keys that nothing carries any more go; a server that runs may still be giving out access tokens under the last one, so it keeps that.
+  // Keys that nothing carries any more go. A server that runs may still be giving out tokens under the key that was the newest until
+  // now, so it keeps that one, and any that the next one took the place of a short while ago: it may not have taken that in yet.
+  const auto server_is_past = [&](std::uint16_t id) {
+    const auto ids = (*keys)->key_ids();  // Newest first.
+    const auto at = std::find(ids.begin(), ids.end(), id);
+    if (id == newest_before || at == ids.begin() || at == ids.end()) return false;
+    std::error_code failure;
+    const auto replaced_at = fs::last_write_time(data->directory / "keys" / KeyRing::file_name(*std::prev(at)), failure);
+    return !failure && fs::file_time_type::clock::now() - replaced_at > server_is_past_key_after;
+  };
   std::vector<std::uint16_t> removed;
   if (const auto in_use = (*store)->key_ids_in_use(); !in_use) {
     return store_failure(in_use.error());
-  } else if (!lock.server_runs()) {
+  } else {
     for (const auto id : (*keys)->key_ids()) {
       if (id == newest || std::find(in_use->begin(), in_use->end(), id) != in_use->end()) continue;
-      if (const auto done = (*keys)->remove_key(id); !done) return failure_of((*data / "keys").string(), done.error());
+      if (lock.server_runs() && !server_is_past(id)) continue;
+      if (const auto done = (*keys)->remove_key(id); !done) return failure_of((data->directory / "keys").string(), done.error());
       removed.push_back(id);
     }
   }
+  const std::string summary = R"({"newestKey":)" + std::to_string(newest) + R"(,"rotated":)" + std::to_string(rotated) +
+                              R"(,"removedKeys":)" + json_list(removed) + "}";
+  if (const auto noted = append_audit(**store, "key.rotate", "settings", newest, summary); !noted) return store_failure(noted.error());
   if (context.globals.json) {
-    context.out << R"({"newestKey":)" << newest << R"(,"rotated":)" << rotated << R"(,"removedKeys":[)";
-    for (std::size_t i = 0; i < removed.size(); ++i) context.out << (i == 0 ? "" : ",") << removed[i];
-    context.out << "]}\n";
+    context.out << summary << "\n";
   } else {
     context.out << "Key " << newest << " is in use; " << rotated
                 << " AuthTokens were digested and sealed anew. Keys in the ring: " << (*keys)->key_ids().size() << ".\n";
@@ -288,21 +417,26 @@ Outcome<void> rotate_keys(Context& context, const std::string& data_text) {
   return {};
 }
 
-Outcome<void> recover_administrator(Context& context, const std::string& data_text, const std::string& email_text) {
-  const auto data = existing_data(data_text);
+Outcome<void> recover_administrator(Context& context, const DataOptions& options, const std::string& email_text) {
+  const auto data = existing_data(options);
   if (!data) return data.error();
-  const auto email = domain::lower_ascii(domain::trim(email_text));
-  if (const auto complaint = domain::check_email(email)) return usage(*complaint);
+  auto email = domain::lower_ascii(domain::trim(email_text));
+  if (const auto complaint = email.empty() ? std::nullopt : domain::check_email(email)) return usage(*complaint);
   auto store = open_store(*data);
   if (!store) return store.error();
+  if (email.empty()) {
+    auto only = only_administrator(**store);
+    if (!only) return only.error();
+    email = std::move(*only);
+  }
   auto password = ask_new_password(context.input, "New password for " + printable(email) + ": ");
   if (!password) return password.error();
   const auto verifier = make_password_verifier(password_prehash(*password, email));
-  const auto user = (*store)->recover_administrator(email, verifier, operator_here());
+  const auto user = (*store)->recover_administrator(email, verifier, operator_here(**store));
   if (!user) {
     if (user.error() == make_error_code(domain::DomainError::not_found))
       return failed("This server has not been set up yet; use `muster setup` with the code that it shows when it starts.");
-    return failure_of((*data / "muster.db").string(), user.error());
+    return failure_of(data->database.string(), user.error());
   }
   if (context.globals.json) {
     context.out << R"({"id":)" << user->value() << R"(,"email":)" << quoted_json(email) << "}\n";

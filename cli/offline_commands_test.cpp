@@ -6,6 +6,8 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
+#include <chrono>
 #include <fstream>
 #include <sstream>
 
@@ -14,7 +16,9 @@
 #include "cloud/base/age.hpp"
 #include "cloud/base/auth_token.hpp"
 #include "cloud/base/password.hpp"
+#include "cloud/base/secure_file.hpp"
 #include "cloud/base/temporary_folder.hpp"
+#include "cloud/main/data_store.hpp"
 #include "cloud/store/sqlite/sqlite_store.hpp"
 
 namespace muster::cli {
@@ -86,7 +90,7 @@ class OfflineCommands : public testing::Test {
 
 TEST_F(OfflineCommands, ABackupRestoresOnAnEmptyMachineAndHoldsUnknownTokens) {
   const auto [device, token] = make_device("Lamp");
-  const BackupOptions backup{data.string(), (folder.path() / "b.muster").string(), {}};
+  const BackupOptions backup{{data.string()}, (folder.path() / "b.muster").string(), {}};
   ASSERT_TRUE(run([&](Context& c) { return back_up(c, backup); }, {"correct horse"})) << err;
   const auto [later_device, later_token] = make_device("Later");  // While the server runs on.
   struct stat facts{};
@@ -103,7 +107,7 @@ TEST_F(OfflineCommands, ABackupRestoresOnAnEmptyMachineAndHoldsUnknownTokens) {
             0);
 
   const auto fresh = folder.path() / "fresh";
-  const RestoreOptions options{fresh.string(), backup.out, "", false};
+  const RestoreOptions options{{fresh.string()}, backup.out, "", false};
   const auto wrong = run([&](Context& c) { return restore(c, options); }, {"wrong horse!"});
   ASSERT_FALSE(wrong);
   EXPECT_NE(wrong.error().message.find("passphrase"), std::string::npos);
@@ -122,11 +126,11 @@ TEST_F(OfflineCommands, ABackupRestoresOnAnEmptyMachineAndHoldsUnknownTokens) {
     EXPECT_FALSE(entry.path().filename().string().starts_with(".muster-restore"));
 
   EXPECT_EQ(run([&](Context& c) { return restore(c, options); }, {"correct horse"}).error().exit_code,
-            exit_usage);                                                                                          // Never over something.
-  EXPECT_EQ(run([&](Context& c) { return complete_restore(c, fresh.string()); }).error().exit_code, exit_usage);  // Asks first.
-  ASSERT_TRUE(run([&](Context& c) { return complete_restore(c, fresh.string()); }, {}, true, true));
+            exit_usage);                                                                                            // Never over something.
+  EXPECT_EQ(run([&](Context& c) { return complete_restore(c, {fresh.string()}); }).error().exit_code, exit_usage);  // Asks first.
+  ASSERT_TRUE(run([&](Context& c) { return complete_restore(c, {fresh.string()}); }, {}, true, true));
   EXPECT_EQ(open(fresh)->unknown_tokens().value(), domain::UnknownTokens::refuse);
-  ASSERT_TRUE(run([&](Context& c) { return complete_restore(c, fresh.string()); }));
+  ASSERT_TRUE(run([&](Context& c) { return complete_restore(c, {fresh.string()}); }));
   EXPECT_NE(out.find("Nothing to do"), std::string::npos);
 }
 
@@ -136,14 +140,14 @@ TEST_F(OfflineCommands, ABackupCanBeMadeToAnAgeKey) {
   const auto key_file = (folder.path() / "key.txt").string(), other_file = (folder.path() / "other.txt").string();
   std::ofstream{key_file} << "# a key\n" << identity.reveal() << "\n";
   std::ofstream{other_file} << other.reveal() << "\n";
-  const BackupOptions backup{data.string(), (folder.path() / "b.muster").string(), {identity.recipient().text()}};
+  const BackupOptions backup{{data.string()}, (folder.path() / "b.muster").string(), {identity.recipient().text()}};
   ASSERT_TRUE(run([&](Context& c) { return back_up(c, backup); }, {}, true)) << err;
   EXPECT_TRUE(out.starts_with("{\"file\":")) << out;
   const auto fresh = folder.path() / "fresh";
-  EXPECT_EQ(run([&](Context& c) { return restore(c, {fresh.string(), backup.out, "", false}); }).error().exit_code, exit_usage);
-  EXPECT_FALSE(run([&](Context& c) { return restore(c, {fresh.string(), backup.out, other_file, false}); }));
+  EXPECT_EQ(run([&](Context& c) { return restore(c, {{fresh.string()}, backup.out, "", false}); }).error().exit_code, exit_usage);
+  EXPECT_FALSE(run([&](Context& c) { return restore(c, {{fresh.string()}, backup.out, other_file, false}); }));
   EXPECT_FALSE(fs::exists(fresh));
-  ASSERT_TRUE(run([&](Context& c) { return restore(c, {fresh.string(), backup.out, key_file, false}); })) << err;
+  ASSERT_TRUE(run([&](Context& c) { return restore(c, {{fresh.string()}, backup.out, key_file, false}); })) << err;
   EXPECT_TRUE(logs_in(fresh, token, device));
 }
 
@@ -151,7 +155,7 @@ TEST_F(OfflineCommands, ADamagedOrCutBackupRestoresNothing) {
   const auto identity = age::Identity::generate(random);
   const auto key_file = (folder.path() / "key.txt").string();
   std::ofstream{key_file} << identity.reveal() << "\n";
-  const BackupOptions backup{data.string(), (folder.path() / "b.muster").string(), {identity.recipient().text()}};
+  const BackupOptions backup{{data.string()}, (folder.path() / "b.muster").string(), {identity.recipient().text()}};
   ASSERT_TRUE(run([&](Context& c) { return back_up(c, backup); }));
   std::string bytes;
   {
@@ -162,7 +166,7 @@ TEST_F(OfflineCommands, ADamagedOrCutBackupRestoresNothing) {
   const auto attempt = [&](const std::string& changed) {
     const auto file = (folder.path() / "changed").string();
     std::ofstream{file, std::ios::binary | std::ios::trunc} << changed;
-    return run([&](Context& c) { return restore(c, {(folder.path() / "fresh").string(), file, key_file, false}); });
+    return run([&](Context& c) { return restore(c, {{(folder.path() / "fresh").string()}, file, key_file, false}); });
   };
   EXPECT_FALSE(attempt(""));
   EXPECT_FALSE(attempt("not a backup"));
@@ -177,15 +181,15 @@ TEST_F(OfflineCommands, ADamagedOrCutBackupRestoresNothing) {
 
 TEST_F(OfflineCommands, BackupSaysWhatIsWrongWithItsArguments) {
   const auto out_file = (folder.path() / "b").string();
-  EXPECT_EQ(run([&](Context& c) { return back_up(c, {(folder.path() / "none").string(), out_file, {}}); }).error().exit_code, exit_usage);
-  EXPECT_EQ(run([&](Context& c) { return back_up(c, {folder.path().string(), out_file, {}}); }).error().exit_code, exit_usage);
-  EXPECT_EQ(run([&](Context& c) { return back_up(c, {data.string(), out_file, {"age1nonsense"}}); }).error().exit_code, exit_usage);
-  EXPECT_EQ(run([&](Context& c) { return back_up(c, {data.string(), out_file, {}}); }, {"short"}).error().exit_code, exit_usage);
+  EXPECT_EQ(run([&](Context& c) { return back_up(c, {{(folder.path() / "none").string()}, out_file, {}}); }).error().exit_code, exit_usage);
+  EXPECT_EQ(run([&](Context& c) { return back_up(c, {{folder.path().string()}, out_file, {}}); }).error().exit_code, exit_usage);
+  EXPECT_EQ(run([&](Context& c) { return back_up(c, {{data.string()}, out_file, {"age1nonsense"}}); }).error().exit_code, exit_usage);
+  EXPECT_EQ(run([&](Context& c) { return back_up(c, {{data.string()}, out_file, {}}); }, {"short"}).error().exit_code, exit_usage);
   EXPECT_FALSE(fs::exists(out_file));
   std::ofstream{out_file} << "something of mine";
-  EXPECT_EQ(run([&](Context& c) { return back_up(c, {data.string(), out_file, {}}); }, {"long enough"}).error().exit_code, exit_usage);
+  EXPECT_EQ(run([&](Context& c) { return back_up(c, {{data.string()}, out_file, {}}); }, {"long enough"}).error().exit_code, exit_usage);
   fs::remove(out_file);
-  EXPECT_FALSE(run([&](Context& c) { return back_up(c, {data.string(), (folder.path() / "no" / "b").string(), {}}); }, {"long enough"}));
+  EXPECT_FALSE(run([&](Context& c) { return back_up(c, {{data.string()}, (folder.path() / "no" / "b").string(), {}}); }, {"long enough"}));
 }
 
 TEST_F(OfflineCommands, KeyRotationTakesEveryLiveTokenOver) {
@@ -194,7 +198,7 @@ TEST_F(OfflineCommands, KeyRotationTakesEveryLiveTokenOver) {
   const auto deleted = devices.back();
   devices.pop_back();
   ASSERT_TRUE(store->delete_device(deleted.first, {}));
-  ASSERT_TRUE(run([&](Context& c) { return rotate_keys(c, data.string()); }, {}, true)) << err;
+  ASSERT_TRUE(run([&](Context& c) { return rotate_keys(c, {data.string()}); }, {}, true)) << err;
   // The tombstone keeps key 1.
   EXPECT_EQ(out, "{\"newestKey\":2,\"rotated\":29,\"removedKeys\":[]}\n");
   for (const auto& [device, token] : devices) EXPECT_TRUE(logs_in(data, token, device));
@@ -207,10 +211,10 @@ TEST_F(OfflineCommands, KeyRotationTakesEveryLiveTokenOver) {
 
 TEST_F(OfflineCommands, KeysThatNothingCarriesGo) {
   const auto [device, token] = make_device("Lamp");
-  ASSERT_TRUE(run([&](Context& c) { return rotate_keys(c, data.string()); }, {}, true)) << err;
+  ASSERT_TRUE(run([&](Context& c) { return rotate_keys(c, {data.string()}); }, {}, true)) << err;
   EXPECT_EQ(out, "{\"newestKey\":2,\"rotated\":1,\"removedKeys\":[1]}\n");
   EXPECT_TRUE(logs_in(data, token, device));
-  for (int i = 0; i < 10; ++i) ASSERT_TRUE(run([&](Context& c) { return rotate_keys(c, data.string()); })) << err;  // Never full.
+  for (int i = 0; i < 10; ++i) ASSERT_TRUE(run([&](Context& c) { return rotate_keys(c, {data.string()}); })) << err;  // Never full.
   EXPECT_TRUE(logs_in(data, token, device));
 }
 
@@ -222,7 +226,7 @@ TEST_F(OfflineCommands, ARotationThatWasCutOffGoesOnWithItsKey) {
   const std::vector<domain::RotatedToken> half{
       {store->tokens_of_device(device).value()[0].id, digest, keys->seal("auth-token", token.reveal(), random)}};
   ASSERT_TRUE(store->rotate_tokens(half));
-  ASSERT_TRUE(run([&](Context& c) { return rotate_keys(c, data.string()); }, {}, true)) << err;
+  ASSERT_TRUE(run([&](Context& c) { return rotate_keys(c, {data.string()}); }, {}, true)) << err;
   EXPECT_EQ(out, "{\"newestKey\":2,\"rotated\":1,\"removedKeys\":[1]}\n");
   EXPECT_TRUE(logs_in(data, token, device));
   EXPECT_TRUE(logs_in(data, other_token, other_device));
@@ -232,7 +236,7 @@ TEST_F(OfflineCommands, BesideARunningServerNoKeyIsTakenAway) {
   const auto [device, token] = make_device("Lamp");
   const int lock = ::open((data / "lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
   ASSERT_EQ(::flock(lock, LOCK_EX | LOCK_NB), 0);
-  ASSERT_TRUE(run([&](Context& c) { return rotate_keys(c, data.string()); }, {}, false)) << err;
+  ASSERT_TRUE(run([&](Context& c) { return rotate_keys(c, {data.string()}); }, {}, false)) << err;
   EXPECT_NE(err.find("A server runs"), std::string::npos);
   ::close(lock);
   ASSERT_TRUE(keys->reload().value());
@@ -240,17 +244,128 @@ TEST_F(OfflineCommands, BesideARunningServerNoKeyIsTakenAway) {
   EXPECT_TRUE(logs_in(data, token, device));
 }
 
+TEST_F(OfflineCommands, BesideARunningServerAKeyThatItIsLongPastGoes) {
+  const auto [device, token] = make_device("Lamp");
+  ASSERT_EQ(keys->add_key(random).value(), 2);
+  ASSERT_EQ(keys->add_key(random).value(), 3);  // Nothing carries key 2. Key 1 is needed until the end of the rotation.
+  for (const auto id : {2, 3}) {
+    const auto file = data / "keys" / KeyRing::file_name(static_cast<std::uint16_t>(id));
+    fs::last_write_time(file, fs::file_time_type::clock::now() - std::chrono::hours{25});
+  }
+  const int lock = ::open((data / "lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+  ASSERT_EQ(::flock(lock, LOCK_EX | LOCK_NB), 0);
+  ASSERT_TRUE(run([&](Context& c) { return rotate_keys(c, {data.string()}); }, {}, true)) << err;
+  ::close(lock);
+  // An interrupted rotation went on with key 3; a server may be using key 2 still, the one before it.
+  EXPECT_EQ(out, "{\"newestKey\":3,\"rotated\":1,\"removedKeys\":[1]}\n");
+  EXPECT_TRUE(logs_in(data, token, device));
+}
+
+TEST_F(OfflineCommands, OneRotationAtATime) {
+  const auto [device, token] = make_device("Lamp");
+  {
+    const auto other = FolderLock::take(data / "keys");
+    ASSERT_TRUE(other);
+    const auto refused = run([&](Context& c) { return rotate_keys(c, {data.string()}); });
+    ASSERT_FALSE(refused);
+    EXPECT_NE(refused.error().message.find("Another key rotation is running"), std::string::npos) << refused.error().message;
+    EXPECT_FALSE(fs::exists(data / "keys" / "0002.key"));
+  }
+  ASSERT_TRUE(run([&](Context& c) { return rotate_keys(c, {data.string()}); }));
+  EXPECT_TRUE(logs_in(data, token, device));
+}
+
+TEST_F(OfflineCommands, KeysOfAnotherDatabaseAreNotRotated) {
+  make_device("Lamp");
+  fs::rename(data / "keys", folder.path() / "own");
+  ASSERT_TRUE(KeyRing::open(data / "keys", random));
+  const auto refused = run([&](Context& c) { return rotate_keys(c, {data.string()}); });
+  ASSERT_FALSE(refused);
+  EXPECT_NE(refused.error().message.find("does not belong to"), std::string::npos) << refused.error().message;
+  EXPECT_FALSE(fs::exists(data / "keys" / "0002.key"));
+}
+
+TEST_F(OfflineCommands, WorkOnTheStoreThatTheServerUses) {
+  // The server keeps its data elsewhere; what lies in the directory is an old copy that knows no device.
+  const auto elsewhere = folder.path() / "fleet.db";
+  const auto [device, token] = make_device("Lamp");
+  store->close();
+  fs::rename(data / "muster.db", elsewhere);
+  ASSERT_TRUE(store::SqliteStore::open(data / "muster.db")->check());
+  store = store::SqliteStore::open(elsewhere, {.create = false});
+  ASSERT_TRUE(main::record_database(data, elsewhere));
+  ASSERT_TRUE(run([&](Context& c) { return rotate_keys(c, {data.string()}); }, {}, true)) << err;
+  EXPECT_EQ(out, "{\"newestKey\":2,\"rotated\":1,\"removedKeys\":[1]}\n");
+  keys = KeyRing::open(data / "keys", random).value();
+  EXPECT_TRUE(store->find_token(keys->digest("auth-token", token.reveal()).all()).value()) << "the live token's key is still there";
+  ASSERT_TRUE(run([&](Context& c) { return recover_administrator(c, {data.string()}, "admin@example.com"); }, {"second password"}));
+  ASSERT_TRUE(store->set_unknown_tokens(domain::UnknownTokens::hold, {}));
+  ASSERT_TRUE(run([&](Context& c) { return complete_restore(c, {data.string()}); }, {}, true, true));
+  EXPECT_EQ(store->unknown_tokens().value(), domain::UnknownTokens::refuse);
+  const auto file = (folder.path() / "b.muster").string();
+  ASSERT_TRUE(run([&](Context& c) { return back_up(c, {{data.string()}, file, {}}); }, {"correct horse"})) << err;
+  ASSERT_TRUE(run([&](Context& c) { return restore(c, {{(folder.path() / "fresh").string()}, file, "", false}); }, {"correct horse"}));
+  EXPECT_TRUE(logs_in(folder.path() / "fresh", token, device));
+  // What is said wins.
+  fs::rename(elsewhere, folder.path() / "moved.db");
+  EXPECT_EQ(run([&](Context& c) { return complete_restore(c, {data.string()}); }).error().exit_code, exit_usage);
+  EXPECT_TRUE(run([&](Context& c) { return complete_restore(c, {data.string(), "sqlite:" + (folder.path() / "moved.db").string()}); }));
+  EXPECT_EQ(run([&](Context& c) { return complete_restore(c, {data.string(), "moved.db"}); }).error().exit_code, exit_usage);
+}
+
+TEST_F(OfflineCommands, RotationAndBackupStandInTheAuditLog) {
+  ASSERT_TRUE(run([&](Context& c) { return rotate_keys(c, {data.string()}); }, {}, true)) << err;
+  ASSERT_TRUE(run([&](Context& c) { return back_up(c, {{data.string()}, (folder.path() / "b.age").string(), {}}); }, {"correct horse"}));
+  const std::array organizations{root};
+  const auto entries = [&](const std::string& action) { return store->audit({organizations, action, {}, {}}, {}).value().rows; };
+  ASSERT_EQ(entries("key.rotate").size(), 1u);
+  EXPECT_EQ(entries("key.rotate")[0].client, "CLI");
+  EXPECT_EQ(entries("key.rotate")[0].detail, R"({"newestKey":2,"rotated":0,"removedKeys":[1]})");
+  ASSERT_EQ(entries("store.backup").size(), 1u);
+  EXPECT_EQ(entries("store.backup")[0].detail, R"({"file":"b.age","to":"passphrase"})");
+  ASSERT_TRUE(store->set_unknown_tokens(domain::UnknownTokens::hold, {}));
+  ASSERT_TRUE(run([&](Context& c) { return complete_restore(c, {data.string()}); }, {}, true, true));
+  EXPECT_EQ(entries("store.unknown_tokens").size(), 1u) << "shown with the root's entries";
+}
+
+TEST_F(OfflineCommands, ABackupToManyAgeKeysRestores) {
+  std::vector<std::string> recipients;
+  for (std::size_t i = 1; i < age::recipients_max; ++i) recipients.push_back(age::Identity::generate(random).recipient().text());
+  const auto identity = age::Identity::generate(random);
+  recipients.push_back(identity.recipient().text());
+  const auto key_file = (folder.path() / "key.txt").string();
+  std::ofstream{key_file} << identity.reveal() << "\n";
+  const auto [device, token] = make_device("Lamp");
+  const BackupOptions backup{{data.string()}, (folder.path() / "b.muster").string(), recipients};
+  ASSERT_TRUE(run([&](Context& c) { return back_up(c, backup); })) << err;
+  const auto fresh = folder.path() / "fresh";
+  ASSERT_TRUE(run([&](Context& c) { return restore(c, {{fresh.string()}, backup.out, key_file, false}); }));
+  EXPECT_TRUE(logs_in(fresh, token, device));
+}
+
+TEST_F(OfflineCommands, TheOnlyAdministratorNeedsNoName) {
+  ASSERT_TRUE(run([&](Context& c) { return recover_administrator(c, {data.string()}, ""); }, {"second password"}, true)) << err;
+  EXPECT_NE(out.find("\"admin@example.com\""), std::string::npos) << out;
+  const auto credentials = store->find_credentials("admin@example.com").value();
+  EXPECT_TRUE(verify_password(credentials->verifier, password_prehash("second password", "admin@example.com")));
+  ASSERT_TRUE(run([&](Context& c) { return recover_administrator(c, {data.string()}, "other@example.com"); }, {"third password"}));
+  const auto unclear = run([&](Context& c) { return recover_administrator(c, {data.string()}, ""); }, {"fourth password"});
+  ASSERT_FALSE(unclear);
+  EXPECT_EQ(unclear.error().exit_code, exit_usage);
+  EXPECT_NE(unclear.error().message.find("admin@example.com, other@example.com"), std::string::npos) << unclear.error().message;
+}
+
 TEST_F(OfflineCommands, ALockedOutAdministratorGetsIn) {
-  ASSERT_TRUE(run([&](Context& c) { return recover_administrator(c, data.string(), " Admin@Example.com "); }, {"second password"}, true))
+  ASSERT_TRUE(run([&](Context& c) { return recover_administrator(c, {data.string()}, " Admin@Example.com "); }, {"second password"}, true))
       << err;
   const auto credentials = store->find_credentials("admin@example.com").value();
   ASSERT_TRUE(credentials);
   EXPECT_TRUE(verify_password(credentials->verifier, password_prehash("second password", "admin@example.com")));
-  ASSERT_TRUE(run([&](Context& c) { return recover_administrator(c, data.string(), "new@example.com"); }, {"third password"}));
+  ASSERT_TRUE(run([&](Context& c) { return recover_administrator(c, {data.string()}, "new@example.com"); }, {"third password"}));
   EXPECT_TRUE(store->find_credentials("new@example.com").value());
-  EXPECT_EQ(run([&](Context& c) { return recover_administrator(c, data.string(), "nonsense"); }, {"third password"}).error().exit_code,
+  EXPECT_EQ(run([&](Context& c) { return recover_administrator(c, {data.string()}, "nonsense"); }, {"third password"}).error().exit_code,
             exit_usage);
-  EXPECT_EQ(run([&](Context& c) { return recover_administrator(c, data.string(), "a@b.c"); }, {"short"}).error().exit_code, exit_usage);
+  EXPECT_EQ(run([&](Context& c) { return recover_administrator(c, {data.string()}, "a@b.c"); }, {"short"}).error().exit_code, exit_usage);
 }
 
 }  // namespace

@@ -26,6 +26,12 @@ struct Key {
       target;
 };
 
+/// What a running server takes over from a file that is read again; everything else is fixed when the parts are built.
+bool takes_effect_on_reload(std::string_view path) noexcept {
+  if (path == "gateway.body_size_max_bytes") return false;  // The network's buffers are made for it.
+  return path == "log.level" || path == "network.shutdown_spread_ms" || path.starts_with("tls.") || path.starts_with("gateway.");
+}
+
 std::vector<Key> schema(Config& c) {
   constexpr std::int64_t million = 1'000'000;
   return {
@@ -189,9 +195,27 @@ std::variant<Config, ConfigError> read_config(const std::string& file) {
   return parse_config(*text, file);
 }
 
+std::vector<std::string> changes_that_need_a_restart(const Config& in_force, const Config& next) {
+  Config a = in_force, b = next;
+  const auto before = schema(a), after = schema(b);
+  std::vector<std::string> paths;
+  for (std::size_t i = 0; i < before.size(); ++i) {
+    const bool same = std::visit(
+        [&]<class T>(const T* value) {
+          T* const* other = std::get_if<T*>(&after[i].target);
+          return other == nullptr || *value == **other;
+        },
+        before[i].target);
+    if (!same && !takes_effect_on_reload(before[i].path)) paths.emplace_back(before[i].path);
+  }
+  return paths;
+}
+
 std::string describe_config() {
   Config defaults;
-  std::string out = "# Every key of the configuration file with its default. Give it with: muster serve --config FILE\n";
+  std::string out =
+      "# Every key of the configuration file with its default. Give it with: muster serve --config FILE\n"
+      "# SIGHUP reads the file again; a key that says \"(restart)\" takes effect with the next start only.\n";
   std::string_view section;
   for (const auto& key : schema(defaults)) {
     const auto dot = key.path.find('.');
@@ -213,7 +237,8 @@ std::string describe_config() {
             return fmt::format("{}", *v);
         },
         key.target);
-    out += fmt::format("# {}\n# {} = {}\n", key.meaning, key.path.substr(dot + 1), value);
+    out += fmt::format("# {}{}\n# {} = {}\n", key.meaning, takes_effect_on_reload(key.path) ? "" : " (restart)", key.path.substr(dot + 1),
+                       value);
   }
   return out;
 }

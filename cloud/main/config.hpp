@@ -48,6 +48,9 @@ struct ConfigError {
 /// The same for text already in memory; `name` stands for the file in messages.
 [[nodiscard]] std::variant<Config, ConfigError> parse_config(std::string_view text, const std::string& name);
 
+/// The keys that `next` has another value for than the configuration in force and that a running server does not take over.
+[[nodiscard]] std::vector<std::string> changes_that_need_a_restart(const Config& in_force, const Config& next);
+
 /// Every key with its default and meaning, as a commented TOML file: `muster serve --print-config` and docs/operating.
 [[nodiscard]] std::string describe_config();
 

@@ -81,5 +81,18 @@ TEST(Config, ItsOwnDescriptionWithTheCommentMarksTakenOffIsValid) {
   EXPECT_TRUE(std::holds_alternative<Config>(result)) << std::get<ConfigError>(result).message << text;
 }
 
+TEST(Config, KnowsWhichChangesNeedARestart) {
+  const auto of = [](std::string_view text) { return std::get<Config>(parse_config(text, "muster.toml")); };
+  const auto changes = [&](std::string_view text) { return changes_that_need_a_restart(of(""), of(text)); };
+  EXPECT_TRUE(changes("").empty());
+  EXPECT_TRUE(changes("[log]\nlevel = \"debug\"\n[gateway]\nflood_burst = 7\n[network]\nshutdown_spread_ms = 0\n").empty());
+  EXPECT_EQ(changes("[api]\nsign_in_block_s = 7\nstream_rows_max = 8\n[values]\nmemory_mib = 9\n"),
+            (std::vector<std::string>{"api.sign_in_block_s", "api.stream_rows_max", "values.memory_mib"}));
+  EXPECT_EQ(changes("[network]\nloops = 3\n[gateway]\nbody_size_max_bytes = 300\n"),
+            (std::vector<std::string>{"network.loops", "gateway.body_size_max_bytes"}));
+  EXPECT_NE(describe_config().find("largest HTTP body (restart)"), std::string::npos);
+  EXPECT_EQ(describe_config().find("debug, info, warning or error (restart)"), std::string::npos);
+}
+
 }  // namespace
 }  // namespace muster::main

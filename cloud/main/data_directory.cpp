@@ -26,9 +26,17 @@ std::string make_directory(const std::filesystem::path& path) {
 
 }  // namespace
 
-std::variant<std::unique_ptr<DataDirectory>, DataDirectory::Problem> DataDirectory::open(const std::filesystem::path& path) {
-  if (path.has_parent_path() && !std::filesystem::exists(path.parent_path())) {
-    return Problem{fmt::format("{} does not exist; make it first, or check --data", path.parent_path().string())};
+std::variant<std::unique_ptr<DataDirectory>, DataDirectory::Problem> DataDirectory::open(const std::filesystem::path& given) {
+  auto path = given;
+  while (!path.has_filename() && path != path.parent_path()) path = path.parent_path();  // "data/" means "data".
+  if (path.has_parent_path()) {
+    std::error_code failure;
+    const bool there = std::filesystem::exists(path.parent_path(), failure);
+    if (failure) {
+      return Problem{fmt::format("{} cannot be looked at: {}; check --data and the permissions of the directories above it", path.string(),
+                                 failure.message())};
+    }
+    if (!there) return Problem{fmt::format("{} does not exist; make it first, or check --data", path.parent_path().string())};
   }
   for (const auto& directory : {path, path / "files"}) {
     if (auto complaint = make_directory(directory); !complaint.empty()) return Problem{std::move(complaint)};

