@@ -180,7 +180,12 @@ class HttpReader::Parser final : public beast_http::basic_parser<true> {
     body->append(bytes.data(), bytes.size());
     return bytes.size();
   }
-  void on_chunk_header_impl(std::uint64_t, BeastView, BeastError& error) override { error = {}; }
+  void on_chunk_header_impl(std::uint64_t, BeastView extension, BeastError& error) override {
+    error = {};
+    // Beast lets a line end stand in a quoted value; a proxy may take it for the end of the line.
+    const auto is_control = [](char c) { return (static_cast<unsigned char>(c) < 0x20 && c != '\t') || c == 0x7F; };
+    if (std::any_of(extension.begin(), extension.end(), is_control)) error = beast_http::error::bad_chunk_extension;
+  }
   std::size_t on_chunk_body_impl(std::uint64_t, BeastView bytes, BeastError& error) override { return on_body_impl(bytes, error); }
   void on_finish_impl(BeastError& error) override { error = {}; }
 

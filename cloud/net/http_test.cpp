@@ -113,6 +113,7 @@ TEST(HttpReader, RefusesWhatAProxyCouldReadDifferently) {
       start + "Content-Length: \r\n\r\n",
       start + "Content-Length: 99999999999999999999\r\n\r\n",
       start + "Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
+      start + "Transfer-Encoding: chunked\r\n\r\n5;a=\"\nX\"\r\nhello\r\n0\r\n\r\n",
       start + "Transfer-Encoding: chunked, chunked\r\n\r\n0\r\n\r\n",
       start + "Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n",
       start + "Transfer-Encoding: identity\r\n\r\n",

@@ -967,7 +967,9 @@ bool Loop::send_output(std::uint32_t index, wire::ByteView bytes) {
     queue.sent_bytes = 0;
   }
   const bool is_stream = connection.kind == Kind::websocket_stream;
-  const std::size_t device_most = queue.bytes.empty() ? shared_.limits.device_answer_max_bytes : shared_.limits.device_output_max_bytes;
+  const std::size_t device_most = queue.bytes.empty()
+                                      ? std::max(shared_.limits.device_answer_max_bytes, shared_.limits.device_output_max_bytes)
+                                      : shared_.limits.device_output_max_bytes;
   const std::size_t most = is_stream                ? shared_.limits.stream_output_max_bytes
                            : connection.is_device() ? device_most
                                                     : SIZE_MAX;  // HTTP: one answer, whatever its size, see process_http.

@@ -16,8 +16,10 @@ Mailbox::~Mailbox() {
 
 bool Mailbox::post(SessionMail&& mail) {
   {
+    // The end of a session is never refused: nobody would ask again, and a revoked token would go on being served.
+    const bool ends = std::holds_alternative<protocol::CloseSession>(mail.event);
     const std::lock_guard lock{mutex_};
-    if (closed_ || session_mail_ >= session_mail_max_) return false;
+    if (closed_ || (session_mail_ >= session_mail_max_ && !ends)) return false;
     ++session_mail_;
     queue_.emplace_back(std::move(mail));
     waiting_.store(true, std::memory_order_seq_cst);

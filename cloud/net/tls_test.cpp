@@ -445,8 +445,8 @@ TEST_F(TlsServerTest, ConcurrentHandshakesHaveALimitAndADeadline) {
   options_.limits.opening_deadline = 600ms;
   start();
   std::vector<Client> halves;
-  for (int i = 0; i < 2; ++i) {
-    halves.emplace_back(only_);
+  for (const char* from : {"127.0.0.2", "127.0.0.3"}) {
+    halves.emplace_back(only_, 0, from);
     ASSERT_TRUE(halves.back().send(std::string("\x16\x03\x01\x02\x00\x01", 6)));
   }
   std::this_thread::sleep_for(100ms);
@@ -460,6 +460,28 @@ TEST_F(TlsServerTest, ConcurrentHandshakesHaveALimitAndADeadline) {
     TlsClient one = client(only_);
     login(one);
   }
+}
+
+TEST_F(TlsServerTest, OneAddressCannotTakeAllHandshakes) {
+  options_.limits.tls_handshakes_max = 16;
+  start();
+  std::vector<Client> halves;
+  for (int i = 0; i < 2; ++i) {
+    halves.emplace_back(only_, 0, "127.0.0.2");
+    ASSERT_TRUE(halves.back().send("\x16"));
+  }
+  std::this_thread::sleep_for(100ms);
+  Client refused{only_, 0, "127.0.0.2"};
+  ASSERT_TRUE(refused.send("\x16"));
+  EXPECT_TRUE(refused.closed_by_server());
+  EXPECT_EQ(metrics_.tls_handshakes_refused_total.value(), 1u);
+  TlsClient other = client(only_);
+  login(other);
+  halves.clear();
+  EXPECT_TRUE(eventually([this] { return metrics_.connections_open.value() == 1; }));
+  Client again{only_, 0, "127.0.0.2"};  // What was given up is free again.
+  ASSERT_TRUE(again.send("\x16"));
+  EXPECT_TRUE(again.quiet_for(200ms));
 }
 
 TEST_F(TlsServerTest, HttpKnowsThatItIsSecure) {
