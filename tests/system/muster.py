@@ -72,6 +72,26 @@ class Muster:
                 raise AssertionError(f"not ready in {seconds} s: {self.log()}")
         return self.ready
 
+    def start_in_trouble(self):
+        """Starts without waiting for ready, until it listens: it does before it is ready."""
+        self.start(wait=False)
+        end = time.monotonic() + 30
+        while True:
+            try:
+                self.connect().close()
+                return
+            except OSError:
+                if self.process.poll() is not None or time.monotonic() > end:
+                    raise AssertionError(f"does not listen: {self.log()}") from None
+                time.sleep(0.02)
+
+    def wait_log(self, words, seconds=10):
+        end = time.monotonic() + seconds
+        while words not in self.log():
+            if time.monotonic() > end:
+                raise AssertionError(f"the log does not say \"{words}\": {self.log()}")
+            time.sleep(0.05)
+
     def log(self):
         with open(self.log_path, errors="replace") as text:
             return text.read()[-6000:]

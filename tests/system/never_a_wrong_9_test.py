@@ -83,11 +83,10 @@ class NeverAWrong9(unittest.TestCase):
         self.server.kill()
 
     def test_3_corrupt_at_the_start(self):
-        self.server.start(wait=False)
-        time.sleep(1)
+        self.server.start_in_trouble()
         answers = self.hammer(LOGINS // 5)
         self.assertEqual(answers[None], LOGINS // 5)
-        self.assertIn("damaged", self.server.log())
+        self.server.wait_log("damaged")
         self.server.kill()
         shutil.rmtree(self.server.directory)
         shutil.copytree(self.spare, self.server.directory)
@@ -96,8 +95,7 @@ class NeverAWrong9(unittest.TestCase):
         holder = sqlite3.connect(self.database, isolation_level=None)
         holder.execute("PRAGMA locking_mode=EXCLUSIVE")
         holder.execute("BEGIN EXCLUSIVE")
-        self.server.start(wait=False)
-        time.sleep(0.5)
+        self.server.start_in_trouble()
         answers = self.hammer(LOGINS // 5)
         self.assertEqual(answers[None], LOGINS // 5)
         status, _ = self.server.request("GET", "/readyz")
@@ -115,8 +113,7 @@ class NeverAWrong9(unittest.TestCase):
             if os.path.exists(self.database + suffix):
                 os.rename(self.database + suffix, away + suffix)
         os.mkdir(self.database)  # What stands there cannot be opened.
-        self.server.start(wait=False)
-        time.sleep(0.5)
+        self.server.start_in_trouble()
         answers = self.hammer(LOGINS // 5)
         self.assertEqual(answers[None], LOGINS // 5)
         os.rmdir(self.database)
@@ -130,10 +127,9 @@ class NeverAWrong9(unittest.TestCase):
         with sqlite3.connect(self.database) as database:
             version = database.execute("PRAGMA user_version").fetchone()[0]
             database.execute("PRAGMA user_version = 9999")
-        self.server.start(wait=False)
-        time.sleep(1)
+        self.server.start_in_trouble()
         self.hammer(DEVICES)
-        self.assertIn("newer", self.server.log())
+        self.server.wait_log("newer")
         self.server.kill()
         with sqlite3.connect(self.database) as database:
             database.execute(f"PRAGMA user_version = {version}")
@@ -213,18 +209,6 @@ class SpoiledDisk(unittest.TestCase):
             time.sleep(0.05)
         self.hammer(DEVICES, {muster.SUCCESS})
 
-    def start_spoiled(self):
-        """Starts and waits until it listens: it does before it is ready."""
-        self.server.start(wait=False)
-        end = time.monotonic() + 20
-        while True:
-            try:
-                self.server.connect().close()
-                return
-            except OSError:
-                self.assertLess(time.monotonic(), end, self.server.log())
-                time.sleep(0.02)
-
     def test_slow_while_running_and_at_the_start(self):
         self.spoil(delay_ms=100)
         self.hammer(self.LOGINS, {muster.SUCCESS})
@@ -235,7 +219,7 @@ class SpoiledDisk(unittest.TestCase):
         self.assertEqual(self.server.login(made), muster.SUCCESS)
         self.server.kill()
         self.spoil(delay_ms=400)
-        self.start_spoiled()
+        self.server.start_in_trouble()
         self.assertFalse(self.server.ready_event.is_set(), "reading takes longer than this")
         self.hammer(64, {None, muster.SUCCESS})
         self.spoil()
@@ -251,7 +235,7 @@ class SpoiledDisk(unittest.TestCase):
         self.comes_back()
         self.server.kill()
         self.spoil(writing=errno.EROFS, opening=errno.EROFS)
-        self.start_spoiled()
+        self.server.start_in_trouble()
         end = time.monotonic() + 2
         while time.monotonic() < end:
             self.hammer(DEVICES, {None, muster.SUCCESS})
