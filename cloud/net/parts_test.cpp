@@ -160,8 +160,9 @@ TEST(Mailbox, BoundsSessionMailAndWakesOnlyASleeper) {
   EXPECT_TRUE(mailbox.post(SessionMail{}));
   EXPECT_TRUE(mailbox.post(SessionMail{}));
   EXPECT_FALSE(mailbox.post(SessionMail{}));
-  mailbox.post(ResponseMail{});                                                                        // Answers are never refused, ...
-  EXPECT_TRUE(mailbox.post(SessionMail{{}, protocol::CloseSession{protocol::CloseReason::token_gone}}));  // ... nor is the end of a session.
+  mailbox.post(ResponseMail{});  // Answers are never refused, ...
+  EXPECT_TRUE(
+      mailbox.post(SessionMail{{}, protocol::CloseSession{protocol::CloseReason::token_gone}}));  // ... nor is the end of a session.
   mailbox.take(taken);
   EXPECT_EQ(taken.size(), 5u);
   EXPECT_TRUE(mailbox.empty());

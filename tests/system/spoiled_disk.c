@@ -38,7 +38,7 @@ static void wait_a_while(void) {
   nanosleep(&pause, NULL);
 }
 
-#define REAL(name) (__typeof__(&name)) dlsym(RTLD_NEXT, #name)
+#define REAL(name) (__typeof__(&name))dlsym(RTLD_NEXT, #name)
 
 int open64(const char* path, int flags, ...) {
   va_list list;
