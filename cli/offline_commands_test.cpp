@@ -347,7 +347,7 @@ TEST_F(OfflineCommands, TheOnlyAdministratorNeedsNoName) {
   ASSERT_TRUE(run([&](Context& c) { return recover_administrator(c, {data.string()}, ""); }, {"second password"}, true)) << err;
   EXPECT_NE(out.find("\"admin@example.com\""), std::string::npos) << out;
   const auto credentials = store->find_credentials("admin@example.com").value();
-  EXPECT_TRUE(verify_password(credentials->verifier, password_prehash("second password", "admin@example.com")));
+  EXPECT_EQ(verify_password(credentials->verifier, password_prehash("second password", "admin@example.com")), PasswordVerdict::right);
   ASSERT_TRUE(run([&](Context& c) { return recover_administrator(c, {data.string()}, "other@example.com"); }, {"third password"}));
   const auto unclear = run([&](Context& c) { return recover_administrator(c, {data.string()}, ""); }, {"fourth password"});
   ASSERT_FALSE(unclear);
@@ -360,7 +360,7 @@ TEST_F(OfflineCommands, ALockedOutAdministratorGetsIn) {
       << err;
   const auto credentials = store->find_credentials("admin@example.com").value();
   ASSERT_TRUE(credentials);
-  EXPECT_TRUE(verify_password(credentials->verifier, password_prehash("second password", "admin@example.com")));
+  EXPECT_EQ(verify_password(credentials->verifier, password_prehash("second password", "admin@example.com")), PasswordVerdict::right);
   ASSERT_TRUE(run([&](Context& c) { return recover_administrator(c, {data.string()}, "new@example.com"); }, {"third password"}));
   EXPECT_TRUE(store->find_credentials("new@example.com").value());
   EXPECT_EQ(run([&](Context& c) { return recover_administrator(c, {data.string()}, "nonsense"); }, {"third password"}).error().exit_code,

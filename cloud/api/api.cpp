@@ -2,6 +2,7 @@
 #include "cloud/api/api.hpp"
 
 #include <exception>
+#include <new>
 
 #include "cloud/api/core.hpp"
 #include "cloud/api/errors.hpp"
@@ -13,6 +14,7 @@
 namespace muster::api {
 namespace {
 constexpr std::string_view stream_path = "/api/v1/stream";
+constexpr std::string_view device_websocket_path = "/websockets";
 
 std::string_view method_word(Method method) {
   switch (method) {
@@ -52,10 +54,12 @@ bool Api::answer_from_memory(const Request& request, Response& response) {
     response = std::move(*answer);
     return true;
   }
-  if (request.path == stream_path) {
-    // An upgrade goes to open_stream and never comes here.
-    if (request.method == Method::get) {
-      response = error_response(426, "upgrade_required", "This is a WebSocket; see openapi.yaml, x-stream.");
+  if (request.path == stream_path || request.path == device_websocket_path) {
+    // An upgrade goes to open_stream or to the gateway, and never comes here.
+    if (request.method == Method::get || request.method == Method::head) {
+      const bool is_stream = request.path == stream_path;
+      const std::string_view hint = is_stream ? "This is a WebSocket; see openapi.yaml, x-stream." : "This is a WebSocket for devices.";
+      response = error_response(426, "upgrade_required", hint);
       response.headers.emplace_back("Upgrade", "websocket");
     } else {
       response = error_response(405, "method_not_allowed", "This path takes GET.");
@@ -100,6 +104,9 @@ Response Api::handle(const Request& request) {
     }
     impl_->count(response);
     return response;
+  } catch (const std::bad_alloc&) {
+    log::error("out_of_memory", {{"path", request.path}});
+    return request.path.starts_with(ExternalApi::prefix) ? ExternalApi::unavailable() : too_busy();
   } catch (const std::exception& exception) {
     // The path alone: a query can hold an AuthToken.
     log::error("handler_threw", {{"path", request.path}, {"what", std::string_view{exception.what()}}});
@@ -137,6 +144,7 @@ std::unique_ptr<StreamSession> Api::open_stream(const Request& request, Response
 
 domain::LiveFeed& Api::live_feed() noexcept { return impl_->core.stream; }
 void Api::permissions_changed() noexcept { impl_->core.stream.permissions_changed(); }
+void Api::access_tokens_changed(UserId user) { impl_->core.stream.access_tokens_changed(user); }
 void Api::device_gone(DeviceId device) noexcept { impl_->core.stream.device_gone(device); }
 
 std::vector<Api::RouteInfo> Api::routes() {
@@ -144,6 +152,7 @@ std::vector<Api::RouteInfo> Api::routes() {
   for (const Route& route : route_table())
     all.push_back({std::string{method_word(route.method)}, std::string{route.path}, rule_text(route.rule)});
   all.push_back({"GET", std::string{stream_path}, "see on device, checked for every row"});
+  all.push_back({"GET", std::string{device_websocket_path}, "device token"});
   for (auto& route : ExternalApi::routes()) all.push_back(std::move(route));
   return all;
 }

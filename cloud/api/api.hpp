@@ -19,6 +19,7 @@
 #include "cloud/domain/store.hpp"
 #include "cloud/domain/value_cache.hpp"
 #include "cloud/domain/views.hpp"
+#include "cloud/domain/write_behind.hpp"
 
 namespace muster::api {
 
@@ -36,10 +37,16 @@ struct ApiOptions {
   std::size_t stream_rows_max = 10'000;  ///< Subscribed rows a client.
 };
 
-/// Pushes to live devices; the gateway, as far as handlers need it.
+/// The gateway, as far as handlers need it: pushes to live devices, and what both protocols decide by one rule.
 class DeviceLink {
  public:
   virtual ~DeviceLink() = default;
+  /// Whether a device of this home is to be sent there. `local`: the address that the request came in on.
+  [[nodiscard]] virtual bool is_elsewhere(const domain::Home& home, const std::optional<IpAddress>& local) const = 0;
+  /// Asked before each "invalid token", which it counts; false: the fleet breaker is open, and nobody hears it.
+  [[nodiscard]] virtual bool may_say_invalid(const IpAddress& address, Instant now) = 0;
+  /// A device has proved its token from there.
+  virtual void remember_address(const IpAddress& address) = 0;
   virtual bool push_value(DeviceId device, std::uint8_t pin, std::string_view value) = 0;
   virtual bool push_internal(DeviceId device, std::string_view words) = 0;
 };
@@ -62,6 +69,7 @@ class Api {
     domain::Views& views;
     domain::SessionRegistry& sessions;
     domain::ValueCache& values;
+    domain::PresenceQueue& presence;
     DeviceLink& devices;
     const KeyRing& keys;
     Random& random;  ///< Thread-safe.
@@ -86,6 +94,8 @@ class Api {
   [[nodiscard]] domain::LiveFeed& live_feed() noexcept;
   /// Roles, users or organizations changed: open streams are checked again at their next poll.
   void permissions_changed() noexcept;
+  /// Access tokens of this user (none: of anybody) were made or ended: streams opened with one that is gone end. Blocks (store).
+  void access_tokens_changed(UserId user);
   void device_gone(DeviceId device) noexcept;
 
   struct RouteInfo {

@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "cloud/api/api.hpp"
+#include "cloud/api/idempotency.hpp"
 #include "cloud/api/rate_limit.hpp"
 #include "cloud/api/sign_in_throttle.hpp"
 #include "cloud/api/stream/stream_hub.hpp"
@@ -26,6 +27,7 @@ struct Core {
         views{dependencies.views},
         sessions{dependencies.sessions},
         values{dependencies.values},
+        presence{dependencies.presence},
         devices{dependencies.devices},
         keys{dependencies.keys},
         random{dependencies.random},
@@ -43,6 +45,7 @@ struct Core {
   domain::Views& views;
   domain::SessionRegistry& sessions;
   domain::ValueCache& values;
+  domain::PresenceQueue& presence;
   DeviceLink& devices;
   const KeyRing& keys;
   Random& random;
@@ -54,6 +57,7 @@ struct Core {
   RateLimit organization_rate;
   RateLimit updates;  ///< By device.
   RateLimit unknown_secrets;
+  Idempotency idempotency;
   StreamHub stream;
 };
 

@@ -274,7 +274,22 @@ Response create_device(Context& context) {
   if (!made) return error_response(made.error());
   (void)core.views.catch_up();
   core.stream.device_status_changed(made->id);
+  context.made_device = made->id;
   return device_response(core, 201, *made, context.permissions.has(Permission::auth_token_view) ? token.reveal() : std::string_view{});
+}
+
+Response show_created_device(Context& context, DeviceId id) {
+  Core& core = context.core;
+  const auto access = core.views.directory.device_access(context.caller, id);  // It may have moved since.
+  if (!access.see) return not_found();
+  const auto device = core.store.find_device(id);
+  if (!device) return error_response(device.error());
+  if (!*device) return not_found();
+  if (!access.permissions.has(Permission::auth_token_view)) return device_response(core, 201, **device);
+  const auto sealed = core.store.reveal_token(id, context.actor());
+  if (!sealed) return error_response(sealed.error());
+  const auto token = core.keys.open_sealed(auth_token_domain, *sealed);
+  return token ? device_response(core, 201, **device, *token) : error_response(token.error());
 }
 
 Response put_device(Context& context) {

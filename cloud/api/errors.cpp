@@ -93,6 +93,12 @@ Response too_many(std::string_view code, std::string_view message, long long ret
   return response;
 }
 
+Response too_busy() {
+  Response response = error_response(503, "unavailable", "The server is short of memory now; try again soon.");
+  response.headers.emplace_back("Retry-After", "1");
+  return response;
+}
+
 Response external_error(unsigned status, std::string_view message) {
   std::string body = R"({"error":{"message":)";
   append_json_string(body, message);

@@ -26,6 +26,8 @@ struct Detail {
 [[nodiscard]] Response invalid_value(std::string_view field, std::string_view message);
 /// 429 with Retry-After of at least one second.
 [[nodiscard]] Response too_many(std::string_view code, std::string_view message, long long retry_after_s);
+/// 503: this server is short of something that may be there again in a moment.
+[[nodiscard]] Response too_busy();
 /// `{"error":{"message"}}`, the shape of /external/api.
 [[nodiscard]] Response external_error(unsigned status, std::string_view message);
 [[nodiscard]] Response json_response(unsigned status, std::string body);

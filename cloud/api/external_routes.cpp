@@ -12,6 +12,7 @@
 #include "cloud/base/auth_token.hpp"
 #include "cloud/base/log.hpp"
 #include "cloud/domain/rules.hpp"
+#include "cloud/domain/token_life_cycle.hpp"
 #include "cloud/domain/value_rules.hpp"
 
 namespace muster::api {
@@ -127,12 +128,11 @@ const domain::Datastream* stream_by_id(const PublishedTemplate& published, std::
   return found == published.datastreams.end() ? nullptr : &*found;
 }
 
-bool lower_equal(std::string_view a, std::string_view b) { return domain::lower_ascii(a) == domain::lower_ascii(b); }
-
-std::string_view host_and_port(std::string_view url) noexcept {
-  const auto scheme = url.find("://");
-  if (scheme != std::string_view::npos) url.remove_prefix(scheme + 3);
-  return url.substr(0, url.find('/'));
+/// The address of `[2001:db8::1]:443` or `192.0.2.1:80`.
+std::optional<IpAddress> address_of(std::string_view endpoint) {
+  endpoint = endpoint.substr(0, endpoint.rfind(':'));
+  if (endpoint.starts_with('[') && endpoint.ends_with(']')) endpoint = endpoint.substr(1, endpoint.size() - 2);
+  return IpAddress::parse(endpoint);
 }
 
 }  // namespace
@@ -160,15 +160,7 @@ bool ExternalApi::home_elsewhere(const Request& request, DeviceId device, Respon
   const auto home = core_.views.directory.home_of(device);
   if (!home) return false;
   // Never to this server itself: the client would go in circles.
-  for (const std::string_view own : {host_and_port(core_.options.public_url), request.local_address}) {
-    if (own.empty()) continue;
-    const auto colon = own.rfind(':');
-    const bool has_port = colon != std::string_view::npos && own.find(']', colon) == std::string_view::npos;
-    const std::string_view host = has_port ? own.substr(0, colon) : own;
-    const auto port = has_port ? parse_number(own.substr(colon + 1))
-                               : std::optional<std::int64_t>{core_.options.public_url.starts_with("http://") ? 80 : 443};
-    if (port && (*port == home->port_tls || *port == home->port_plain) && lower_equal(host, home->host)) return false;
-  }
+  if (!core_.devices.is_elsewhere(*home, address_of(request.local_address))) return false;
   redirect = {};
   redirect.status = 308;
   std::string location = "https://" + home->host;
@@ -179,10 +171,16 @@ bool ExternalApi::home_elsewhere(const Request& request, DeviceId device, Respon
   return true;
 }
 
+Response ExternalApi::refuse_invalid(const Request& request) const {
+  // Firmware takes it as seriously as the binary protocol's: both are kept back by the same breaker.
+  if (!core_.devices.may_say_invalid(request.peer, core_.clock.now())) return unavailable();
+  return external_error(400, invalid_token);
+}
+
 ExternalApi::Resolved ExternalApi::resolve(const Request& request) const {
   const QueryToken sent = query_token(request.query);
   if (!sent.given) return {{}, external_error(400, "No token provided."), false};
-  if (!sent.token) return {{}, external_error(400, invalid_token), false};
+  if (!sent.token) return {{}, refuse_invalid(request), false};
   if (!core_.views.ready()) return {{}, unavailable(), false};
   const auto entry = core_.views.credentials.find(core_.keys.digest(auth_token_domain, sent.token->reveal()));
   if (entry && core_.views.directory.device(entry->device_id)) {
@@ -207,9 +205,9 @@ ExternalApi::Resolved ExternalApi::resolve_with_store(const Request& request) {
     core_.metrics.store_errors_total.add();
     return {{}, unavailable(), false};
   }
-  if (!*found || (*found)->record.kind == domain::TokenKind::revoked) {
+  if (!*found || !domain::may_log_in((*found)->record.kind)) {
     (void)core_.unknown_secrets.count(request.peer.limit_key(), core_.clock.now());
-    return {{}, external_error(400, invalid_token), false};
+    return {{}, refuse_invalid(request), false};
   }
   // The store knows it, the views do not yet.
   if (core_.views.catch_up()) {
@@ -449,6 +447,11 @@ Response ExternalApi::update(const Request& request, DeviceId device) {
     (void)core_.devices.push_value(device, write.pin, write.value);
     if (core_.stream.watched()) core_.stream.value_changed(device, write.pin);
   }
+  domain::PresenceUpdate reported;
+  reported.device_id = device;
+  reported.reported_at = now;
+  core_.presence.put(std::move(reported));
+  core_.devices.remember_address(request.peer);
   return {};  // 200, empty: clients take any body for an error text.
 }
 

@@ -41,6 +41,8 @@ class ExternalApi {
   };
   [[nodiscard]] Resolved resolve(const Request& request) const;
   [[nodiscard]] Resolved resolve_with_store(const Request& request);
+  /// "Invalid token.", or 503 while the fleet breaker keeps it back.
+  [[nodiscard]] Response refuse_invalid(const Request& request) const;
   [[nodiscard]] bool home_elsewhere(const Request& request, DeviceId device, Response& redirect) const;
 
   /// nullopt: the store has to be asked for values first.

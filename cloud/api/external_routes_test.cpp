@@ -290,10 +290,55 @@ TEST_F(External, AHomeElsewhereRedirectsWithTheSameQueryAndNeverToItself) {
   // A token that nobody has is no matter of region.
   expect_error(server_.get("/external/api/get?token=" + std::string(32, 'B') + "&v1"), "Invalid token.");
 
-  ApiOptions options;
-  options.public_url = "https://NY3.example:9443";
-  server_.serve_from(*server_.store, options);
+  // The own host under whatever port, an own address, and one that sends back here.
+  server_.link.own_hosts = {"NY3.example"};
   expect(typed("isHardwareConnected", ""), 200, "false", "application/json");
+  server_.link.own_hosts.clear();
+  EXPECT_EQ(typed("isHardwareConnected", "").status, 308u);
+  server_.link.redirect_back_hosts = {"ny3.example."};
+  expect(typed("isHardwareConnected", ""), 200, "false", "application/json");
+  home.host = "192.0.2.7";
+  ASSERT_TRUE(server_.store->set_device_home(device_.id, home, server_.actor()));
+  server_.catch_up();
+  EXPECT_EQ(typed("isHardwareConnected", "").status, 308u);
+  for (const auto& [local, host] : {std::pair{"192.0.2.7:8080", "192.0.2.7"}, {"[2001:db8::7]:8080", "2001:DB8:0::7"}}) {
+    home.host = host;
+    ASSERT_TRUE(server_.store->set_device_home(device_.id, home, server_.actor()));
+    server_.catch_up();
+    server_.local_address = local;
+    expect(typed("isHardwareConnected", ""), 200, "false", "application/json");
+  }
+}
+
+TEST_F(External, TheFleetBreakerKeepsInvalidTokensBack) {
+  const std::string unknown = "/external/api/get?v1&token=" + std::string(32, 'B');
+  expect_error(server_.get(unknown), "Invalid token.");
+  expect_error(server_.get("/external/api/get?v1&token=short"), "Invalid token.");
+  EXPECT_EQ(server_.link.invalid_said, 2);
+  server_.link.breaker_open = true;
+  for (const std::string& target : {unknown, std::string{"/external/api/update?v1=1&token=short"}}) {
+    const Response response = server_.get(target);
+    EXPECT_EQ(response.status, 503u) << target;
+    EXPECT_EQ(header_of(response, "Retry-After"), "1");
+  }
+  EXPECT_EQ(server_.link.invalid_said, 2);
+  expect_empty(typed("update", "&v1=5"));
+}
+
+TEST_F(External, AnAcceptedUpdateIsAReport) {
+  EXPECT_EQ(typed("update", "&v9=5").status, 400u);
+  EXPECT_EQ(typed("get", "&v1").status, 200u);
+  EXPECT_EQ(server_.presence.size(), 0u);
+  EXPECT_FALSE(server_.link.remembered);
+  for (int i = 0; i < 3; ++i) {
+    server_.clock.advance(std::chrono::seconds{1});
+    expect_empty(typed("update", "&v1=5"));
+  }
+  EXPECT_EQ(server_.link.remembered, server_.peer);
+  EXPECT_EQ(server_.presence.size(), 1u);
+  ASSERT_FALSE(domain::write_behind(*server_.store, server_.values, server_.presence).error);
+  EXPECT_EQ(number_in(server_.get("/api/v1/device?deviceId=" + str(device_.id), server_.admin_token), "lastReportedAt"),
+            server_.clock.utc_now().ms);
 }
 
 TEST_F(External, StoreTroubleIsA503AndNeverAnInvalidToken) {

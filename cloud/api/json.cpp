@@ -57,6 +57,32 @@ std::size_t utf8_length(std::string_view text) noexcept {
   return length;
 }
 
+/// What is too much about `text`, if it is JSON. Builds nothing.
+JsonProblem measure(std::string_view text) noexcept {
+  std::size_t values = 1;  // The whole; then each first value of an array or object, and each after a comma.
+  std::size_t depth = 0;
+  bool in_string = false, opened = false;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
+    if (in_string) {
+      if (c == '\\')
+        ++i;
+      else
+        in_string = c != '"';
+      continue;
+    }
+    if (c == ' ' || c == '\t' || c == '\r' || c == '\n') continue;
+    const bool closes = c == ']' || c == '}';
+    if ((opened && !closes) || c == ',') ++values;
+    opened = c == '[' || c == '{';
+    if (opened && ++depth > json_depth_max) return JsonProblem::too_deep;
+    if (closes && depth > 0) --depth;
+    if (values > json_values_max) return JsonProblem::too_many;
+    in_string = c == '"';
+  }
+  return JsonProblem::none;
+}
+
 void append_value(std::string& out, const Json& value) {
   switch (value.kind) {
     case Json::Kind::null: out += "null"; break;
@@ -126,6 +152,8 @@ ParsedJson parse_json(std::string_view text) {
     result.problem = JsonProblem::bad_utf8;
     return result;
   }
+  result.problem = measure(text);
+  if (result.problem != JsonProblem::none) return result;
   boost::json::parse_options options;
   options.max_depth = json_depth_max;
   boost::system::error_code error;

@@ -31,12 +31,14 @@ struct Json {
   [[nodiscard]] const Json* find(std::string_view name) const noexcept;
 };
 
-enum class JsonProblem : std::uint8_t { none, malformed, bad_utf8, too_deep };
+enum class JsonProblem : std::uint8_t { none, malformed, bad_utf8, too_deep, too_many };
 struct ParsedJson {
   JsonProblem problem = JsonProblem::none;
   Json value;
 };
 inline constexpr std::size_t json_depth_max = 16;
+/// Of all depths together: a value of one byte of text takes a hundred and more of memory.
+inline constexpr std::size_t json_values_max = 20'000;
 
 /// Strict JSON of one value. A name given twice keeps its last value.
 [[nodiscard]] ParsedJson parse_json(std::string_view text);

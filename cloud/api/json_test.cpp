@@ -29,6 +29,25 @@ TEST(Json, TellsWhatIsWrong) {
   EXPECT_EQ(parse_json(std::string(json_depth_max + 1, '[') + std::string(json_depth_max + 1, ']')).problem, JsonProblem::too_deep);
 }
 
+TEST(Json, HoldsSoManyValuesAndNoMore) {
+  const auto array = [](std::size_t items, std::string_view item, std::string_view space = "") {
+    std::string text = "[";
+    for (std::size_t i = 0; i < items; ++i) text.append(i == 0 ? "" : ",").append(space).append(item);
+    return text + std::string{space} + "]";
+  };
+  EXPECT_EQ(parse_json(array(json_values_max - 1, "1")).problem, JsonProblem::none);
+  EXPECT_EQ(parse_json(array(json_values_max, "1")).problem, JsonProblem::too_many);
+  EXPECT_EQ(parse_json(array(json_values_max - 1, "{ }", " ")).problem, JsonProblem::none);
+  EXPECT_EQ(parse_json(array(json_values_max, "[\t]")).problem, JsonProblem::too_many);
+  EXPECT_EQ(parse_json(array((json_values_max - 1) / 2, R"({"a":1})")).problem, JsonProblem::none);
+  EXPECT_EQ(parse_json(array((json_values_max - 1) / 2 + 1, R"({"a":1})")).problem, JsonProblem::too_many);
+  EXPECT_EQ(parse_json(array((json_values_max - 1) / 3, R"({"a":1,"b":2})")).problem, JsonProblem::none);
+  EXPECT_EQ(parse_json(array((json_values_max - 1) / 3 + 1, R"({"a":1,"b":2})")).problem, JsonProblem::too_many);
+  // What is inside a text is no value.
+  EXPECT_EQ(parse_json("[\"" + std::string(100'000, ',') + R"(\",[)" + std::string(100'000, '[') + R"(\\",""])").problem,
+            JsonProblem::none);
+}
+
 TEST(Json, AnIntegerPastSixtyFourBitsIsANumberAndNoInteger) {
   EXPECT_EQ(parse_json("9223372036854775807").value.kind, Json::Kind::integer);
   EXPECT_EQ(parse_json("9223372036854775808").value.kind, Json::Kind::number);

@@ -65,18 +65,18 @@ bool is_time_zone(std::string_view name) {
 }
 
 /// Name, description and time zone, as far as they are given.
-std::optional<Response> read_fields(const Arguments& arguments, domain::Organization& organization) {
+std::optional<Response> read_fields(const Arguments& arguments, domain::OrganizationChange& change) {
   if (const auto name = arguments.text("name")) {
-    organization.name = domain::trim(*name);
-    if (const auto complaint = domain::check_organization_name(organization.name)) return invalid_value("name", *complaint);
+    change.name = domain::trim(*name);
+    if (const auto complaint = domain::check_organization_name(*change.name)) return invalid_value("name", *complaint);
   }
   if (const auto description = arguments.text("description")) {
     if (description->size() > 1000) return invalid_value("description", "A description has at most 1000 bytes.");
-    organization.description = *description;
+    change.description = *description;
   }
   if (const auto zone = arguments.text("timeZone")) {
     if (!is_time_zone(*zone)) return invalid_value("timeZone", "timeZone must be a name like Europe/Berlin.");
-    organization.time_zone = *zone;
+    change.time_zone = *zone;
   }
   return std::nullopt;
 }
@@ -115,11 +115,8 @@ Response get_organization(Context& context) {
 }
 
 Response put_organization(Context& context) {
-  auto found = context.core.store.find_organization(context.organization);
-  if (!found) return error_response(found.error());
-  if (!*found) return not_found();
-  domain::Organization organization = **found;
-  if (auto refused = read_fields(context.arguments, organization)) return std::move(*refused);
+  domain::OrganizationChange change;
+  if (auto refused = read_fields(context.arguments, change)) return std::move(*refused);
   if (const Json* home = context.arguments.find("home")) {
     std::vector<Detail> details;
     check_members(*home, home_fields, "home", details);
@@ -127,9 +124,14 @@ Response put_organization(Context& context) {
       const std::string message = details.front().message;
       return error_response(400, "invalid_request", message, details);
     }
-    if (auto refused = read_home(*home, organization.home)) return std::move(*refused);
+    // What the object leaves out stays as it is.
+    const auto found = context.core.store.find_organization(context.organization);
+    if (!found) return error_response(found.error());
+    if (!*found) return not_found();
+    change.home = (*found)->home;
+    if (auto refused = read_home(*home, *change.home)) return std::move(*refused);
   }
-  const auto updated = context.core.store.update_organization(organization, context.actor());
+  const auto updated = context.core.store.update_organization(context.organization, change, context.actor());
   return updated ? organization_response(200, *updated) : error_response(updated.error());
 }
 
@@ -174,7 +176,11 @@ Response create_organization(Context& context) {
   organization.parent_id = context.organization;
   organization.time_zone = parent->time_zone;
   organization.type = parent->type == OrganizationType::personal ? OrganizationType::personal : OrganizationType::business;
-  if (auto refused = read_fields(context.arguments, organization)) return std::move(*refused);
+  domain::OrganizationChange given;
+  if (auto refused = read_fields(context.arguments, given)) return std::move(*refused);
+  if (given.name) organization.name = std::move(*given.name);
+  if (given.description) organization.description = std::move(*given.description);
+  if (given.time_zone) organization.time_zone = std::move(*given.time_zone);
   if (const auto type = context.arguments.text("type")) {
     const auto known = std::find_if(type_names.begin(), type_names.end(), [&](const auto& each) { return each.second == *type; });
     if (known == type_names.end() || known->first == OrganizationType::root)

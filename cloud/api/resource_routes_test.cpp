@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <gtest/gtest.h>
 
+#include <functional>
 #include <set>
 
 #include "cloud/api/test_server.hpp"
+#include "cloud/store/faulty/faulty_store.hpp"
 
 // Devices, templates, organizations, users and the audit log, end to end on the store.
 namespace muster::api {
@@ -285,6 +287,49 @@ TEST_F(Resources, UsersAreListedChangedAndTheLastAdminStays) {
   EXPECT_EQ(code_of(remove("/api/v1/user?userId=" + str(server_.admin))), "own_account");
   EXPECT_EQ(remove("/api/v1/user?userId=" + str(other)).status, 204u);
   EXPECT_EQ(number_in(get("/api/v1/roles"), "totalElements"), 3);
+}
+
+TEST_F(Resources, AChangeNeverUndoesWhatAnotherChangedAtTheSameMoment) {
+  // Just before the change is written somebody else's is.
+  store::FaultyStore store{*server_.store};
+  std::function<void()> meanwhile;
+  store.script.set_sleep([&](std::chrono::milliseconds) { meanwhile(); });
+  store.script.slow("update_user", std::chrono::milliseconds{1});
+  store.script.slow("update_organization", std::chrono::milliseconds{1});
+  server_.serve_from(store);
+  const auto user = server_.user(server_.root, domain::staff_role, "staff@example.org");
+  const std::string token = server_.access_token(user);
+  const auto change = [](auto set) {
+    domain::UserChange made;
+    set(made);
+    return made;
+  };
+  const auto suspend = change([](auto& made) { made.status = domain::UserStatus::suspended; });
+  const auto demote = change([](auto& made) { made.role_id = domain::user_role; });
+  const auto rename = change([](auto& made) { made.name = "Renamed"; });
+
+  meanwhile = [&] { ASSERT_TRUE(server_.store->update_user(user, demote, server_.actor())); };
+  EXPECT_EQ(server_.call(Method::put, "/api/v1/user", R"({"userId":)" + str(user) + R"(,"name":"Mine"})", token).status, 200u);
+  EXPECT_EQ(server_.store->find_user(user).value()->role_id, domain::user_role);
+
+  meanwhile = [&] { ASSERT_TRUE(server_.store->update_user(user, suspend, server_.actor())); };
+  EXPECT_EQ(server_.call(Method::put, "/api/v1/user", R"({"userId":)" + str(user) + R"(,"name":"Still mine"})", token).status, 200u);
+  EXPECT_EQ(server_.store->find_user(user).value()->status, domain::UserStatus::suspended);
+  EXPECT_EQ(server_.call(Method::put, "/api/v1/users/role", R"({"userId":)" + str(user) + R"(,"roleId":2})", server_.admin_token).status,
+            200u);
+  EXPECT_EQ(server_.store->find_user(user).value()->status, domain::UserStatus::suspended);
+
+  meanwhile = [&] { ASSERT_TRUE(server_.store->update_user(user, rename, server_.actor())); };
+  EXPECT_EQ(server_.call(Method::post, "/api/v1/user/activate", R"({"userId":)" + str(user) + "}", server_.admin_token).status, 200u);
+  EXPECT_EQ(server_.store->find_user(user).value()->name, "Renamed");
+
+  domain::OrganizationChange home;
+  home.home = domain::Home{"jp.example.org", 80, 443};
+  meanwhile = [&] { ASSERT_TRUE(server_.store->update_organization(server_.root, home, server_.actor())); };
+  const Response renamed = server_.call(Method::put, "/api/v1/organization", R"({"name":"New name"})", server_.admin_token);
+  EXPECT_EQ(renamed.status, 200u);
+  EXPECT_NE(renamed.body.find("jp.example.org"), std::string::npos) << renamed.body;
+  EXPECT_EQ(server_.store->find_organization(server_.root).value()->home, home.home);
 }
 
 TEST_F(Resources, TheAuditLogIsFilteredByOrganizationActionAndTime) {

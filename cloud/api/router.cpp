@@ -414,6 +414,8 @@ std::optional<Response> read_arguments(const Route& route, const Request& reques
       case JsonProblem::none: break;
       case JsonProblem::bad_utf8: return error_response(400, "invalid_utf8", "The body is not UTF-8.");
       case JsonProblem::too_deep: return error_response(400, "invalid_json", "The body is nested too deeply.");
+      case JsonProblem::too_many:
+        return error_response(413, "body_too_large", "The body has at most " + std::to_string(json_values_max) + " values.");
       case JsonProblem::malformed: return error_response(400, "invalid_json", "The body is not JSON.");
     }
     if (parsed.value.kind != Json::Kind::object) return error_response(400, "invalid_json", "The body must be a JSON object.");
@@ -563,13 +565,15 @@ const Route* Router::find(const Request& request, std::optional<Response>& refus
 }
 
 std::optional<Response> Router::refuse_early(const Route& route, const Request& request) const {
-  if (request.body.size() > core_.options.body_size_max_bytes) {
-    Response response =
-        error_response(413, "body_too_large", "The body has at most " + std::to_string(core_.options.body_size_max_bytes) + " bytes.");
+  const bool is_public = route.rule.target == Target::nothing;
+  const std::size_t size_max =
+      is_public ? std::min(core_.options.body_size_max_bytes, public_body_size_max_bytes) : core_.options.body_size_max_bytes;
+  if (request.body.size() > size_max) {
+    Response response = error_response(413, "body_too_large", "The body has at most " + std::to_string(size_max) + " bytes.");
     response.close = true;
     return response;
   }
-  if (route.rule.target == Target::nothing) {
+  if (is_public) {
     // Signing somebody in from a foreign page would make him work in the attacker's account.
     if (!request.header("Origin").empty() && !origin_is_ours(request, core_.options.public_url)) {
       return error_response(403, "origin_refused", "Requests from pages of other servers are refused.");
@@ -685,9 +689,63 @@ std::optional<Response> Router::check_permission(Context& context) const {
   return not_found();
 }
 
+Response Router::run_once(Context& context) const {
+  const Route& route = context.route;
+  const std::string_view key = context.request.header("Idempotency-Key");
+  const bool makes_something = route.method == Method::post && (route.path.ends_with("/create") || route.path.ends_with("/create-in-org"));
+  if (key.empty() || !makes_something) return route.handler(context);
+  if (key.size() > Idempotency::key_size_max) return invalid_value("Idempotency-Key", "An Idempotency-Key has at most 255 characters.");
+
+  // As an HMAC: the body may hold a password.
+  std::string request{route.path};
+  request.append("\n").append(context.request.query).append("\n").append(context.request.body);
+  const auto fingerprint = core_.keys.digest("idempotency", request).newest().mac;
+  const UserId user = context.caller.user_id;
+  Idempotency::Made made;
+  switch (core_.idempotency.begin(user, key, fingerprint, core_.clock.now(), made)) {
+    case Idempotency::Verdict::go_on: break;
+    case Idempotency::Verdict::in_flight: {
+      Response response = error_response(409, "request_in_flight", "A request with this Idempotency-Key is being done; ask again soon.");
+      response.headers.emplace_back("Retry-After", "1");
+      return response;
+    }
+    case Idempotency::Verdict::reused:
+      return error_response(409, "idempotency_key_reused", "This Idempotency-Key came with another request before.");
+    case Idempotency::Verdict::made: {
+      if (made.device) return show_created_device(context, made.device);
+      Response response;
+      response.status = made.status;
+      response.content_type = std::move(made.content_type);
+      response.body = std::move(made.body);
+      return response;
+    }
+  }
+  struct Forgetter {
+    Idempotency& all;
+    UserId user;
+    std::string_view key;
+    bool armed = true;
+    ~Forgetter() {
+      if (armed) all.forget(user, key);
+    }
+  } forgetter{core_.idempotency, user, key};
+  Response response = route.handler(context);
+  if (response.status != 201) return response;
+  forgetter.armed = false;
+  if (context.made_device) {
+    made.device = context.made_device;
+  } else {
+    made.status = response.status;
+    made.content_type = response.content_type;
+    made.body = response.body;
+  }
+  core_.idempotency.finish(user, key, std::move(made), core_.clock.now());
+  return response;
+}
+
 Response Router::run(const Route& route, const Request& request) {
   if (auto refused = refuse_early(route, request)) return std::move(*refused);
-  Context context{core_, request, route, {}, {}, {}, {}, false, {}, {}, {}, {}, {}, {}};
+  Context context{core_, request, route, {}, {}, {}, {}, false, {}, {}, {}, {}, {}, {}, {}};
   std::optional<std::string> renewed_cookie;
   if (route.rule.target != Target::nothing) {
     if (auto refused = authenticate(context)) return std::move(*refused);
@@ -710,7 +768,7 @@ Response Router::run(const Route& route, const Request& request) {
   }
   if (auto refused = read_arguments(route, request, context.arguments)) return std::move(*refused);
   if (auto refused = check_permission(context)) return std::move(*refused);
-  Response response = route.handler(context);
+  Response response = run_once(context);
   if (is_unsafe(route.method) && response.status < 400) {
     // The caller's next request, on whatever loop, must see what he has just done.
     if (const auto caught_up = core_.views.catch_up(); !caught_up) log::warning("views_behind", {{"error", caught_up.error().message()}});

@@ -80,6 +80,9 @@ struct Route {
   Response (*handler)(Context&) = nullptr;
 };
 
+/// Of a request that needs no access token: an email, a password of 1024 bytes however it is escaped, a name.
+inline constexpr std::size_t public_body_size_max_bytes = 8'192;
+
 /// Every route of /api/v1 but the stream.
 [[nodiscard]] std::span<const Route> route_table() noexcept;
 
@@ -119,6 +122,7 @@ struct Context {
   DeviceId device;                                             ///< For rules on a device.
   domain::Directory::DeviceAccess access;                      ///< For rules on a device.
   std::optional<domain::User> user;                            ///< For rules on a user.
+  DeviceId made_device;                                        ///< Set by create_device: its answer shows an AuthToken.
   std::shared_ptr<const domain::PublishedTemplate> published;  ///< For rules on a template. Shared as in Directory::find_template.
 
   [[nodiscard]] domain::Actor actor() const;
@@ -151,6 +155,8 @@ class Router {
  private:
   [[nodiscard]] std::optional<Response> authenticate(Context& context);
   [[nodiscard]] std::optional<Response> check_permission(Context& context) const;
+  /// The handler, at most once for each Idempotency-Key.
+  [[nodiscard]] Response run_once(Context& context) const;
   Core& core_;
 };
 
@@ -206,6 +212,8 @@ Response delete_event(Context&);
 Response get_devices(Context&);
 Response get_device(Context&);
 Response create_device(Context&);
+/// Answers as create_device did; the AuthToken is revealed anew, and so the audit log says.
+Response show_created_device(Context&, DeviceId);
 Response put_device(Context&);
 Response put_device_home(Context&);
 Response delete_device(Context&);

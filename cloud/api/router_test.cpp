@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <new>
 #include <stdexcept>
 
 #include "cloud/api/test_failing_store.hpp"
@@ -96,6 +97,31 @@ TEST_F(Shape, ABodyOverTheLimitIsRefusedOneAtTheLimitIsRead) {
   EXPECT_TRUE(response.close);
 }
 
+TEST_F(Shape, ABodyOfMoreValuesThanTheLimitIsRefusedBeforeItIsBuilt) {
+  std::string body = R"({"name":["a)";
+  for (std::size_t i = 0; i < json_values_max; ++i) body += "\",\"";
+  const Response response = put(body + "\"]}");
+  EXPECT_EQ(response.status, 413u);
+  EXPECT_EQ(code_of(response), "body_too_large");
+}
+
+TEST_F(Shape, WhoHasNotSignedInMaySendLittle) {
+  for (const std::string path : {"/api/v1/session", "/api/v1/setup"}) {
+    std::string body = R"({"nothing":")";
+    body += std::string(public_body_size_max_bytes - body.size() - 2, 'x') + "\"}";
+    EXPECT_EQ(code_of(server_.call(Method::post, path, body)), "unknown_field");
+    Request request;
+    body += ' ';
+    server_.make_request(request, Method::post, path, body, {});
+    Response response;
+    ASSERT_TRUE(server_.api->answer_from_memory(request, response)) << "no worker reads it";
+    EXPECT_EQ(response.status, 413u);
+    EXPECT_TRUE(response.close);
+  }
+  // Whoever has signed in may send a whole template.
+  EXPECT_EQ(code_of(put(R"({"nothing":")" + std::string(public_body_size_max_bytes, 'x') + "\"}")), "unknown_field");
+}
+
 TEST_F(Shape, AnIdMayComeInQueryOrBodyButNotDifferently) {
   const std::string own = str(server_.root);
   EXPECT_EQ(server_.call(Method::put, "/api/v1/organization?orgId=" + own, R"({"description":"d"})", server_.admin_token).status, 200u);
@@ -175,6 +201,18 @@ TEST_F(Shape, AHandlerThatThrowsIsA500) {
   EXPECT_EQ(response.body.find("secret"), std::string::npos);
 }
 
+TEST_F(Shape, TooLittleMemoryIsA503) {
+  class Starving : public FailingStore {
+    Result<std::optional<domain::StoredAccessToken>> find_access_token(std::span<const TokenDigest>) override { throw std::bad_alloc{}; }
+    Result<std::optional<domain::FoundToken>> find_token(std::span<const TokenDigest>) override { throw std::bad_alloc{}; }
+  } starving;
+  server_.serve_from(starving);
+  const Response response = server_.get("/api/v1/session", server_.admin_token);
+  EXPECT_EQ(response.status, 503u);
+  EXPECT_EQ(code_of(response), "unavailable");
+  EXPECT_EQ(server_.get("/external/api/get?v1&token=" + std::string(32, 'A')).status, 503u);
+}
+
 TEST_F(Shape, EveryKindOfStoreTroubleIsA503WithRetryAfter) {
   FailingStore failing;
   server_.serve_from(failing);
@@ -206,8 +244,8 @@ TEST_F(Shape, HealthAndReadinessTellLifeAndStoreApart) {
   EXPECT_EQ(server_.get("/healthz").status, 200u);
   EXPECT_EQ(server_.get("/readyz").status, 503u);
   domain::Views unbuilt{*server_.store};
-  const Api fresh{{*server_.store, unbuilt, server_.sessions, server_.values, server_.link, *server_.keys, server_.random, server_.clock,
-                   server_.metrics},
+  const Api fresh{{*server_.store, unbuilt, server_.sessions, server_.values, server_.presence, server_.link, *server_.keys, server_.random,
+                   server_.clock, server_.metrics},
                   {}};
   Request request;
   server_.make_request(request, Method::get, "/readyz", {}, {});

@@ -118,12 +118,13 @@ Response post_setup(Context& context) {
 
   const std::uint64_t address = context.request.peer.limit_key();
   const Instant now = core.clock.now();
-  if (const auto wait = core.sign_in_throttle.address_blocked(address, now)) return too_many_failures(core, *wait);
-  const auto done = core.store.has_administrator();
-  if (!done) return error_response(done.error());
-  if (*done) return error_response(domain::DomainError::already_set_up);
   // The account key is the address's own: strangers who guess must not block the person with the code.
   if (const auto wait = core.sign_in_throttle.begin(address, address, now)) return too_many_failures(core, *wait);
+  const auto done = core.store.has_administrator();
+  if (!done || *done) {
+    core.sign_in_throttle.undecided(address, address);
+    return done ? error_response(domain::DomainError::already_set_up) : error_response(done.error());
+  }
   if (core.options.setup_code.empty() || !same_secret(core, core.options.setup_code, *context.arguments.text("code"))) {
     log::warning("setup_refused", {{"ip", context.request.peer.text()}});
     return error_response(domain::DomainError::setup_code_wrong);
@@ -165,8 +166,12 @@ Response post_session(Context& context) {
   }
   const std::string prehash = password ? password_prehash(*password, email) : *password_hash;
   // An unknown account, and one without a password yet, cost the same as a wrong password.
-  const bool right = verify_password(*found ? std::string_view{(*found)->verifier} : std::string_view{}, prehash);
-  if (!*found || !right) {
+  const PasswordVerdict verdict = verify_password(*found ? std::string_view{(*found)->verifier} : std::string_view{}, prehash);
+  if (verdict == PasswordVerdict::no_memory) {
+    core.sign_in_throttle.undecided(address, account);
+    return too_busy();
+  }
+  if (!*found || verdict != PasswordVerdict::right) {
     audit_refusal(core, context.request, *found ? &(*found)->user : nullptr, "wrong_credentials");
     return error_response(401, "invalid_credentials", "The email or the password is wrong.");
   }
@@ -210,7 +215,7 @@ Response get_session(Context& context) {
 Response delete_session(Context& context) {
   const auto deleted = context.core.store.delete_access_token(context.access_digests.all(), context.actor());
   if (!deleted) return error_response(deleted.error());
-  context.core.stream.access_tokens_gone(context.caller.user_id);
+  context.core.stream.access_tokens_changed(context.caller.user_id);
   Response response = no_content();
   response.headers.emplace_back("Set-Cookie", session_cookie_header("", std::chrono::seconds{0}, context.request.secure));
   return response;

@@ -4,6 +4,7 @@
 #include "cloud/api/test_failing_store.hpp"
 #include "cloud/api/test_server.hpp"
 #include "cloud/base/password.hpp"
+#include "cloud/base/test_memory_limit.hpp"
 
 namespace muster::api {
 namespace {
@@ -256,6 +257,29 @@ TEST_F(Session, AnAdminMakesAUserWhoSignsInUntilDisabled) {
   EXPECT_EQ(code_of(server_.call(Method::post, "/api/v1/users/create-in-org", R"({"email":"ada@example.org","password":"some password"})",
                                  token_)),
             "email_taken");
+}
+
+TEST_F(Session, TooLittleMemoryIsA503AndNoFailedAttempt) {
+  set_up();
+  {
+    const AddressSpaceLimit limit{32u << 20};
+    for (int i = 0; i < 20; ++i) {
+      const Response response = sign_in();
+      EXPECT_EQ(response.status, 503u);
+      EXPECT_EQ(code_of(response), "unavailable");
+    }
+    const std::string me = str(UserId{number_in(server_.get("/api/v1/session", token_), "userId")});
+    const std::string body = R"({"userId":)" + me + R"(,"password":"new password","currentPassword":"correct horse"})";
+    for (int i = 0; i < 20; ++i) EXPECT_EQ(server_.call(Method::put, "/api/v1/user/password", body, token_).status, 503u);
+  }
+  EXPECT_EQ(sign_in().status, 201u);
+  EXPECT_EQ(audit("session.refused").size(), 0u);
+}
+
+TEST_F(Session, ASetUpServerSaysSoHoweverOftenItIsAsked) {
+  set_up();
+  for (int i = 0; i < 20; ++i) EXPECT_EQ(code_of(server_.call(Method::post, "/api/v1/setup", setup_body())), "already_set_up");
+  EXPECT_EQ(sign_in().status, 201u);
 }
 
 TEST_F(Session, StoreTroubleIsA503AndNoFailedAttempt) {

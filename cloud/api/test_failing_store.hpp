@@ -27,12 +27,14 @@ class FailingStore : public domain::Store {
   }
   Result<UserId> recover_administrator(std::string_view, std::string_view, const domain::Actor&) override { return trouble(); }
   Result<domain::Organization> create_organization(const domain::Organization&, const domain::Actor&) override { return trouble(); }
-  Result<domain::Organization> update_organization(const domain::Organization&, const domain::Actor&) override { return trouble(); }
+  Result<domain::Organization> update_organization(OrganizationId, const domain::OrganizationChange&, const domain::Actor&) override {
+    return trouble();
+  }
   Result<void> delete_organization(OrganizationId, const domain::Actor&) override { return trouble(); }
   Result<std::vector<domain::Organization>> organizations() override { return trouble(); }
   Result<std::optional<domain::Organization>> find_organization(OrganizationId) override { return trouble(); }
   Result<domain::User> create_user(const domain::User&, std::string_view, const domain::Actor&) override { return trouble(); }
-  Result<domain::User> update_user(const domain::User&, const domain::Actor&) override { return trouble(); }
+  Result<domain::User> update_user(UserId, const domain::UserChange&, const domain::Actor&) override { return trouble(); }
   Result<void> set_password(UserId, std::string_view, const std::optional<TokenDigest>&, const domain::Actor&) override {
     return trouble();
   }

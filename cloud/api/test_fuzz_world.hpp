@@ -118,6 +118,9 @@ struct FuzzWorld {
   struct NoLink final : DeviceLink {
     bool push_value(DeviceId, std::uint8_t, std::string_view) override { return false; }
     bool push_internal(DeviceId, std::string_view) override { return false; }
+    bool is_elsewhere(const domain::Home& home, const std::optional<IpAddress>&) const override { return !home.host.empty(); }
+    bool may_say_invalid(const IpAddress&, Instant) override { return true; }
+    void remember_address(const IpAddress&) override {}
   };
   FuzzWorld() {
     store.digest = keys->digest("auth-token", token).newest();
@@ -125,7 +128,7 @@ struct FuzzWorld {
     ApiOptions options;
     options.requests_per_minute_per_organization = 0;
     options.sign_in_failures_per_address = 1;  // Password hashing is not what is fuzzed here.
-    api = std::make_unique<Api>(Api::Dependencies{store, views, sessions, values, link, *keys, random, clock, metrics}, options);
+    api = std::make_unique<Api>(Api::Dependencies{store, views, sessions, values, presence, link, *keys, random, clock, metrics}, options);
   }
   static constexpr std::string_view token = "fuzz-fuzz-fuzz-fuzz-fuzz-fuzz-fu";
   FuzzStore store;
@@ -136,6 +139,7 @@ struct FuzzWorld {
   NoLink link;
   domain::SessionRegistry sessions;
   domain::ValueCache values{1u << 20};
+  domain::PresenceQueue presence;
   domain::Views views{store};
   std::unique_ptr<Api> api;
 };

@@ -17,6 +17,7 @@
 #include "cloud/api/api.hpp"
 #include "cloud/api/json.hpp"
 #include "cloud/base/auth_token.hpp"
+#include "cloud/domain/home_rule.hpp"
 #include "cloud/domain/permission.hpp"
 #include "cloud/store/sqlite/sqlite_store.hpp"
 
@@ -30,12 +31,24 @@ class NotingLink final : public DeviceLink {
     return true;
   }
   bool push_internal(DeviceId, std::string_view) override { return true; }
+  bool is_elsewhere(const domain::Home& home, const std::optional<IpAddress>& local) const override {
+    return domain::is_elsewhere(home, own_hosts, redirect_back_hosts, local);
+  }
+  bool may_say_invalid(const IpAddress&, Instant) override {
+    if (!breaker_open) ++invalid_said;
+    return !breaker_open;
+  }
+  void remember_address(const IpAddress& address) override { remembered = address; }
   struct Pushed {
     DeviceId device;
     std::uint8_t pin;
     std::string value;
   };
   std::vector<Pushed> pushed;
+  std::vector<std::string> own_hosts, redirect_back_hosts;
+  bool breaker_open = false;
+  int invalid_said = 0;
+  std::optional<IpAddress> remembered;
 };
 
 using Headers = std::vector<std::pair<std::string, std::string>>;
@@ -154,7 +167,7 @@ class TestServer : private domain::Views::Listener {
     request.query = target.find('?') == std::string_view::npos ? std::string_view{} : target.substr(target.find('?') + 1);
     request.body = body;
     request.peer = peer;
-    request.local_address = "127.0.0.1:8080";
+    request.local_address = local_address;
     request.headers.push_back({"Host", "muster.example:8080"});
     for (const auto& [name, value] : extra) request.headers.push_back({name, value});
   }
@@ -167,7 +180,9 @@ class TestServer : private domain::Views::Listener {
   NotingLink link;
   domain::SessionRegistry sessions;
   domain::ValueCache values;
+  domain::PresenceQueue presence;
   IpAddress peer = IpAddress::from_v4(0x7F000001);
+  std::string local_address = "127.0.0.1:8080";
   std::unique_ptr<store::SqliteStore> store;
   std::unique_ptr<domain::Views> views;
   std::unique_ptr<Api> api;
@@ -178,8 +193,8 @@ class TestServer : private domain::Views::Listener {
 
   /// The API anew over another store (a faulty one); the views stay those of the real one.
   void serve_from(domain::Store& other, ApiOptions options = {}) {
-    api =
-        std::make_unique<Api>(Api::Dependencies{other, *views, sessions, values, link, *keys, random, clock, metrics}, std::move(options));
+    api = std::make_unique<Api>(Api::Dependencies{other, *views, sessions, values, presence, link, *keys, random, clock, metrics},
+                                std::move(options));
   }
 
   domain::Actor actor() const { return {{}, root, "System", "127.0.0.1", clock.utc_now()}; }
@@ -196,6 +211,9 @@ class TestServer : private domain::Views::Listener {
   }
   void permissions_changed() override {
     if (api) api->permissions_changed();
+  }
+  void access_tokens_changed(UserId user) override {
+    if (api) api->access_tokens_changed(user);
   }
   static inline std::atomic<int> next_folder_{0};
   std::filesystem::path folder_;

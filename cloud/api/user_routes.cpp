@@ -48,18 +48,19 @@ bool is_word(std::string_view text, std::size_t size_max, std::string_view extra
   });
 }
 
-std::optional<Response> read_fields(const Arguments& arguments, domain::User& user) {
+/// Name, locale and time zone, as far as they are given.
+std::optional<Response> read_fields(const Arguments& arguments, domain::UserChange& change) {
   if (const auto name = arguments.text("name")) {
-    user.name = domain::trim(*name);
-    if (const auto complaint = domain::check_user_name(user.name)) return invalid_value("name", *complaint);
+    change.name = domain::trim(*name);
+    if (const auto complaint = domain::check_user_name(*change.name)) return invalid_value("name", *complaint);
   }
   if (const auto locale = arguments.text("locale")) {
     if (!is_word(*locale, 16, "_-")) return invalid_value("locale", "locale must be like en_US.");
-    user.locale = *locale;
+    change.locale = *locale;
   }
   if (const auto zone = arguments.text("timeZone")) {
     if (!is_word(*zone, 64, "/_-+")) return invalid_value("timeZone", "timeZone must be a name like Europe/Berlin.");
-    user.time_zone = *zone;
+    change.time_zone = *zone;
   }
   return std::nullopt;
 }
@@ -101,14 +102,13 @@ std::optional<Response> refuse_stronger(const Context& context) {
 Response set_status(Context& context, domain::UserStatus status) {
   if (auto refused = refuse_stronger(context)) return std::move(*refused);
   if (context.user->id == context.caller.user_id) return error_response(409, "own_account", "You cannot disable yourself.");
-  auto found = context.core.store.find_user(context.user->id);
+  const auto found = context.core.store.find_user(context.user->id);
   if (!found) return error_response(found.error());
   if (!*found) return not_found();
-  domain::User user = **found;
-  if (user.status == status) return user_response(context, 200, user);
-  if (user.status == domain::UserStatus::pending) return error_response(domain::DomainError::wrong_state);
-  user.status = status;
-  const auto updated = context.core.store.update_user(user, context.actor());
+  if ((*found)->status == status) return user_response(context, 200, **found);
+  domain::UserChange change;
+  change.status = status;
+  const auto updated = context.core.store.update_user(context.user->id, change, context.actor());
   return updated ? user_response(context, 200, *updated) : error_response(updated.error());
 }
 
@@ -142,12 +142,9 @@ Response put_user(Context& context) {
   if (context.user->id != context.caller.user_id) {
     if (auto refused = refuse_stronger(context)) return std::move(*refused);
   }
-  auto found = context.core.store.find_user(context.user->id);
-  if (!found) return error_response(found.error());
-  if (!*found) return not_found();
-  domain::User user = **found;
-  if (auto refused = read_fields(context.arguments, user)) return std::move(*refused);
-  const auto updated = context.core.store.update_user(user, context.actor());
+  domain::UserChange change;
+  if (auto refused = read_fields(context.arguments, change)) return std::move(*refused);
+  const auto updated = context.core.store.update_user(context.user->id, change, context.actor());
   return updated ? user_response(context, 200, *updated) : error_response(updated.error());
 }
 
@@ -166,7 +163,11 @@ Response create_user_in_organization(Context& context) {
   user.status = domain::UserStatus::active;
   if (const auto complaint = domain::check_email(user.email)) return invalid_value("email", *complaint);
   if (const auto complaint = domain::check_password(password)) return invalid_value("password", *complaint);
-  if (auto refused = read_fields(context.arguments, user)) return std::move(*refused);
+  domain::UserChange given;
+  if (auto refused = read_fields(context.arguments, given)) return std::move(*refused);
+  if (given.name) user.name = std::move(*given.name);
+  if (given.locale) user.locale = std::move(*given.locale);
+  if (given.time_zone) user.time_zone = std::move(*given.time_zone);
   const auto roles = context.core.store.roles();
   if (!roles) return error_response(roles.error());
   RoleChoice choice = read_role(context, *roles, domain::user_role);
@@ -183,12 +184,9 @@ Response put_user_role(Context& context) {
   if (auto refused = refuse_stronger(context)) return std::move(*refused);
   RoleChoice choice = read_role(context, *roles, std::nullopt);
   if (choice.refusal) return std::move(*choice.refusal);
-  auto found = context.core.store.find_user(context.user->id);
-  if (!found) return error_response(found.error());
-  if (!*found) return not_found();
-  domain::User user = **found;
-  user.role_id = choice.role->id;
-  const auto updated = context.core.store.update_user(user, context.actor());
+  domain::UserChange change;
+  change.role_id = choice.role->id;
+  const auto updated = context.core.store.update_user(context.user->id, change, context.actor());
   return updated ? user_response(context, 200, *updated) : error_response(updated.error());
 }
 
@@ -216,7 +214,14 @@ Response put_user_password(Context& context) {
       core.sign_in_throttle.undecided(address, account);
       return error_response(credentials.error());
     }
-    if (!*credentials || !verify_password((*credentials)->verifier, password_prehash(current->substr(0, 1024), context.user->email))) {
+    const PasswordVerdict verdict =
+        *credentials ? verify_password((*credentials)->verifier, password_prehash(current->substr(0, 1024), context.user->email))
+                     : PasswordVerdict::wrong;
+    if (verdict == PasswordVerdict::no_memory) {
+      core.sign_in_throttle.undecided(address, account);
+      return too_busy();
+    }
+    if (verdict != PasswordVerdict::right) {
       return error_response(401, "invalid_credentials", "The present password is wrong.");
     }
     core.sign_in_throttle.succeeded(address, account);
@@ -229,7 +234,7 @@ Response put_user_password(Context& context) {
   if (own) keep = context.access_digests.newest();
   const auto set = core.store.set_password(context.user->id, verifier, keep, context.actor());
   if (!set) return error_response(set.error());
-  core.stream.access_tokens_gone(context.user->id);
+  core.stream.access_tokens_changed(context.user->id);
   return no_content();
 }
 

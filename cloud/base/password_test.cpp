@@ -4,6 +4,10 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
+#include <new>
+#include <utility>
+
+#include "cloud/base/test_memory_limit.hpp"
 
 namespace muster {
 namespace {
@@ -23,17 +27,44 @@ TEST(Password, PrehashIgnoresTheCaseOfTheEmailOnly) {
 TEST(Password, VerifierIsArgon2idAndAcceptsOnlyItsPassword) {
   const std::string verifier = make_password_verifier("prehash");
   EXPECT_TRUE(verifier.starts_with("$argon2id$v=19$m=65536,t=2,p=1$")) << verifier;
-  EXPECT_TRUE(verify_password(verifier, "prehash"));
-  EXPECT_FALSE(verify_password(verifier, "Prehash"));
-  EXPECT_FALSE(verify_password(verifier, std::string_view{}));
+  EXPECT_EQ(verify_password(verifier, "prehash"), PasswordVerdict::right);
+  EXPECT_EQ(verify_password(verifier, "Prehash"), PasswordVerdict::wrong);
+  EXPECT_EQ(verify_password(verifier, std::string_view{}), PasswordVerdict::wrong);
   EXPECT_NE(make_password_verifier("prehash"), verifier) << "each verifier has a salt of its own";
 }
 
 TEST(Password, DamagedVerifiersAcceptNothing) {
   const std::string verifier = make_password_verifier("prehash");
-  EXPECT_FALSE(verify_password(verifier.substr(0, verifier.size() - 1), "prehash"));
-  EXPECT_FALSE(verify_password("prehash", "prehash"));
-  EXPECT_FALSE(verify_password(std::string(5000, '$'), "prehash"));
+  EXPECT_EQ(verify_password(verifier.substr(0, verifier.size() - 1), "prehash"), PasswordVerdict::wrong);
+  EXPECT_EQ(verify_password("prehash", "prehash"), PasswordVerdict::wrong);
+  EXPECT_EQ(verify_password(std::string(5000, '$'), "prehash"), PasswordVerdict::wrong);
+  EXPECT_EQ(verify_password(verifier + "A", "prehash"), PasswordVerdict::wrong);
+  EXPECT_EQ(verify_password(verifier + '\0', "prehash"), PasswordVerdict::wrong);
+  for (const auto& [from, to] : {std::pair{"m=65536", "m=7"},
+                                 {"m=65536", "m=4294967295"},
+                                 {"t=2", "t=0"},
+                                 {"t=2", "t=17"},
+                                 {"p=1", "p=2"},
+                                 {"argon2id", "argon2i"},
+                                 {"v=19", "v=16"}}) {
+    std::string changed = verifier;
+    changed.replace(changed.find(from), std::string_view{from}.size(), to);
+    EXPECT_EQ(verify_password(changed, "prehash"), PasswordVerdict::wrong) << changed;
+  }
+}
+
+TEST(Password, VerifiersOfOtherParametersGoOnWorking) {
+  // Accepted by libsodium's own crypto_pwhash_str_verify.
+  EXPECT_EQ(verify_password("$argon2id$v=19$m=8192,t=3,p=1$c2FsdHNhbHRzYWx0c2FsdA$vYTn7jXZ7rOeq9zdu1Yh/RH9BIv5qUm5wyzheKM3p6g", "prehash"),
+            PasswordVerdict::right);
+}
+
+TEST(Password, TooLittleMemoryIsNoWrongPassword) {
+  const std::string verifier = make_password_verifier("prehash");
+  const AddressSpaceLimit limit{16u << 20};
+  EXPECT_EQ(verify_password(verifier, "prehash"), PasswordVerdict::no_memory);
+  EXPECT_EQ(verify_password("", "prehash"), PasswordVerdict::no_memory);
+  EXPECT_THROW((void)make_password_verifier("prehash"), std::bad_alloc);
 }
 
 TEST(Password, AnUnknownAccountCostsTheSameTime) {
@@ -42,7 +73,7 @@ TEST(Password, AnUnknownAccountCostsTheSameTime) {
     auto best = std::chrono::steady_clock::duration::max();
     for (int i = 0; i < 5; ++i) {
       const auto start = std::chrono::steady_clock::now();
-      EXPECT_FALSE(verify_password(of, "wrong"));
+      EXPECT_EQ(verify_password(of, "wrong"), PasswordVerdict::wrong);
       best = std::min(best, std::chrono::steady_clock::now() - start);
     }
     return std::chrono::duration<double>(best).count();

@@ -114,10 +114,10 @@ class FakeStore : public Store {
   Result<FirstAdministrator> set_up(std::string_view, std::string_view, std::string_view, const Actor&) override { return no(); }
   Result<UserId> recover_administrator(std::string_view, std::string_view, const Actor&) override { return no(); }
   Result<Organization> create_organization(const Organization&, const Actor&) override { return no(); }
-  Result<Organization> update_organization(const Organization&, const Actor&) override { return no(); }
+  Result<Organization> update_organization(OrganizationId, const OrganizationChange&, const Actor&) override { return no(); }
   Result<void> delete_organization(OrganizationId, const Actor&) override { return no(); }
   Result<User> create_user(const User&, std::string_view, const Actor&) override { return no(); }
-  Result<User> update_user(const User&, const Actor&) override { return no(); }
+  Result<User> update_user(UserId, const UserChange&, const Actor&) override { return no(); }
   Result<void> set_password(UserId, std::string_view, const std::optional<TokenDigest>&, const Actor&) override { return no(); }
   Result<void> delete_user(UserId, const Actor&) override { return no(); }
   Result<PageOf<User>> users(OrganizationId, const Page&) override { return no(); }

@@ -85,6 +85,19 @@ struct ValueUpdate {
   PinValue value;
 };
 
+/// What to change of an organization. Only what is set is written: what somebody else changes at the same moment stays.
+struct OrganizationChange {
+  std::optional<std::string> name, description, time_zone;
+  std::optional<Home> home;
+};
+
+/// What to change of a user. Only what is set is written.
+struct UserChange {
+  std::optional<std::string> name, locale, time_zone;
+  std::optional<RoleId> role_id;
+  std::optional<UserStatus> status;  ///< Active or suspended. One that is pending stays so: wrong_state.
+};
+
 /// Sealed secrets of one live token, for key rotation.
 struct TokenToRotate {
   AuthTokenId id;
@@ -150,8 +163,8 @@ class Store {
   // --- organizations -------------------------------------------------------------------------------------------------------
   /// Errors: not_found (parent), name_taken, tree_too_deep, limit_reached.
   virtual Result<Organization> create_organization(const Organization& organization, const Actor& actor) = 0;
-  /// Name, description, time zone, home. Errors: not_found, name_taken.
-  virtual Result<Organization> update_organization(const Organization& organization, const Actor& actor) = 0;
+  /// Errors: not_found, name_taken.
+  virtual Result<Organization> update_organization(OrganizationId id, const OrganizationChange& change, const Actor& actor) = 0;
   /// Errors: not_found, in_use, protected_entity.
   virtual Result<void> delete_organization(OrganizationId id, const Actor& actor) = 0;
   virtual Result<std::vector<Organization>> organizations() = 0;  ///< All of them: there are few, and the views hold them.
@@ -160,8 +173,8 @@ class Store {
   // --- users, roles, access tokens ------------------------------------------------------------------------------------------
   /// Errors: email_taken, not_found (organization).
   virtual Result<User> create_user(const User& user, std::string_view verifier, const Actor& actor) = 0;
-  /// Name, role, status, locale, time zone. Suspending ends the user's access tokens. Errors: not_found, last_admin.
-  virtual Result<User> update_user(const User& user, const Actor& actor) = 0;
+  /// Suspending ends the user's access tokens. Errors: not_found (also the role), last_admin, wrong_state.
+  virtual Result<User> update_user(UserId id, const UserChange& change, const Actor& actor) = 0;
   /// Ends the user's access tokens but `keep`. Errors: not_found.
   virtual Result<void> set_password(UserId id, std::string_view verifier, const std::optional<TokenDigest>& keep, const Actor& actor) = 0;
   /// Errors: not_found, last_admin, in_use (owns devices).

@@ -17,6 +17,7 @@ constexpr std::size_t batch_rows = 1000;
 struct News {
   std::vector<DeviceId> token_gone;
   std::vector<DeviceId> device_gone;
+  std::vector<UserId> access_tokens_changed;
   bool permissions_changed = false;
   bool settings_changed = false;
 
@@ -25,6 +26,7 @@ struct News {
     for (const auto device : device_gone) listener->device_gone(device);
     for (const auto device : token_gone) listener->token_gone(device);
     if (permissions_changed) listener->permissions_changed();
+    for (const auto user : access_tokens_changed) listener->access_tokens_changed(user);
     if (settings_changed) listener->settings_changed();
   }
 };
@@ -100,6 +102,7 @@ class Views::Follower {
       if (!views_.directory.device(id)) news_.device_gone.push_back(id);
     });
     news_.permissions_changed = true;
+    news_.access_tokens_changed.assign(1, UserId{});
     news_.settings_changed = true;
   }
 
@@ -147,7 +150,7 @@ class Views::Follower {
       }
       case ChangeKind::access_token: {
         // No view holds them; streams opened with one are checked again.
-        news_.permissions_changed = true;
+        news_.access_tokens_changed.push_back(UserId{change.id});
         return {};
       }
       case ChangeKind::settings: {

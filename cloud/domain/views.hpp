@@ -46,7 +46,9 @@ class Views {
     virtual void token_gone(DeviceId device) = 0;  ///< Close the device's session: its next login hears the truth.
     virtual void device_gone(DeviceId device) = 0;
     virtual void permissions_changed() = 0;  ///< Roles, users, organizations: re-check open streams.
-    virtual void settings_changed() {}       ///< Server-wide settings; also after a key was added: read the key ring again.
+    /// Access tokens of this user were made, prolonged or ended; no user: anybody's, after a rebuild. May block: ask the store which.
+    virtual void access_tokens_changed(UserId /*user*/) {}
+    virtual void settings_changed() {}  ///< Server-wide settings; also after a key was added: read the key ring again.
   };
   void set_listener(Listener* listener) noexcept { listener_ = listener; }
   /// Distinct addresses of past logins, read by rebuild, handed to the breaker.

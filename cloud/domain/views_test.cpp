@@ -15,6 +15,7 @@ namespace {
 
 struct Recorder : Views::Listener {
   std::vector<std::int32_t> tokens, devices;
+  std::vector<std::int64_t> access_tokens;
   int permissions = 0, settings = 0;
   std::function<void()> inside;
   void token_gone(DeviceId device) override {
@@ -23,6 +24,7 @@ struct Recorder : Views::Listener {
   }
   void device_gone(DeviceId device) override { devices.push_back(device.value()); }
   void permissions_changed() override { ++permissions; }
+  void access_tokens_changed(UserId user) override { access_tokens.push_back(user.value()); }
   void settings_changed() override { ++settings; }
 };
 
@@ -123,11 +125,19 @@ TEST_F(ViewsTest, FollowsEachKindOfChange) {
   store.changed(ChangeKind::template_, 1);
   store.user_rows.clear();
   store.changed(ChangeKind::user, 1);
-  store.changed(ChangeKind::access_token, 0);
+  EXPECT_EQ(recorder.access_tokens, std::vector<std::int64_t>{});
+  store.changed(ChangeKind::access_token, 7);
+  store.changed(ChangeKind::access_token, 8);
+  store.changed(ChangeKind::access_token, 7);
   ASSERT_TRUE(views.catch_up());
   EXPECT_FALSE(views.directory.organization(OrganizationId{2}));
   EXPECT_FALSE(views.directory.find_template(TemplateId{1}));
   EXPECT_FALSE(views.directory.user(UserId{1}));
+  EXPECT_EQ(recorder.permissions, 2);
+  EXPECT_EQ(recorder.access_tokens, (std::vector<std::int64_t>{7, 8}));
+  // People sign in all day: that changes nobody's permissions.
+  store.changed(ChangeKind::access_token, 7);
+  ASSERT_TRUE(views.catch_up());
   EXPECT_EQ(recorder.permissions, 2);
 }
 
@@ -251,6 +261,7 @@ TEST_F(ViewsTest, TooFarBehindRebuildsAndTellsWhatWent) {
   EXPECT_EQ(recorder.tokens, std::vector<std::int32_t>{1});
   EXPECT_EQ(recorder.devices, std::vector<std::int32_t>{1});
   EXPECT_EQ(recorder.permissions, 1);
+  EXPECT_EQ(recorder.access_tokens, std::vector<std::int64_t>{0}) << "anybody's";
   store.put(device(3));
   ASSERT_TRUE(views.catch_up());
   EXPECT_TRUE(views.directory.device(DeviceId{3}));

@@ -59,6 +59,11 @@ class GatewayLink final : public api::DeviceLink {
   void connect(protocol::DeviceGateway& gateway) noexcept { gateway_ = &gateway; }
   bool push_value(DeviceId device, std::uint8_t pin, std::string_view value) override { return gateway_->push_value(device, pin, value); }
   bool push_internal(DeviceId device, std::string_view words) override { return gateway_->push_internal(device, words); }
+  bool is_elsewhere(const domain::Home& home, const std::optional<IpAddress>& local) const override {
+    return gateway_->is_elsewhere(home, local);
+  }
+  bool may_say_invalid(const IpAddress& address, Instant now) override { return gateway_->may_say_invalid(address, now); }
+  void remember_address(const IpAddress& address) override { gateway_->remember_address(address); }
 
  private:
   protocol::DeviceGateway* gateway_ = nullptr;

@@ -139,6 +139,7 @@ struct Node::Parts final : domain::Views::Listener {
     api->device_gone(device);
   }
   void permissions_changed() override { api->permissions_changed(); }
+  void access_tokens_changed(UserId user) override { api->access_tokens_changed(user); }
   void settings_changed() override {
     reload_keys();
     note_use_of_keys();
@@ -370,7 +371,8 @@ std::variant<std::unique_ptr<Node>, Node::Problem> Node::start(const ServeOption
   api_options.setup_code = p.setup_code;
   api_options.version = version;
   p.api = std::make_unique<api::Api>(
-      api::Api::Dependencies{*p.store, *p.views, p.sessions, p.values, p.link, *p.keys, p.random, p.clock, p.metrics}, api_options);
+      api::Api::Dependencies{*p.store, *p.views, p.sessions, p.values, p.presence, p.link, *p.keys, p.random, p.clock, p.metrics},
+      api_options);
   p.gateway = std::make_unique<protocol::DeviceGateway>(
       protocol::DeviceGateway::Dependencies{*p.store, *p.views, p.sessions, p.values, p.presence, p.api->live_feed(), *p.keys, *p.pool,
                                             *p.server, p.clock, p.metrics},

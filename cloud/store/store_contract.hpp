@@ -92,6 +92,11 @@ class StoreContract : public testing::TestWithParam<StoreBackend> {
     EXPECT_TRUE(made) << made.error().message();
     return made ? *made : User{};
   }
+  static UserChange status(UserStatus status) {
+    UserChange change;
+    change.status = status;
+    return change;
+  }
   Template make_template(OrganizationId organization, std::string name) {
     Template value;
     value.organization_id = organization;
@@ -289,9 +294,7 @@ TEST_P(StoreContract, RecoversALockedOutAdministrator) {
   set_up();
   ASSERT_OK(store().create_access_token(admin_, digest(1), {t0 + 1'000'000}, actor()));
   make_user(root_, "second@example.com", admin_role);
-  auto user = store().find_user(admin_).value().value();
-  user.status = UserStatus::suspended;
-  ASSERT_OK(store().update_user(user, actor()));
+  ASSERT_OK(store().update_user(admin_, status(UserStatus::suspended), actor()));
   const auto seq = newest();
   const auto recovered = store().recover_administrator("OWNER@example.com", "new-verifier", Actor{});
   ASSERT_OK(recovered);
@@ -407,29 +410,47 @@ TEST_P(StoreContract, MakesPersonalWhatIsBelowPersonal) {
 
 TEST_P(StoreContract, UpdatesAnOrganization) {
   set_up();
-  auto value = make_organization(root_, "Before");
+  const auto value = make_organization(root_, "Before");
   make_organization(root_, "Other");
   const auto seq = newest();
-  value.name = "After";
-  value.description = "text";
-  value.time_zone = "Asia/Tokyo";
-  value.home = {"jp.example.com", 80, 443};
-  const auto updated = store().update_organization(value, actor(t0 + 9));
+  OrganizationChange change;
+  change.name = "After";
+  change.description = "text";
+  change.time_zone = "Asia/Tokyo";
+  change.home = Home{"jp.example.com", 80, 443};
+  const auto updated = store().update_organization(value.id, change, actor(t0 + 9));
   ASSERT_OK(updated);
   const auto found = store().find_organization(value.id).value().value();
   EXPECT_EQ(found.name, "After");
+  EXPECT_EQ(found.description, "text");
   EXPECT_EQ(found.time_zone, "Asia/Tokyo");
-  EXPECT_EQ(found.home, value.home);
+  EXPECT_EQ(found.home, change.home);
   EXPECT_EQ(found.updated_at.ms, t0 + 9);
   EXPECT_TRUE(changed_since(seq, ChangeKind::organization, value.id.value()));
   ASSERT_EQ(audit_of("organization.update").size(), 1u);
   const auto detail = audit_of("organization.update")[0].detail;
   EXPECT_NE(detail.find(R"("before":{"name":"Before")"), std::string::npos) << detail;
   EXPECT_NE(detail.find(R"("after":{"name":"After")"), std::string::npos) << detail;
-  value.name = "Other";
-  EXPECT_REFUSED(DomainError::name_taken, store().update_organization(value, actor()));
-  value.id = OrganizationId{999};
-  EXPECT_REFUSED(DomainError::not_found, store().update_organization(value, actor()));
+  change.name = "Other";
+  EXPECT_REFUSED(DomainError::name_taken, store().update_organization(value.id, change, actor()));
+  EXPECT_REFUSED(DomainError::not_found, store().update_organization(OrganizationId{999}, change, actor()));
+}
+
+TEST_P(StoreContract, ChangesOfAnOrganizationTouchOnlyWhatTheyName) {
+  set_up();
+  const auto value = make_organization(root_, "Before");
+  OrganizationChange home, name, description, zone;
+  home.home = Home{"jp.example.com", 8080, 8443};
+  name.name = "After";
+  description.description = "text";
+  zone.time_zone = "Asia/Tokyo";
+  for (const auto& change : {home, name, description, zone, OrganizationChange{}})
+    ASSERT_OK(store().update_organization(value.id, change, actor()));
+  const auto found = store().find_organization(value.id).value().value();
+  EXPECT_EQ(found.home, home.home);
+  EXPECT_EQ(found.name, "After");
+  EXPECT_EQ(found.description, "text");
+  EXPECT_EQ(found.time_zone, "Asia/Tokyo");
 }
 
 TEST_P(StoreContract, DeletesAnOrganizationWithItsPeopleAndTemplates) {
@@ -532,35 +553,63 @@ TEST_P(StoreContract, RefusesUsersThatCannotBe) {
 
 TEST_P(StoreContract, UpdatesAUserAndEndsTheTokensOfASuspendedOne) {
   set_up();
-  auto user = make_user(root_, "u@example.com");
+  const auto user = make_user(root_, "u@example.com");
   ASSERT_OK(store().create_access_token(user.id, digest(1), {t0 + 1'000'000}, actor()));
   const auto seq = newest();
-  user.name = "New name";
-  user.role_id = staff_role;
-  user.email = "changed@example.com";  // Immutable: ignored.
-  ASSERT_OK(store().update_user(user, actor()));
+  UserChange change;
+  change.name = "New name";
+  change.role_id = staff_role;
+  ASSERT_OK(store().update_user(user.id, change, actor()));
   EXPECT_TRUE(store().find_access_token(std::array{digest(1)}).value());
   EXPECT_EQ(store().find_user(user.id).value()->email, "u@example.com");
   EXPECT_EQ(store().find_user(user.id).value()->name, "New name");
   EXPECT_EQ(store().find_user(user.id).value()->role_id, staff_role);
   EXPECT_TRUE(changed_since(seq, ChangeKind::user, user.id.value()));
-  user.status = UserStatus::suspended;
-  ASSERT_OK(store().update_user(user, actor()));
+  ASSERT_OK(store().update_user(user.id, status(UserStatus::suspended), actor()));
   EXPECT_FALSE(store().find_access_token(std::array{digest(1)}).value());
   EXPECT_TRUE(changed_since(seq, ChangeKind::access_token, user.id.value()));
   EXPECT_EQ(audit_of("user.update").size(), 2u);
-  user.id = UserId{999};
-  EXPECT_REFUSED(DomainError::not_found, store().update_user(user, actor()));
+  EXPECT_REFUSED(DomainError::not_found, store().update_user(UserId{999}, change, actor()));
+  change.role_id = RoleId{999};
+  EXPECT_REFUSED(DomainError::not_found, store().update_user(user.id, change, actor()));
+}
+
+TEST_P(StoreContract, ChangesOfAUserTouchOnlyWhatTheyName) {
+  set_up();
+  const auto user = make_user(root_, "u@example.com", staff_role);
+  UserChange role, name, locale, zone;
+  role.role_id = user_role;
+  name.name = "New name";
+  locale.locale = "de_DE";
+  zone.time_zone = "Asia/Tokyo";
+  for (const auto& change : {status(UserStatus::suspended), role, name, locale, zone, UserChange{}})
+    ASSERT_OK(store().update_user(user.id, change, actor()));
+  const auto found = store().find_user(user.id).value().value();
+  EXPECT_EQ(found.status, UserStatus::suspended);
+  EXPECT_EQ(found.role_id, user_role);
+  EXPECT_EQ(found.name, "New name");
+  EXPECT_EQ(found.locale, "de_DE");
+  EXPECT_EQ(found.time_zone, "Asia/Tokyo");
+}
+
+TEST_P(StoreContract, AnInvitationIsAcceptedByItsOwnerAlone) {
+  set_up();
+  const auto pending = make_user(root_, "pending@example.com", user_role, UserStatus::pending);
+  EXPECT_REFUSED(DomainError::wrong_state, store().update_user(pending.id, status(UserStatus::active), actor()));
+  EXPECT_REFUSED(DomainError::wrong_state, store().update_user(pending.id, status(UserStatus::suspended), actor()));
+  EXPECT_REFUSED(DomainError::wrong_state, store().update_user(admin_, status(UserStatus::pending), actor()));
+  UserChange name;
+  name.name = "Not here yet";
+  ASSERT_OK(store().update_user(pending.id, name, actor()));
+  EXPECT_EQ(store().find_user(pending.id).value()->status, UserStatus::pending);
 }
 
 TEST_P(StoreContract, KeepsTheLastAdministrator) {
   set_up();
-  auto admin = store().find_user(admin_).value().value();
-  admin.role_id = user_role;
-  EXPECT_REFUSED(DomainError::last_admin, store().update_user(admin, actor()));
-  admin.role_id = admin_role;
-  admin.status = UserStatus::suspended;
-  EXPECT_REFUSED(DomainError::last_admin, store().update_user(admin, actor()));
+  UserChange demoted;
+  demoted.role_id = user_role;
+  EXPECT_REFUSED(DomainError::last_admin, store().update_user(admin_, demoted, actor()));
+  EXPECT_REFUSED(DomainError::last_admin, store().update_user(admin_, status(UserStatus::suspended), actor()));
   EXPECT_REFUSED(DomainError::last_admin, store().delete_user(admin_, actor()));
   // One in another organization, or one that is not active, does not count.
   const auto branch = make_organization(root_, "Branch");
@@ -961,8 +1010,10 @@ TEST_P(StoreContract, DeletesATemplateAloneOrWithItsDevices) {
   EXPECT_REFUSED(DomainError::not_found, store().delete_template(empty.id, false, actor()));
   const auto product = make_template(root_, "Product");
   const auto other = make_template(root_, "Another");
+  const auto branch = make_organization(root_, "Branch");
+  const auto owner = make_user(branch.id, "o@example.com");
   const auto device = make_device(root_, product.id, "One", 1);
-  make_device(root_, product.id, "Two", 2);
+  const auto elsewhere = make_device(branch.id, product.id, "T\xC3\xBC \"2\"", 2, owner.id);
   const auto survivor = make_device(root_, other.id, "Three", 3);
   EXPECT_REFUSED(DomainError::in_use, store().delete_template(product.id, false, actor()));
   const auto token_id = store().tokens_of_device(device.id).value().at(0).id;
@@ -975,6 +1026,21 @@ TEST_P(StoreContract, DeletesATemplateAloneOrWithItsDevices) {
   EXPECT_TRUE(changed_since(seq, ChangeKind::device, device.id.value()));
   EXPECT_TRUE(changed_since(seq, ChangeKind::token, token_id.value()));
   EXPECT_TRUE(changed_since(seq, ChangeKind::template_, product.id.value()));
+  // Each organization finds its own device in its log, as if it had been deleted alone.
+  const auto entries = audit_of("device.delete");
+  ASSERT_EQ(entries.size(), 2u);
+  EXPECT_EQ(entries[1].object_id, device.id.value());
+  EXPECT_EQ(entries[1].organization_id, root_);
+  EXPECT_EQ(entries[0].object_id, elsewhere.id.value());
+  EXPECT_EQ(entries[0].organization_id, branch.id);
+  EXPECT_EQ(entries[0].object_kind, "device");
+  EXPECT_EQ(entries[0].actor_user_id, actor().user_id);
+  EXPECT_EQ(entries[0].client, actor().client);
+  EXPECT_EQ(entries[0].ip, actor().ip);
+  EXPECT_EQ(entries[0].at, actor().at);
+  EXPECT_EQ(entries[0].detail, "{\"before\":{\"name\":\"T\xC3\xBC \\\"2\\\"\",\"organizationId\":" + std::to_string(branch.id.value()) +
+                                   R"(,"templateId":)" + std::to_string(product.id.value()) + R"(,"ownerId":)" +
+                                   std::to_string(owner.id.value()) + "}}");
   int live = 0;
   ASSERT_OK(store().for_each_live_token([&](const TokenRecord&) { ++live; }));
   EXPECT_EQ(live, 1);

@@ -128,13 +128,19 @@ void StreamClient::on_message(std::string_view text) {
   if (text.size() > hub_.limits_.message_size_max_bytes) return close_with("body_too_large", "A message has at most 64 KiB.");
   const ParsedJson parsed = parse_json(text);
   if (parsed.problem == JsonProblem::bad_utf8) return close_with("invalid_utf8", "A message must be UTF-8.");
+  if (parsed.problem == JsonProblem::too_many)
+    return close_with("body_too_large", "A message has at most " + std::to_string(json_values_max) + " values.");
   if (parsed.problem != JsonProblem::none || parsed.value.kind != Json::Kind::object)
     return close_with("invalid_json", "A message must be a JSON object.");
   handle(parsed.value);
 }
 
 bool StreamClient::authenticate(std::string_view token) {
-  const auto found = hub_.d_.store.find_access_token(hub_.d_.keys.digest(access_token_domain, token).all());
+  const TokenDigests digests = hub_.d_.keys.digest(access_token_domain, token);
+  // Both counts are read before what they stand for: what changes from here on makes them differ.
+  const std::uint64_t tokens = hub_.access_token_generation_.load(std::memory_order_seq_cst);
+  const std::uint64_t permissions = hub_.permission_generation_.load(std::memory_order_acquire);
+  const auto found = hub_.d_.store.find_access_token(digests.all());
   if (!found || !hub_.d_.views.ready()) {
     fail({}, "unavailable", "The server cannot reach its store now; try again soon.");
     return false;
@@ -146,11 +152,16 @@ bool StreamClient::authenticate(std::string_view token) {
     if (++auth_failures_ >= 3) closing_ = true;
     return false;
   }
+  hub_.signed_in(this, caller->user_id, digests);
+  if (hub_.access_token_generation_.load(std::memory_order_seq_cst) != tokens) {
+    // Some token changed since, perhaps this one, and the hub did not know yet whose stream this is.
+    const auto again = hub_.d_.store.find_access_token(digests.all());
+    if (!again || !*again) end_.store(again ? End::token_gone : End::unsure, std::memory_order_release);
+  }
   const std::lock_guard lock{mutex_};
   caller_ = caller;
   expires_at_ = (*found)->expires_at;
-  permission_generation_ = hub_.permission_generation_.load(std::memory_order_acquire);
-  user_.store(caller->user_id.value(), std::memory_order_release);
+  permission_generation_ = permissions;
   JsonWriter json;
   json.object().add("type", "ready").add("userId", caller->user_id.value()).end_object();
   queue_locked(json.take());
@@ -232,6 +243,7 @@ void StreamClient::subscribe(const Json& message, const std::string& id) {
 
   domain::Caller caller;
   std::size_t rows = 0;
+  const std::uint64_t generation = hub_.permission_generation_.load(std::memory_order_acquire);
   {
     const std::lock_guard lock{mutex_};
     if (subscriptions_.contains(id))
@@ -301,6 +313,11 @@ void StreamClient::subscribe(const Json& message, const std::string& id) {
     if (position_ == 0) position_ = position;
     subscription.live = !with_snapshot;
     subscriptions_.emplace(id, std::move(subscription));
+    // A poll may have followed a change since, without this subscription: it is gone through like the others.
+    if (hub_.permission_generation_.load(std::memory_order_acquire) != generation) {
+      permission_generation_ = generation;
+      if (!follow_permissions(now)) return;  // The next poll ends the stream.
+    }
   }
   if (with_snapshot) queue_snapshot(id);
 }
@@ -347,10 +364,14 @@ void StreamClient::queue_snapshot(const std::string& id) {
   std::vector<std::string> rows;
   bool failed = false;
   snapshot_rows(kind, devices, rows, failed);
+  if (failed) {
+    // Its id is free again: the client is told to subscribe anew.
+    if (remove_subscription(id)) fail(id, "unavailable", "The server cannot reach its store now; subscribe again soon.");
+    return;
+  }
   const std::lock_guard lock{mutex_};
   const auto found = subscriptions_.find(id);
   if (found == subscriptions_.end()) return;
-  if (failed) return queue_locked(error_text(id, "unavailable", "The server cannot reach its store now; subscribe again soon."));
   const std::span<const std::string> all{rows};
   for (std::size_t at = 0; at == 0 || at < all.size(); at += hub_.limits_.rows_per_message) {
     const auto part = all.subspan(at, std::min(hub_.limits_.rows_per_message, all.size() - at));
@@ -360,18 +381,23 @@ void StreamClient::queue_snapshot(const std::string& id) {
 }
 
 void StreamClient::unsubscribe(const std::string& id) {
+  if (!remove_subscription(id)) fail(id, "not_found", "There is no such subscription.");
+}
+
+bool StreamClient::remove_subscription(const std::string& id) {
   std::vector<DeviceId> devices;
   std::vector<OrganizationId> organizations;
   {
     const std::lock_guard lock{mutex_};
     const auto found = subscriptions_.find(id);
-    if (found == subscriptions_.end()) return queue_locked(error_text(id, "not_found", "There is no such subscription."));
+    if (found == subscriptions_.end()) return false;
     for (const auto& [device, rows] : found->second.devices) devices.push_back(device);
     organizations = found->second.organizations;
     subscriptions_.erase(found);
     std::erase_if(dirty_, [&](const DirtyRow& row) { return row.subscription == id; });
   }
   hub_.unwatch(devices, organizations, hub_.d_.clock.now());
+  return true;
 }
 
 void StreamClient::resume(const std::string& cursor_text) {
@@ -457,6 +483,18 @@ void StreamClient::recheck(Instant now) {
   }
 }
 
+/// False: the user may do nothing any more.
+bool StreamClient::follow_permissions(Instant now) {
+  const std::uint64_t generation = hub_.permission_generation_.load(std::memory_order_acquire);
+  if (generation == permission_generation_) return true;
+  const auto caller = hub_.d_.views.directory.caller(caller_->user_id);
+  if (!caller) return false;
+  permission_generation_ = generation;
+  caller_ = caller;
+  recheck(now);
+  return true;
+}
+
 void StreamClient::take_entries(const std::vector<StreamHub::Entry>& entries, std::uint64_t first, Instant now) {
   const domain::Directory& directory = hub_.d_.views.directory;
   for (std::size_t i = 0; i < entries.size(); ++i) {
@@ -539,15 +577,12 @@ bool StreamClient::poll(Instant now, std::vector<std::string>& out) {
     if (now - opened_at_ >= hub_.limits_.auth_deadline)
       return end(out, error_text({}, "not_signed_in", "Nobody signed in within 10 seconds."));
   } else {
-    if (ended_.load(std::memory_order_acquire) || hub_.d_.clock.utc_now() >= expires_at_)
+    const End ended = end_.load(std::memory_order_acquire);
+    if (ended == End::token_gone || hub_.d_.clock.utc_now() >= expires_at_)
       return end(out, error_text({}, "access_token_invalid", "This access token has ended; sign in again."));
-    const std::uint64_t generation = hub_.permission_generation_.load(std::memory_order_acquire);
-    if (generation != permission_generation_) {
-      permission_generation_ = generation;
-      caller_ = hub_.d_.views.directory.caller(UserId{user_.load(std::memory_order_relaxed)});
-      if (!caller_) return end(out, error_text({}, "access_token_invalid", "This account is disabled."));
-      recheck(now);
-    }
+    if (ended == End::unsure)
+      return end(out, error_text({}, "unavailable", "The server cannot tell whether this access token is still good; connect again."));
+    if (!follow_permissions(now)) return end(out, error_text({}, "access_token_invalid", "This account is disabled."));
   }
   const bool stalled = now - polled_at_ > hub_.limits_.stall_max;
   polled_at_ = now;

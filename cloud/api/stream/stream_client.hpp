@@ -52,6 +52,7 @@ class StreamClient final : public StreamSession {
   void unsubscribe(const std::string& id);
   void resume(const std::string& cursor);
   void queue_snapshot(const std::string& id);
+  [[nodiscard]] bool remove_subscription(const std::string& id);
   void snapshot_rows(Kind kind, const std::vector<DeviceId>& devices, std::vector<std::string>& rows, bool& failed);
   void fail(std::string_view id, std::string_view code, std::string_view message);
   void queue(std::string message);
@@ -59,6 +60,7 @@ class StreamClient final : public StreamSession {
   // Called with mutex_ held.
   void queue_locked(std::string message);
   void recheck(Instant now);
+  [[nodiscard]] bool follow_permissions(Instant now);
   void take_entries(const std::vector<StreamHub::Entry>& entries, std::uint64_t first, Instant now);
   void mark(const std::string& id, Subscription& subscription, DeviceId device, std::int16_t row, std::uint64_t position);
   void drop_devices(const std::string& id, Subscription& subscription, const std::vector<DeviceId>& devices, Instant now);
@@ -86,8 +88,8 @@ class StreamClient final : public StreamSession {
   bool closing_ = false;
   Instant opened_at_{};
   Instant polled_at_{};
-  std::atomic<std::int64_t> user_{0};
-  std::atomic<bool> ended_{false};
+  enum class End : std::uint8_t { no, token_gone, unsure };
+  std::atomic<End> end_{End::no};  ///< Set by the hub.
 };
 
 }  // namespace muster::api

@@ -57,11 +57,30 @@ void StreamHub::device_gone(DeviceId device) noexcept {
   if (found != devices_.end()) append(lock, device, gone_row, &found->second);
 }
 
-void StreamHub::access_tokens_gone(UserId user) noexcept {
-  const std::lock_guard lock{mutex_};
-  for (StreamClient* client : clients_) {
-    if (client->user_.load(std::memory_order_acquire) == user.value()) client->ended_.store(true, std::memory_order_release);
+void StreamHub::access_tokens_changed(UserId user) {
+  // A client that signs in meanwhile is either among those below or sees the new count.
+  access_token_generation_.fetch_add(1, std::memory_order_seq_cst);
+  std::vector<std::pair<StreamClient*, TokenDigests>> asked;
+  {
+    const std::lock_guard lock{mutex_};
+    for (const auto& [client, who] : clients_) {
+      if (who.user && (!user || who.user == user)) asked.emplace_back(client, who.access_digests);
+    }
   }
+  for (const auto& [client, digests] : asked) {
+    const auto found = d_.store.find_access_token(digests.all());
+    if (found && *found) continue;
+    const std::lock_guard lock{mutex_};
+    // Another client may have its place by now.
+    const auto present = clients_.find(client);
+    if (present == clients_.end() || present->second.access_digests.newest() != digests.newest()) continue;
+    client->end_.store(found ? StreamClient::End::token_gone : StreamClient::End::unsure, std::memory_order_release);
+  }
+}
+
+void StreamHub::signed_in(StreamClient* client, UserId user, const TokenDigests& access_digests) {
+  const std::lock_guard lock{mutex_};
+  if (const auto found = clients_.find(client); found != clients_.end()) found->second = {user, access_digests};
 }
 
 std::unique_ptr<StreamSession> StreamHub::open(std::string_view access_token) {
@@ -71,7 +90,7 @@ std::unique_ptr<StreamSession> StreamHub::open(std::string_view access_token) {
   }
   auto client = std::make_unique<StreamClient>(*this, access_token);
   const std::lock_guard lock{mutex_};
-  clients_.insert(client.get());
+  clients_.try_emplace(client.get());
   d_.metrics.stream_clients.add();
   return client;
 }

@@ -10,7 +10,6 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
-#include <unordered_set>
 #include <vector>
 
 #include "cloud/api/api.hpp"
@@ -59,8 +58,8 @@ class StreamHub final : public domain::LiveFeed {
   void value_changed(DeviceId device, std::uint8_t pin) override;
   void device_gone(DeviceId device) noexcept;
   void permissions_changed() noexcept { permission_generation_.fetch_add(1, std::memory_order_acq_rel); }
-  /// Ends the streams of a user: an access token of his was revoked. Clients with a good one come back.
-  void access_tokens_gone(UserId user) noexcept;
+  /// Ends those streams of a user (none: of everybody) whose access token is gone, and those of which the store cannot tell. Blocks.
+  void access_tokens_changed(UserId user);
 
   /// A client whose access token (from cookie or header, may be empty) is looked up with its first message. nullptr: there are too many.
   [[nodiscard]] std::unique_ptr<StreamSession> open(std::string_view access_token);
@@ -91,12 +90,14 @@ class StreamHub final : public domain::LiveFeed {
   enum class Read { ok, overrun };
   [[nodiscard]] Read read(std::uint64_t& position, std::size_t limit, std::vector<Entry>& out, Instant now);
   [[nodiscard]] bool can_resume(std::uint64_t position, std::span<const DeviceId> devices, std::span<const OrganizationId> organizations);
+  void signed_in(StreamClient* client, UserId user, const TokenDigests& access_digests);
   void closed(StreamClient* client) noexcept;
 
   const Dependencies d_;
   const StreamLimits limits_;
   const std::string epoch_;  ///< Part of every cursor: those of another process mean nothing here.
   std::atomic<std::uint64_t> permission_generation_{0};
+  std::atomic<std::uint64_t> access_token_generation_{0};  ///< Counted before the clients are gone through.
 
   std::mutex mutex_;
   std::unordered_map<DeviceId, Watch> devices_;
@@ -105,7 +106,11 @@ class StreamHub final : public domain::LiveFeed {
   std::uint64_t next_ = 1;        ///< The position that the next entry gets.
   std::uint64_t read_up_to_ = 0;  ///< The furthest that any client has read.
   Instant next_sweep_{};
-  std::unordered_set<StreamClient*> clients_;
+  struct SignedIn {
+    UserId user;  ///< None: nobody yet.
+    TokenDigests access_digests;
+  };
+  std::unordered_map<StreamClient*, SignedIn> clients_;
 };
 
 }  // namespace muster::api

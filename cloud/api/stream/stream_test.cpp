@@ -1,15 +1,44 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <gtest/gtest.h>
 
+#include <deque>
+#include <functional>
 #include <thread>
 
 #include "cloud/api/stream/stream_hub.hpp"
 #include "cloud/api/test_server.hpp"
+#include "cloud/store/faulty/faulty_store.hpp"
 
 namespace muster::api {
 namespace {
 
 using namespace std::chrono_literals;
+
+/// Lets something happen right after the store has answered, before whoever asked has used the answer.
+class InterruptedStore final : public store::FaultyStore {
+ public:
+  using FaultyStore::FaultyStore;
+  std::deque<std::function<void()>> after_find_access_token, after_devices;
+
+  Result<std::optional<domain::StoredAccessToken>> find_access_token(std::span<const TokenDigest> digests) override {
+    auto answer = FaultyStore::find_access_token(digests);
+    happen(after_find_access_token);
+    return answer;
+  }
+  Result<domain::PageOf<domain::Device>> devices(const domain::DeviceFilter& filter, const domain::Page& page) override {
+    auto answer = FaultyStore::devices(filter, page);
+    happen(after_devices);
+    return answer;
+  }
+
+ private:
+  static void happen(std::deque<std::function<void()>>& waiting) {
+    if (waiting.empty()) return;
+    const auto next = std::move(waiting.front());
+    waiting.pop_front();
+    next();
+  }
+};
 
 class Stream : public ::testing::Test {
  protected:
@@ -303,6 +332,144 @@ TEST_F(Stream, EndsWhenTheUserIsDisabledSignsOutOrTheTokenExpires) {
   server_.clock.advance(31 * 24h);
   poll(expired);
   EXPECT_FALSE(expired.open);
+}
+
+TEST_F(Stream, EndsWhenAnotherProcessEndsItsAccessTokenAndOnlyThen) {
+  const auto user = server_.user(server_.root, domain::staff_role, "staff@example.org");
+  const std::string first = server_.access_token(user), second = server_.access_token(user);
+  auto one = connect(first), two = connect(second), other = connect(server_.admin_token);
+  for (auto* client : {&one, &two, &other}) say(*client, subscribe("a", "devices", ids(lamp_)));
+  // Signed out elsewhere: as one sees it by the change feed alone.
+  ASSERT_TRUE(server_.store->delete_access_token(server_.keys->digest("access-token", first).all(), server_.actor()));
+  server_.catch_up();
+  for (auto* client : {&one, &two, &other}) poll(*client);
+  EXPECT_FALSE(one.open);
+  EXPECT_EQ(code(one), "access_token_invalid");
+  EXPECT_TRUE(two.open);
+  // A hundred sign-ins later the oldest is gone.
+  for (int i = 0; i < 99; ++i) {
+    server_.clock.advance(1ms);
+    (void)server_.access_token(user);
+  }
+  server_.catch_up();
+  poll(two);
+  EXPECT_TRUE(two.open);
+  server_.clock.advance(1ms);
+  (void)server_.access_token(user);
+  server_.catch_up();
+  poll(two);
+  EXPECT_FALSE(two.open);
+  EXPECT_EQ(code(two), "access_token_invalid");
+  poll(other);
+  EXPECT_TRUE(other.open);
+  // `muster admin recover`.
+  ASSERT_TRUE(server_.store->recover_administrator("root@example.org", "v", server_.actor()));
+  server_.catch_up();
+  poll(other);
+  EXPECT_FALSE(other.open);
+  EXPECT_EQ(code(other), "access_token_invalid");
+}
+
+TEST_F(Stream, AfterARebuildEveryAccessTokenIsLookedAtAgain) {
+  auto client = connect(server_.admin_token);
+  say(client, subscribe("a", "devices", ids(lamp_)));
+  ASSERT_TRUE(server_.store->recover_administrator("root@example.org", "v", server_.actor()));
+  ASSERT_TRUE(server_.views->rebuild());
+  poll(client);
+  EXPECT_FALSE(client.open);
+}
+
+TEST_F(Stream, IsClosedWhenNobodyCanTellWhetherItsAccessTokenIsStillGood) {
+  InterruptedStore store{*server_.store};
+  server_.serve_from(store);
+  auto client = connect(server_.admin_token);
+  say(client, subscribe("a", "devices", ids(lamp_)));
+  (void)server_.access_token(server_.admin);
+  store.script.fail_next("find_access_token", 1, domain::StoreError::unavailable);
+  server_.catch_up();
+  poll(client);
+  EXPECT_FALSE(client.open);
+  EXPECT_EQ(code(client), "unavailable");
+}
+
+TEST_F(Stream, MissesNothingThatChangesWhileItSignsIn) {
+  InterruptedStore store{*server_.store};
+  server_.serve_from(store);
+  const auto staff = server_.user(server_.root, domain::staff_role, "staff@example.org");
+  const std::string token = server_.access_token(staff);
+  // Signed out between the look-up and its use.
+  auto gone = connect(token);
+  store.after_find_access_token.emplace_back([&] {
+    ASSERT_TRUE(server_.store->delete_access_token(server_.keys->digest("access-token", token).all(), server_.actor()));
+    server_.catch_up();
+  });
+  say(gone, subscribe("a", "devices", ids(lamp_)));
+  EXPECT_FALSE(gone.open);
+  EXPECT_EQ(code(gone), "access_token_invalid");
+  // Demoted after his permissions were read.
+  auto demoted = connect(server_.access_token(staff));
+  store.after_find_access_token.emplace_back([&] {
+    (void)server_.access_token(staff);
+    server_.catch_up();
+  });
+  store.after_find_access_token.emplace_back([&] {});  // The hub's own look-up.
+  store.after_find_access_token.emplace_back([&] {
+    domain::UserChange change;
+    change.role_id = domain::user_role;
+    ASSERT_TRUE(server_.store->update_user(staff, change, server_.actor()));
+    server_.catch_up();
+  });
+  say(demoted, R"({"type":"resume","cursor":"x"})");
+  EXPECT_TRUE(store.after_find_access_token.size() <= 1) << store.after_find_access_token.size();
+  EXPECT_TRUE(demoted.open);
+  say(demoted, subscribe("a", "values", ids(lamp_)));
+  EXPECT_EQ(code(demoted), "not_found");
+}
+
+TEST_F(Stream, MissesNoRoleChangeWhileItSubscribes) {
+  InterruptedStore store{*server_.store};
+  server_.serve_from(store);
+  const auto staff = server_.user(server_.root, domain::staff_role, "staff@example.org");
+  auto client = connect(server_.access_token(staff));
+  say(client, R"({"type":"resume","cursor":"x"})");
+  store.after_devices.emplace_back([&] {
+    domain::UserChange change;
+    change.role_id = domain::user_role;
+    ASSERT_TRUE(server_.store->update_user(staff, change, server_.actor()));
+    server_.catch_up();
+    std::vector<std::string> unused;
+    EXPECT_TRUE(client.session->poll(server_.clock.now(), unused)) << "the change is followed before the subscription is there";
+  });
+  say(client, subscribe("a", "devices", R"("orgId":)" + str(server_.root)));
+  EXPECT_TRUE(store.after_devices.empty());
+  EXPECT_TRUE(client.open);
+  EXPECT_TRUE(rows(client).empty()) << rows(client).front();
+  online(lamp_, true);
+  server_.clock.advance(1s);
+  poll(client);
+  EXPECT_TRUE(rows(client).empty()) << rows(client).front();
+}
+
+TEST_F(Stream, ASnapshotThatFailsLeavesNothingBehind) {
+  InterruptedStore store{*server_.store};
+  server_.serve_from(store);
+  auto client = connect(server_.admin_token);
+  store.script.fail_next("find_device", 1, domain::StoreError::unavailable);
+  say(client, subscribe("a", "devices", ids(lamp_)));
+  EXPECT_EQ(code(client), "unavailable");
+  online(lamp_, true);
+  server_.clock.advance(1s);
+  poll(client);
+  EXPECT_EQ(types(client), "");
+  say(client, subscribe("a", "devices", ids(lamp_)));
+  EXPECT_EQ(types(client), "snapshot");
+  EXPECT_EQ(rows(client).size(), 1u);
+  // Also for one that is told anew after a cursor that means nothing.
+  store.script.fail_next("find_device", 1, domain::StoreError::unavailable);
+  say(client, R"({"type":"resume","cursor":"x"})");
+  EXPECT_EQ(types(client), "reset error");
+  say(client, subscribe("a", "devices", ids(lamp_)));
+  EXPECT_EQ(types(client), "snapshot");
 }
 
 TEST_F(Stream, ADeletedDeviceIsRemovedAndANewOneAppearsInItsOrganization) {

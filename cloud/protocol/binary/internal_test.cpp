@@ -107,8 +107,7 @@ TEST_F(Internal, AZoneIsReadAwayFromTheLoopAndOnlyOnce) {
 }
 
 TEST_F(Internal, WithoutAZoneItIsUtcAndTheFrameStillHasAField) {
-  organization.time_zone = "UTC";
-  ASSERT_TRUE(rig.store.update_organization(organization, {}));
+  ASSERT_TRUE(rig.store.update_organization(organization.id, {.name = {}, .description = {}, .time_zone = "UTC", .home = {}}, {}));
   rig.load();
   connection->feed(frame(17, 4, fields({"rtc", "sync"})) + frame(17, 5, fields({"utc", "dst_next"})) +
                    frame(17, 6, fields({"utc", "tz_rule"})));

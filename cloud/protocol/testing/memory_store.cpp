@@ -162,15 +162,16 @@ Result<Organization> MemoryStore::create_organization(const Organization& organi
   audited("organization.create", row.id.value(), actor);
   return row;
 }
-Result<Organization> MemoryStore::update_organization(const Organization& organization, const Actor& actor) {
+Result<Organization> MemoryStore::update_organization(OrganizationId id, const domain::OrganizationChange& change, const Actor& actor) {
   MUSTER_ENTER("update_organization");
-  const auto found = organizations_.find(organization.id.value());
+  const auto found = organizations_.find(id.value());
   if (found == organizations_.end()) return DomainError::not_found;
-  found->second.name = organization.name;
-  found->second.time_zone = organization.time_zone;
-  found->second.home = organization.home;
-  changed(ChangeKind::organization, organization.id.value());
-  audited("organization.update", organization.id.value(), actor);
+  if (change.name) found->second.name = *change.name;
+  if (change.description) found->second.description = *change.description;
+  if (change.time_zone) found->second.time_zone = *change.time_zone;
+  if (change.home) found->second.home = *change.home;
+  changed(ChangeKind::organization, id.value());
+  audited("organization.update", id.value(), actor);
   return found->second;
 }
 Result<void> MemoryStore::delete_organization(OrganizationId, const Actor&) { return StoreError::read_only; }
@@ -195,7 +196,7 @@ Result<domain::User> MemoryStore::create_user(const domain::User& user, std::str
   audited("user.create", row.id.value(), actor);
   return row;
 }
-Result<domain::User> MemoryStore::update_user(const domain::User&, const Actor&) { return StoreError::read_only; }
+Result<domain::User> MemoryStore::update_user(UserId, const domain::UserChange&, const Actor&) { return StoreError::read_only; }
 Result<void> MemoryStore::set_password(UserId, std::string_view, const std::optional<TokenDigest>&, const Actor&) {
   return StoreError::read_only;
 }

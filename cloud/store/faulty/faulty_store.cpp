@@ -187,8 +187,9 @@ Result<UserId> FaultyStore::recover_administrator(std::string_view email, std::s
 Result<domain::Organization> FaultyStore::create_organization(const domain::Organization& organization, const domain::Actor& actor) {
   return with_faults("create_organization", [&] { return below_.create_organization(organization, actor); });
 }
-Result<domain::Organization> FaultyStore::update_organization(const domain::Organization& organization, const domain::Actor& actor) {
-  return with_faults("update_organization", [&] { return below_.update_organization(organization, actor); });
+Result<domain::Organization> FaultyStore::update_organization(OrganizationId id, const domain::OrganizationChange& change,
+                                                              const domain::Actor& actor) {
+  return with_faults("update_organization", [&] { return below_.update_organization(id, change, actor); });
 }
 Result<void> FaultyStore::delete_organization(OrganizationId id, const domain::Actor& actor) {
   return with_faults("delete_organization", [&] { return below_.delete_organization(id, actor); });
@@ -202,8 +203,8 @@ Result<std::optional<domain::Organization>> FaultyStore::find_organization(Organ
 Result<domain::User> FaultyStore::create_user(const domain::User& user, std::string_view verifier, const domain::Actor& actor) {
   return with_faults("create_user", [&] { return below_.create_user(user, verifier, actor); });
 }
-Result<domain::User> FaultyStore::update_user(const domain::User& user, const domain::Actor& actor) {
-  return with_faults("update_user", [&] { return below_.update_user(user, actor); });
+Result<domain::User> FaultyStore::update_user(UserId id, const domain::UserChange& change, const domain::Actor& actor) {
+  return with_faults("update_user", [&] { return below_.update_user(id, change, actor); });
 }
 Result<void> FaultyStore::set_password(UserId id, std::string_view verifier, const std::optional<TokenDigest>& keep,
                                        const domain::Actor& actor) {

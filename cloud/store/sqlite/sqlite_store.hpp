@@ -76,13 +76,14 @@ class SqliteStore final : public domain::Store {
   Result<UserId> recover_administrator(std::string_view email, std::string_view verifier, const domain::Actor& actor) override;
 
   Result<domain::Organization> create_organization(const domain::Organization& organization, const domain::Actor& actor) override;
-  Result<domain::Organization> update_organization(const domain::Organization& organization, const domain::Actor& actor) override;
+  Result<domain::Organization> update_organization(OrganizationId id, const domain::OrganizationChange& change,
+                                                   const domain::Actor& actor) override;
   Result<void> delete_organization(OrganizationId id, const domain::Actor& actor) override;
   Result<std::vector<domain::Organization>> organizations() override;
   Result<std::optional<domain::Organization>> find_organization(OrganizationId id) override;
 
   Result<domain::User> create_user(const domain::User& user, std::string_view verifier, const domain::Actor& actor) override;
-  Result<domain::User> update_user(const domain::User& user, const domain::Actor& actor) override;
+  Result<domain::User> update_user(UserId id, const domain::UserChange& change, const domain::Actor& actor) override;
   Result<void> set_password(UserId id, std::string_view verifier, const std::optional<TokenDigest>& keep,
                             const domain::Actor& actor) override;
   Result<void> delete_user(UserId id, const domain::Actor& actor) override;

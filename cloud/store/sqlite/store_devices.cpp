@@ -221,8 +221,14 @@ Result<void> SqliteStore::delete_device(DeviceId id, const Actor& actor) {
   });
 }
 
-Result<std::int64_t> delete_devices_of_template(Transaction& transaction, TemplateId id) {
-  // Statements over the whole set: there may be many.
+Result<std::int64_t> delete_devices_of_template(Transaction& transaction, TemplateId id, const Actor& actor) {
+  // Statements over the whole set: there may be many. Each device is missed by its own organization, which may be another one.
+  MUSTER_TRY_VOID(transaction->run(
+      "INSERT INTO audit (at, actor_user_id, client, ip, organization_id, action, object_kind, object_id, detail) "
+      "SELECT ?2, ?3, ?4, ?5, organization_id, 'device.delete', 'device', id, json_object('before', json_object('name', name, "
+      "'organizationId', organization_id, 'templateId', template_id, 'ownerId', ifnull(owner_id, 0))) FROM device WHERE template_id = ?1 "
+      "ORDER BY id",
+      id, transaction.at(actor), actor.user_id, actor.client, actor.ip));
   MUSTER_TRY_VOID(
       transaction->run("INSERT INTO changes (kind, id) SELECT ?2, auth_token.id FROM device JOIN auth_token ON auth_token.device_id = "
                        "device.id WHERE device.template_id = ?1",

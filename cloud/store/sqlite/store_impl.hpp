@@ -75,8 +75,8 @@ void bind_limit(Statement& statement, const domain::Page& page);
 [[nodiscard]] Result<std::optional<domain::Template>> load_template(Connection& connection, TemplateId id);
 [[nodiscard]] Result<std::optional<domain::Device>> load_device(Connection& connection, DeviceId id);
 
-/// Deletes the template's devices (their tokens become tombstones), with a change row each; how many there were.
-[[nodiscard]] Result<std::int64_t> delete_devices_of_template(Transaction& transaction, TemplateId id);
+/// Deletes the template's devices (their tokens become tombstones), with an audit entry and a change row each; how many there were.
+[[nodiscard]] Result<std::int64_t> delete_devices_of_template(Transaction& transaction, TemplateId id, const domain::Actor& actor);
 /// Deletes the row of the template and what hangs on it.
 [[nodiscard]] Result<void> delete_template_row(Transaction& transaction, TemplateId id);
 

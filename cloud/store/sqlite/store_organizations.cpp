@@ -181,10 +181,15 @@ Result<Organization> SqliteStore::create_organization(const Organization& organi
   });
 }
 
-Result<Organization> SqliteStore::update_organization(const Organization& organization, const Actor& actor) {
+Result<Organization> SqliteStore::update_organization(OrganizationId id, const domain::OrganizationChange& change, const Actor& actor) {
   return impl_->write([&](Transaction& transaction) -> Result<Organization> {
-    MUSTER_TRY(const auto before, load_organization(*transaction, organization.id));
+    MUSTER_TRY(const auto before, load_organization(*transaction, id));
     if (!before) return DomainError::not_found;
+    Organization organization = *before;
+    if (change.name) organization.name = *change.name;
+    if (change.description) organization.description = *change.description;
+    if (change.time_zone) organization.time_zone = *change.time_zone;
+    if (change.home) organization.home = *change.home;
     if (before->parent_id) {
       MUSTER_TRY(const bool taken, transaction->exists("SELECT 1 FROM organization WHERE parent_id = ?1 AND name = ?2 AND id <> ?3",
                                                        before->parent_id, organization.name, organization.id));

@@ -388,7 +388,7 @@ Result<void> SqliteStore::delete_template(TemplateId id, bool with_devices, cons
     if (!present) return DomainError::not_found;
     MUSTER_TRY(const bool used, transaction->exists("SELECT 1 FROM device WHERE template_id = ?1 LIMIT 1", id));
     if (used && !with_devices) return DomainError::in_use;
-    MUSTER_TRY(const auto devices, delete_devices_of_template(transaction, id));
+    MUSTER_TRY(const auto devices, delete_devices_of_template(transaction, id, actor));
     MUSTER_TRY_VOID(delete_template_row(transaction, id));
     return transaction.audit(actor, present->organization_id, "template.delete", "template", id.value(),
                              JsonText{}.object("before", describe(*present)).number("devices", devices));

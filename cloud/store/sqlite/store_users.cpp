@@ -89,10 +89,17 @@ Result<User> SqliteStore::create_user(const User& user, std::string_view verifie
   });
 }
 
-Result<User> SqliteStore::update_user(const User& user, const Actor& actor) {
+Result<User> SqliteStore::update_user(UserId id, const domain::UserChange& change, const Actor& actor) {
   return impl_->write([&](Transaction& transaction) -> Result<User> {
-    MUSTER_TRY(const auto before, load_user(*transaction, user.id));
+    MUSTER_TRY(const auto before, load_user(*transaction, id));
     if (!before) return DomainError::not_found;
+    if (change.status && (before->status == UserStatus::pending || *change.status == UserStatus::pending)) return DomainError::wrong_state;
+    User user = *before;
+    if (change.name) user.name = *change.name;
+    if (change.locale) user.locale = *change.locale;
+    if (change.time_zone) user.time_zone = *change.time_zone;
+    if (change.role_id) user.role_id = *change.role_id;
+    if (change.status) user.status = *change.status;
     MUSTER_TRY(const bool role, transaction->exists("SELECT 1 FROM role WHERE id = ?1", user.role_id));
     if (!role) return DomainError::not_found;
     if (user.role_id != domain::admin_role || user.status != UserStatus::active) {
@@ -102,7 +109,7 @@ Result<User> SqliteStore::update_user(const User& user, const Actor& actor) {
     MUSTER_TRY_VOID(
         transaction->run("UPDATE user SET name = ?2, role_id = ?3, status = ?4, locale = ?5, time_zone = ?6, updated_at = ?7 WHERE id = ?1",
                          user.id, user.name, user.role_id, user.status, user.locale, user.time_zone, transaction.at(actor)));
-    if (user.status == UserStatus::suspended) MUSTER_TRY_VOID(end_access_tokens(transaction, user.id, std::nullopt));
+    if (change.status == UserStatus::suspended) MUSTER_TRY_VOID(end_access_tokens(transaction, user.id, std::nullopt));
     MUSTER_TRY(const auto after, load_user(*transaction, user.id));
     MUSTER_TRY_VOID(transaction.audit(actor, before->organization_id, "user.update", "user", user.id.value(),
                                       JsonText{}.object("before", describe(*before)).object("after", describe(*after))));
