@@ -3,6 +3,7 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <charconv>
 #include <functional>
 #include <ostream>
 #include <sstream>
@@ -17,6 +18,17 @@ namespace muster::cli {
 namespace {
 
 using Action = std::function<Outcome<void>(Context&)>;
+
+/// CLI11's own checks of numbers speak of doubles, in all their digits.
+CLI::Validator whole_number(std::int64_t least) {
+  return CLI::Validator{[least](const std::string& text) {
+                          std::int64_t value = 0;
+                          const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+                          const bool fits = error == std::errc{} && end == text.data() + text.size() && value >= least;
+                          return fits ? std::string{} : "\"" + text + "\" is not a whole number from " + std::to_string(least) + " on.";
+                        },
+                        "", "whole number"};
+}
 
 /// The whole command line: CLI11's tree, and where each option ends up.
 class CommandLine {
@@ -81,7 +93,7 @@ class CommandLine {
   }
   void add_json(CLI::App* app) { app->add_flag("--json", globals_.json, "Print JSON, with the field names of the API"); }
   void add_organization(CLI::App* app) {
-    app->add_option("--org", globals_.organization, "Id of the organization (default: your own)")->check(CLI::PositiveNumber);
+    app->add_option("--org", globals_.organization, "Id of the organization (default: your own)")->check(whole_number(1));
   }
   void add_yes(CLI::App* app) { app->add_flag("--yes", globals_.yes, "Do it without asking"); }
   static void add_data(CLI::App* app, DataOptions& data) {
@@ -89,8 +101,8 @@ class CommandLine {
     app->add_option("--store", data.store_url, "Its store: sqlite:PATH (default: the one that the server last used)")->type_name("URL");
   }
   static void add_paging(CLI::App* app, Paging& paging) {
-    app->add_option("--page", paging.page, "Only this page, from 0")->check(CLI::NonNegativeNumber);
-    app->add_option("--limit", paging.limit, "At most so many rows (a page: at most 1000)")->check(CLI::PositiveNumber);
+    app->add_option("--page", paging.page, "Only this page, from 0")->check(whole_number(0));
+    app->add_option("--limit", paging.limit, "At most so many rows (a page: at most 1000)")->check(whole_number(1));
   }
   void add_list(CLI::App* app, ListOptions& list) {
     add_connection(app);
@@ -200,7 +212,7 @@ class CommandLine {
     add_yes(app);
     add_template_id(app);
     app->add_option("--pin", stream_.pin, "Its virtual pin, V0 to V255");
-    app->add_option("--id", stream_id_, "Its id, instead of the pin")->check(CLI::PositiveNumber);
+    app->add_option("--id", stream_id_, "Its id, instead of the pin")->check(whole_number(1));
   }
   void add_template_id(CLI::App* app) {
     app->add_option("template,--template", template_id_, "TMPL id or number of the template")->required()->type_name("ID");
@@ -214,7 +226,7 @@ class CommandLine {
     add_organization(app);
     app->add_option("--template", device_.template_id, "TMPL id or number of its template")->required()->type_name("ID");
     app->add_option("--name", device_.name, "Name, at most 60 characters")->required();
-    app->add_option("--owner", device_.owner, "User id of its owner (default: you; 0: nobody)")->check(CLI::NonNegativeNumber);
+    app->add_option("--owner", device_.owner, "User id of its owner (default: you; 0: nobody)")->check(whole_number(0));
 
     app = command(*devices, "list", "List devices", [this](Context& context) {
       devices_.list = list_;
@@ -222,7 +234,7 @@ class CommandLine {
     });
     add_list(app, list_);
     app->add_option("--template", devices_.template_id, "Only those of this template")->type_name("ID");
-    app->add_option("--owner", devices_.owner, "Only those of this user")->check(CLI::PositiveNumber);
+    app->add_option("--owner", devices_.owner, "Only those of this user")->check(whole_number(1));
     app->add_flag("--sub-orgs", devices_.with_sub_organizations, "Also those of the organizations beneath");
 
     app = command(*devices, "show", "Show a device", [this](Context& context) { return show_device(context, id_); });
@@ -252,16 +264,16 @@ class CommandLine {
     add_connection(app);
     add_organization(app);
     app->add_option("device", watch_.devices, "Ids of the devices (default: all of the organization)")
-        ->check(CLI::PositiveNumber)
+        ->check(whole_number(1))
         ->type_name("ID");
     app->add_flag("--sub-orgs", watch_.with_sub_organizations, "Also those of the organizations beneath");
-    app->add_option("--count", watch_.count, "End after so many events")->check(CLI::PositiveNumber);
+    app->add_option("--count", watch_.count, "End after so many events")->check(whole_number(1));
     app->footer(
         "With --json each line is one event: {\"event\":\"status\",\"deviceId\":1,\"online\":true} "
         "or\n{\"event\":\"value\",\"deviceId\":1,\"pin\":3,\"value\":\"21.5\",\"at\":...}. Ctrl-C ends it.");
   }
   void add_device_id(CLI::App* app) {
-    app->add_option("device,--device", id_, "Id of the device")->required()->check(CLI::PositiveNumber)->type_name("ID");
+    app->add_option("device,--device", id_, "Id of the device")->required()->check(whole_number(1))->type_name("ID");
   }
 
   void add_people_commands() {

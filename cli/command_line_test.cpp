@@ -183,6 +183,57 @@ TEST_F(CommandLineTest, SetupTakesCodeAndPasswordFromStdin) {
   EXPECT_EQ(server.requests().size(), 1u);
 }
 
+TEST_F(CommandLineTest, LoginEndsTheSignInThatItReplaces) {
+  FakeServer server{[](const FakeServer::Request& request) {
+    if (request.method == "DELETE") return FakeServer::Answer{204, ""};
+    return FakeServer::Answer{201, R"({"accessToken":"access-2","expiresAt":5,"userId":1,"organizationId":1})"};
+  }};
+  sign_in(server);
+  EXPECT_EQ(run({"login", "--url", server.url(), "--email", "a@b.c"}, {"the password"}), exit_ok) << err;
+  const auto requests = server.requests();
+  ASSERT_EQ(requests.size(), 2u);
+  EXPECT_EQ(requests[1].method + " " + requests[1].target, "DELETE /api/v1/session");
+  EXPECT_NE(requests[1].head.find("Authorization: Bearer access-1\r\n"), std::string::npos);
+  EXPECT_EQ(SavedLogins::load(folder.path() / "muster")->find(server.url())->access_token, "access-2");
+  EXPECT_EQ(err, "");
+  // One that had ended already is no trouble; one that cannot be ended is said.
+  for (const auto& [code, warns] : {std::pair{"access_token_invalid", false}, {"unavailable", true}}) {
+    FakeServer refusing{[code = std::string{code}](const FakeServer::Request& request) {
+      if (request.method == "DELETE") return FakeServer::Answer{401, R"({"error":{"code":")" + code + R"(","message":"No."}})"};
+      return FakeServer::Answer{201, R"({"accessToken":"access-2","expiresAt":5,"userId":1,"organizationId":1})"};
+    }};
+    sign_in(refusing);
+    EXPECT_EQ(run({"login", "--url", refusing.url(), "--email", "a@b.c"}, {"the password"}), exit_ok) << err;
+    EXPECT_EQ(!err.empty(), warns) << err;
+  }
+}
+
+TEST_F(CommandLineTest, LogoutOfMusterTokenLeavesTheSavedLogin) {
+  FakeServer server{[](const auto&) { return FakeServer::Answer{204, ""}; }};
+  sign_in(server);
+  ::setenv("MUSTER_TOKEN", "from-environment", 1);
+  EXPECT_EQ(run({"logout"}), exit_ok) << err;
+  EXPECT_NE(server.requests()[0].head.find("Bearer from-environment"), std::string::npos);
+  EXPECT_NE(out.find("the saved login goes on"), std::string::npos) << out;
+  EXPECT_EQ(SavedLogins::load(folder.path() / "muster")->find(server.url())->access_token, "access-1");
+  ::setenv("MUSTER_TOKEN", "access-1", 1);
+  EXPECT_EQ(run({"logout"}), exit_ok) << err;
+  EXPECT_FALSE(SavedLogins::load(folder.path() / "muster")->current_url());
+  ::unsetenv("MUSTER_TOKEN");
+}
+
+TEST_F(CommandLineTest, NumbersThatDoNotFitAreRefusedInOneSentence) {
+  for (const std::string number : {"0", "-5", "x", "1.5", "9223372036854775808", "1e3", ""}) {
+    EXPECT_EQ(run({"device", "show", "--device", number}), exit_usage) << number;
+    EXPECT_NE(err.find("\"" + number + "\" is not a whole number from 1 on."), std::string::npos) << err;
+    EXPECT_LT(err.size(), 200u) << err;
+  }
+  EXPECT_EQ(run({"device", "show", "0"}), exit_usage);
+  EXPECT_NE(err.find("\"0\" is not a whole number from 1 on."), std::string::npos) << err;
+  EXPECT_EQ(run({"device", "list", "--page", "-1"}), exit_usage);
+  EXPECT_NE(err.find("\"-1\" is not a whole number from 0 on."), std::string::npos) << err;
+}
+
 TEST_F(CommandLineTest, LogoutForgetsEvenWhenTheServerIsGone) {
   {
     FakeServer server{[](const auto&) { return FakeServer::Answer{204, ""}; }};

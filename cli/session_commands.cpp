@@ -24,6 +24,7 @@ Outcome<SavedLogins> saved_logins() {
 
 struct Target {
   std::string url, ca, access_token;
+  std::string saved_access_token;  ///< Of that URL, whichever is used.
 };
 
 Outcome<Target> find_target(const Globals& globals) {
@@ -43,9 +44,10 @@ Outcome<Target> find_target(const Globals& globals) {
   const Login* const login = saved ? saved->find(target.url) : nullptr;
   target.ca = !globals.ca.empty() ? globals.ca : environment("MUSTER_CA");
   if (target.ca.empty() && login != nullptr) target.ca = login->ca;
+  if (login != nullptr) target.saved_access_token = login->access_token;
   if (target.access_token.empty()) {
     if (!saved) return saved.error();
-    if (login != nullptr) target.access_token = login->access_token;
+    target.access_token = target.saved_access_token;
   }
   return target;
 }
@@ -72,6 +74,15 @@ Outcome<void> remember(const std::string& url, Login login) {
   if (!saved) return saved.error();
   saved->put(url, std::move(login));
   return saved->save(*directory);
+}
+
+/// An access token that nobody holds any more should not be left alive.
+void end_former(const Context& context, const Target& target) {
+  if (target.saved_access_token.empty()) return;
+  ApiClient former{HttpClient{target.url, target.ca}, target.saved_access_token};
+  const auto ended = former.call("DELETE", "/api/v1/session", {});
+  if (!ended && ended.error().code != "access_token_invalid")
+    context.err << "Warning: the server could not end your former sign-in: it ends by itself after 30 days without use.\n";
 }
 
 void print_signed_in(const Context& context, const std::string& url, const std::string& email, const json::value& answer) {
@@ -126,31 +137,37 @@ Outcome<void> set_up(Context& context, const SetupOptions& options) {
 }
 
 Outcome<void> log_in(Context& context, const std::string& email) {
-  auto client = context.connect_anonymously();
-  if (!client) return client.error();
+  const auto target = find_target(context.globals);
+  if (!target) return target.error();
+  ApiClient client{HttpClient{target->url, target->ca}, {}};
   auto password = ask_password(context.input, "Password for " + printable(email) + ": ");
   if (!password) return password.error();
-  warn_plain_text(context, client->url());
+  warn_plain_text(context, client.url());
   json::object body{{"email", email}, {"password", *password}};
-  auto answer = client->call("POST", "/api/v1/session", {}, &body);
+  auto answer = client.call("POST", "/api/v1/session", {}, &body);
   if (!answer && answer.error().code == "totp_required") {
     const auto totp = context.input.line("Code of your authenticator app: ", false);
     if (!totp) return totp.error();
     body["totp"] = *totp;
-    answer = client->call("POST", "/api/v1/session", {}, &body);
+    answer = client.call("POST", "/api/v1/session", {}, &body);
   }
   if (!answer) return answer.error();
-  if (auto done = remember(client->url(), {email, text_of(*answer, "accessToken"), absolute(client->ca_file())}); !done) return done;
-  print_signed_in(context, client->url(), email, *answer);
+  if (auto done = remember(client.url(), {email, text_of(*answer, "accessToken"), absolute(client.ca_file())}); !done) return done;
+  end_former(context, *target);
+  print_signed_in(context, client.url(), email, *answer);
   return {};
 }
 
 Outcome<void> log_out(Context& context) {
+  const auto target = find_target(context.globals);
+  if (!target) return target.error();
   auto client = context.connect();
   if (!client) return client.error();
   const auto answer = client->call("DELETE", "/api/v1/session", {});
+  // MUSTER_TOKEN is another sign-in than the saved one, which goes on.
+  const bool saved_one = target->access_token == target->saved_access_token;
   // Whatever the server says, this machine forgets.
-  if (const auto directory = SavedLogins::directory()) {
+  if (const auto directory = SavedLogins::directory(); directory && saved_one) {
     auto saved = SavedLogins::load(*directory);
     if (!saved) return saved.error();
     if (saved->remove(client->url())) {
@@ -164,13 +181,17 @@ Outcome<void> log_out(Context& context) {
     }
     auto failure = answer.error();
     failure.message +=
-        "\nThis machine has forgotten the sign-in, but the server could not be told: it ends by itself after 30 days without use.";
+        saved_one
+            ? "\nThis machine has forgotten the sign-in, but the server could not be told: it ends by itself after 30 days without use."
+            : "\nThe server could not be told: the access token in MUSTER_TOKEN ends by itself after 30 days without use.";
     return failure;
   }
   if (context.globals.json) {
     print_json(context.out, json::object{{"url", client->url()}});
   } else {
     context.out << "Signed out at " << client->url() << ".\n";
+    if (!saved_one && !target->saved_access_token.empty())
+      context.out << "That was the access token in MUSTER_TOKEN; the saved login goes on.\n";
   }
   return {};
 }

@@ -1,14 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/terminal.hpp"
 
-#include <fcntl.h>
+#include <poll.h>
 #include <termios.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
+#include <csignal>
 #include <cstdio>
 #include <ctime>
+#include <utility>
 
 #include "cloud/domain/rules.hpp"
 
@@ -18,10 +21,25 @@ namespace {
 
 constexpr std::size_t line_max_bytes = 64 * 1024;
 
-/// Turns echo off while it lives.
+volatile std::sig_atomic_t caught_signal = 0;
+
+/// Turns echo off while it lives. Signals that would end or stop the process wait until it is back on: the caller raises them then.
 class Silence {
  public:
   Silence() noexcept {
+    caught_signal = 0;
+    sigset_t waiting;
+    ::sigemptyset(&waiting);
+    for (std::size_t i = 0; i < signals.size(); ++i) {
+      // What the parent ignores stays ignored.
+      if (::sigaction(signals[i], nullptr, &actions_[i]) != 0 || actions_[i].sa_handler == SIG_IGN) continue;
+      struct sigaction note{};
+      note.sa_handler = [](int signal) { caught_signal = signal; };
+      ::sigaction(signals[i], &note, nullptr);
+      ::sigaddset(&waiting, signals[i]);
+    }
+    // Only the wait for a key lets them in: one that comes a moment before it would else be met by a read that sleeps on.
+    ::pthread_sigmask(SIG_BLOCK, &waiting, &mask_);
     if (::tcgetattr(STDIN_FILENO, &before_) != 0) return;
     termios silent = before_;
     silent.c_lflag &= ~static_cast<tcflag_t>(ECHO);
@@ -30,19 +48,34 @@ class Silence {
   }
   ~Silence() {
     if (on_) ::tcsetattr(STDIN_FILENO, TCSAFLUSH, &before_);
+    for (std::size_t i = 0; i < signals.size(); ++i) ::sigaction(signals[i], &actions_[i], nullptr);
+    ::pthread_sigmask(SIG_SETMASK, &mask_, nullptr);
   }
   Silence(const Silence&) = delete;
   Silence& operator=(const Silence&) = delete;
 
+  /// Waits until there is something to read. False: a signal came.
+  [[nodiscard]] bool wait() const noexcept {
+    pollfd terminal{STDIN_FILENO, POLLIN, 0};
+    while (caught_signal == 0) {
+      if (::ppoll(&terminal, 1, nullptr, &mask_) >= 0 || errno != EINTR) return true;
+    }
+    return false;
+  }
+
  private:
+  static constexpr std::array signals{SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGTSTP};
+  std::array<struct sigaction, signals.size()> actions_{};
+  sigset_t mask_{};
   termios before_{};
   bool on_ = false;
 };
 
 /// Byte by byte, so that nothing behind the line is taken from whoever reads stdin next.
-Outcome<std::string> read_line() {
+Outcome<std::string> read_line(const Silence* silence = nullptr) {
   std::string line;
   for (;;) {
+    if (silence != nullptr && !silence->wait()) return failed("");
     char next = 0;
     const auto got = ::read(STDIN_FILENO, &next, 1);
     if (got < 0 && errno == EINTR) continue;
@@ -67,11 +100,20 @@ bool StandardInput::is_terminal() const { return ::isatty(STDIN_FILENO) == 1; }
 
 Outcome<std::string> StandardInput::line(std::string_view prompt, bool secret) {
   if (!is_terminal()) return read_line();
-  std::fprintf(stderr, "%.*s", static_cast<int>(prompt.size()), prompt.data());
-  std::fflush(stderr);
-  if (!secret) return read_line();
-  const Silence silence;
-  return read_line();
+  for (;;) {
+    std::fprintf(stderr, "%.*s", static_cast<int>(prompt.size()), prompt.data());
+    std::fflush(stderr);
+    if (!secret) return read_line();
+    auto line = [] {
+      const Silence silence;
+      return read_line(&silence);
+    }();
+    const int signal = std::exchange(caught_signal, 0);
+    if (signal == 0) return line;
+    // Now that the terminal is as it was. Whoever was only stopped is asked again.
+    std::fputc('\n', stderr);
+    ::raise(signal);
+  }
 }
 
 Outcome<std::string> ask_password(Input& input, std::string_view prompt) { return input.line(prompt, true); }
