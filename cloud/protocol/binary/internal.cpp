@@ -54,6 +54,9 @@ bool is_utc_word(std::string_view what) {
   return what == "time" || what == "iso" || what == "tz" || what == "tz_name" || what == "tz_rule" || what == "dst_next";
 }
 
+/// Of one "meta set", in frames of the flood limit: 50 a second by default, so 5 of these.
+constexpr float metadata_set_cost = 10.0F;
+
 /// Reserved names that a device may set although no field of the template has them: what stock firmware reports at each start.
 bool may_be_set_unasked(std::string_view name) {
   return name == "Hotspot Name" || name == "Device UID" || name == "Location" || name == "Time Zone";
@@ -170,6 +173,10 @@ void DeviceGateway::Impl::metadata(Call& call, const wire::Frame& frame, wire::F
   const bool allowed = !never_set_by_device(name) && (field != nullptr || may_be_set_unasked(name));
   if (!allowed || value.size() > metadata_value_size_max_chars || !domain::is_valid_utf8(value))
     return respond(call, frame.id, wire::Status::illegal_command_body);
+  if (field == nullptr) return;  // Taken, as stock firmware expects, but there is nowhere to keep it.
+  // Each costs a commit and an audit entry, on a lane that others wait for.
+  if (call.session.flood_tokens_ < metadata_set_cost) return respond(call, frame.id, wire::Status::quota_limit);
+  call.session.flood_tokens_ -= metadata_set_cost;
   const auto place = d.views.directory.device(device);
   domain::Actor actor{.user_id = {},
                       .organization_id = place ? place->organization_id : OrganizationId{},
@@ -179,7 +186,8 @@ void DeviceGateway::Impl::metadata(Call& call, const wire::Frame& frame, wire::F
   post(Lane::values, [this, device, name, value = std::move(value), actor = std::move(actor)] {
     // Stock firmware says the same at each start: no write, and no audit entry, for what is known.
     if (const auto stored = d.store.device_metadata(device, name); stored && *stored && **stored == value) return;
-    if (!d.store.set_device_metadata(device, name, value, actor)) d.metrics.store_errors_total.add();
+    const auto set = d.store.set_device_metadata(device, name, value, actor);
+    if (!set && set.error().category() == domain::store_category()) d.metrics.store_errors_total.add();
   });
 }
 
