@@ -132,16 +132,16 @@ TEST(WriteBehind, WritesEverythingInBatches) {
   FakeStore store;
   ValueCache values;
   PresenceQueue presence;
-  for (std::int32_t id = 1; id <= 10'000; ++id) {
+  for (std::int32_t id = 1; id <= 20'000; ++id) {
     values.put(DeviceId{id}, 1, "v", {id});
     presence.connected(DeviceId{id}, {id}, "192.0.2.1", false);
   }
   const auto result = write_behind(store, values, presence);
   EXPECT_FALSE(result.error);
-  EXPECT_EQ(result.rows, 20'000u);
-  EXPECT_EQ(store.values_written.size(), 10'000u);
-  EXPECT_EQ(store.presence_written.size(), 10'000u);
-  EXPECT_LE(store.largest_batch, 4096u);
+  EXPECT_EQ(result.rows, 40'000u);
+  EXPECT_EQ(store.values_written.size(), 20'000u);
+  EXPECT_EQ(store.presence_written.size(), 20'000u);
+  EXPECT_LE(store.largest_batch, 16'384u);
   EXPECT_EQ(values.dirty_devices() + presence.size(), 0u);
   EXPECT_EQ(write_behind(store, values, presence).rows, 0u);
 }
