@@ -307,6 +307,7 @@ TEST_F(OfflineCommands, WorkOnTheStoreThatTheServerUses) {
   ASSERT_TRUE(run([&](Context& c) { return restore(c, {{(folder.path() / "fresh").string()}, file, "", false}); }, {"correct horse"}));
   EXPECT_TRUE(logs_in(folder.path() / "fresh", token, device));
   // What is said wins.
+  store->close();
   fs::rename(elsewhere, folder.path() / "moved.db");
   EXPECT_EQ(run([&](Context& c) { return complete_restore(c, {data.string()}); }).error().exit_code, exit_usage);
   EXPECT_TRUE(run([&](Context& c) { return complete_restore(c, {data.string(), "sqlite:" + (folder.path() / "moved.db").string()}); }));
