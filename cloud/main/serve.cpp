@@ -103,8 +103,10 @@ int serve(const ServeOptions& given) {
   }
   set_log_level(config);
   set_process_limits();
-  ::mallopt(M_ARENA_MAX, 4);                // Many threads, few of which allocate much: more arenas only hold memory back.
-  ::mallopt(M_MMAP_THRESHOLD, 128 * 1024);  // Fixed: else a large batch, once freed, makes the heap keep the room of all later ones.
+  ::mallopt(M_ARENA_MAX, 2);  // Many threads, few of which allocate much: more arenas only hold memory back.
+  // Fixed: else the first large block that is freed raises both, and the heap keeps room that nobody needs again.
+  ::mallopt(M_MMAP_THRESHOLD, 1024 * 1024);
+  ::mallopt(M_TRIM_THRESHOLD, 2 * 1024 * 1024);
   warn(options);
 
   // Blocked in every thread that is started from here on; this one waits for them.

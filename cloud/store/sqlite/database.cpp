@@ -22,7 +22,7 @@ using domain::StoreError;
 
 namespace {
 
-constexpr int writer_cache_kib = 2 * 1024;
+constexpr int writer_cache_kib = 1024;
 constexpr int reader_cache_kib = 1 * 1024;
 
 /// Whether every byte of the open database and its log can be read. SQLite answers "corrupt" for both: for what it read, and for a
