@@ -134,9 +134,9 @@ std::unique_ptr<StreamSession> Api::open_stream(const Request& request, Response
     refusal = error_response(403, "origin_refused", "A request with the session cookie must come from a page of this server.");
     return nullptr;
   }
-  auto session = impl_->core.stream.open(sent.token);
+  auto session = impl_->core.stream.open(sent.token, request.peer);
   if (!session) {
-    refusal = error_response(503, "unavailable", "Too many live streams are open; try again soon.");
+    refusal = error_response(503, "unavailable", "Too many live streams are about to sign in; try again soon.");
     refusal.headers.emplace_back("Retry-After", "5");
   }
   return session;

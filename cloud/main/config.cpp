@@ -78,7 +78,7 @@ std::vector<Key> schema(Config& c) {
       {"api.sign_in_block_s", "how long that block lasts", 1, 86'400, &c.api.sign_in_block},
       {"api.requests_per_minute_per_organization", "platform API requests of one organization in a minute", 1, 1'000 * million,
        &c.api.requests_per_minute_per_organization},
-      {"api.stream_clients_max", "open live streams", 1, million, &c.api.stream_clients_max},
+      {"api.stream_clients_max", "live streams signed in at the same time", 1, million, &c.api.stream_clients_max},
       {"api.stream_rows_max", "rows that one live stream may subscribe to", 1, million, &c.api.stream_rows_max},
       {"values.memory_mib", "memory for last values", 1, 1'000'000, &c.values_memory_mib},
   };

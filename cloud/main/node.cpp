@@ -70,6 +70,9 @@ net::NetLimits net_limits(const Config& config) {
   limits.http_header_deadline = config.network.first_bytes_deadline;
   limits.device_input_max_bytes = config.gateway.body_size_max_bytes + wire::frame_header_size_bytes;
   limits.http_body_max_bytes = config.api.body_size_max_bytes;
+  // One address can always send two of the largest.
+  limits.http_body_memory_per_address_max_bytes = std::max(limits.http_body_memory_per_address_max_bytes, 2 * limits.http_body_max_bytes);
+  limits.http_body_memory_max_bytes = std::max(limits.http_body_memory_max_bytes, 4 * limits.http_body_max_bytes);
   return limits;
 }
 
@@ -418,11 +421,13 @@ void Node::reload(const Config& config) {
   auto& p = *parts_;
   {
     const std::lock_guard lock{p.mutex};
+    const std::size_t frame_body_max_bytes = p.present_config.gateway.body_size_max_bytes;
     p.present_config = config;
+    p.present_config.gateway.body_size_max_bytes = frame_body_max_bytes;  // The network's buffers were made for it.
     p.follow_now = true;
+    p.gateway->set_limits(gateway_limits(p.options, p.present_config));
   }
   p.changed.notify_all();
-  p.gateway->set_limits(gateway_limits(p.options, config));
   p.reload_certificate();
   p.reload_keys();
 }

@@ -19,23 +19,25 @@ AddressLimiter::~AddressLimiter() = default;
 
 AddressLimiter::Shard& AddressLimiter::shard(std::uint64_t key) const noexcept { return shards_[(key * 0x9E3779B97F4A7C15ull) >> 58]; }
 
-bool AddressLimiter::acquire(std::uint64_t key) {
+bool AddressLimiter::acquire(std::uint64_t key, std::size_t count) {
   Shard& owner = shard(key);
   const std::lock_guard lock{owner.mutex};
   std::uint32_t& held = owner.held[key];
-  if (held >= max_each_) {
+  if (count > max_each_ || held > max_each_ - count) {
     if (held == 0) owner.held.erase(key);
     return false;
   }
-  ++held;
+  held += static_cast<std::uint32_t>(count);
   return true;
 }
 
-void AddressLimiter::release(std::uint64_t key) noexcept {
+void AddressLimiter::release(std::uint64_t key, std::size_t count) noexcept {
   Shard& owner = shard(key);
   const std::lock_guard lock{owner.mutex};
   const auto found = owner.held.find(key);
-  if (found != owner.held.end() && --found->second == 0) owner.held.erase(found);
+  if (found == owner.held.end()) return;
+  found->second -= static_cast<std::uint32_t>(count);
+  if (found->second == 0) owner.held.erase(found);
 }
 
 std::size_t AddressLimiter::held(std::uint64_t key) const {

@@ -13,9 +13,9 @@ class AddressLimiter {
  public:
   explicit AddressLimiter(std::size_t max_each);
   ~AddressLimiter();
-  /// False: the address holds `max_each` already. Each success must be given back by `release`. `key` is IpAddress::limit_key().
-  [[nodiscard]] bool acquire(std::uint64_t key);
-  void release(std::uint64_t key) noexcept;
+  /// False: the address would hold more than `max_each`. Each success must be given back by `release`. `key` is IpAddress::limit_key().
+  [[nodiscard]] bool acquire(std::uint64_t key, std::size_t count = 1);
+  void release(std::uint64_t key, std::size_t count = 1) noexcept;
   [[nodiscard]] std::size_t held(std::uint64_t key) const;
 
  private:

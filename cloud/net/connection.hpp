@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "cloud/api/api.hpp"
+#include "cloud/net/body_budget.hpp"
 #include "cloud/net/http_reader.hpp"
 #include "cloud/net/timer_wheel.hpp"
 #include "cloud/net/tls_context.hpp"
@@ -32,10 +33,10 @@ struct HttpState {
   // Of the request that is being answered:
   std::string path, host;
   bool head = false, version_1_1 = true, keep_alive = true;
-  bool waiting = false;               ///< For a worker.
-  bool request_begun = false;         ///< Bytes of an unfinished request have arrived.
-  std::size_t body_memory_bytes = 0;  ///< As accounted in LoopShared.
-  Instant login_since{};              ///< Should it become a device: its accept, or the first byte of a later request.
+  bool waiting = false;          ///< For a worker.
+  bool request_begun = false;    ///< Bytes of an unfinished request have arrived.
+  BodyBudget::Share body_share;  ///< Of an unfinished body.
+  Instant login_since{};         ///< Should it become a device: its accept, or the first byte of a later request.
 };
 
 /// A client of the live stream, shared by its connection and the worker that runs its messages.

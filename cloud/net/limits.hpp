@@ -26,16 +26,17 @@ struct NetLimits {
   std::size_t stream_messages_waiting_max = 64;          ///< Messages of one client that wait for a worker.
   std::size_t websocket_message_max_bytes = 128u << 10;  ///< Of /api/v1/stream; device messages have the limits above.
   std::chrono::milliseconds stream_poll_interval{200};
-  std::chrono::milliseconds websocket_ping_interval{30'000};  ///< Live stream only; a client silent for three of them is closed.
-  std::size_t http_header_max_bytes = 16'384;                 ///< Request line and header fields: 431.
-  std::size_t http_body_max_bytes = 2u << 20;                 ///< 413.
-  std::size_t http_body_memory_max_bytes = 256u << 20;        ///< Unfinished bodies of all connections together: 503.
-  std::chrono::milliseconds http_header_deadline{10'000};     ///< From a request's first byte to the end of its header.
-  std::chrono::milliseconds http_body_deadline{60'000};       ///< From there to the end of its body.
-  std::chrono::milliseconds http_idle_deadline{60'000};       ///< Between two requests of a connection.
-  std::chrono::milliseconds http_handler_deadline{120'000};   ///< For a worker's answer.
-  std::chrono::milliseconds linger{2'000};                    ///< How long an answer that ends a connection waits for the peer to read it.
-  std::size_t mailbox_max = 65'536;                           ///< Session events that wait for one loop.
+  std::chrono::milliseconds websocket_ping_interval{30'000};       ///< Live stream only; a client silent for three of them is closed.
+  std::size_t http_header_max_bytes = 16'384;                      ///< Request line and header fields: 431.
+  std::size_t http_body_max_bytes = 2u << 20;                      ///< 413.
+  std::size_t http_body_memory_max_bytes = 256u << 20;             ///< Bodies of all unanswered requests together: 503.
+  std::size_t http_body_memory_per_address_max_bytes = 32u << 20;  ///< The same for one address: 503.
+  std::chrono::milliseconds http_header_deadline{10'000};          ///< From a request's first byte to the end of its header.
+  std::chrono::milliseconds http_body_deadline{60'000};            ///< From there to the end of its body.
+  std::chrono::milliseconds http_idle_deadline{60'000};            ///< Between two requests of a connection.
+  std::chrono::milliseconds http_handler_deadline{120'000};        ///< For a worker's answer.
+  std::chrono::milliseconds linger{2'000};  ///< How long an answer that ends a connection waits for the peer to read it.
+  std::size_t mailbox_max = 65'536;         ///< Session events that wait for one loop.
 };
 
 }  // namespace muster::net

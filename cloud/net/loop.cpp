@@ -45,6 +45,7 @@ void append_text(std::vector<std::uint8_t>& out, std::string_view text) { out.in
 /// A request that outlives the bytes it was read from.
 struct OwnedRequest {
   std::string bytes;
+  BodyBudget::Share share;  ///< Of the body, until the worker is done with it.
   api::Request request;
 
   explicit OwnedRequest(const api::Request& from) {
@@ -576,12 +577,15 @@ Loop::Verdict Loop::process_device(std::uint32_t index, std::span<std::uint8_t> 
 
 // --- HTTP --------------------------------------------------------------------------------------------------------------------
 
-void Loop::account_body(Connection& connection) noexcept {
+bool Loop::account_body(Connection& connection) {
   HttpState& http = *connection.http;
-  const std::size_t is = http.reader.body_memory_bytes();
-  if (is == http.body_memory_bytes) return;
-  shared_.body_memory_bytes.fetch_add(is - http.body_memory_bytes, std::memory_order_relaxed);  // Wraps round when it shrinks.
-  http.body_memory_bytes = is;
+  const std::size_t bytes = http.reader.body_memory_bytes();
+  if (bytes == 0) {
+    http.body_share.release();
+    return true;
+  }
+  if (!http.body_share) http.body_share = {shared_.bodies, connection.peer.address.limit_key()};
+  return http.body_share.resize(bytes);
 }
 
 Loop::Verdict Loop::process_http(std::uint32_t index, std::span<std::uint8_t> bytes) {
@@ -601,12 +605,12 @@ Loop::Verdict Loop::process_http(std::uint32_t index, std::span<std::uint8_t> by
         http.reader.read(text_of(rest), {shared_.limits.http_header_max_bytes, shared_.limits.http_body_max_bytes}, request_);
     verdict.consumed_bytes += outcome.consumed_bytes;
     if (outcome.status == HttpReader::Status::failed) {
-      account_body(connection);
+      http.body_share.release();
       refuse(connection, outcome.error_status, verdict);
       break;
     }
     if (outcome.status == HttpReader::Status::need_more) {
-      account_body(connection);
+      const bool has_room = account_body(connection);
       if (outcome.body_begins) {
         connection.deadline = now_ + shared_.limits.http_body_deadline;
         if (outcome.send_continue) append_text(output_, "HTTP/1.1 100 Continue\r\n\r\n");
@@ -614,13 +618,9 @@ Loop::Verdict Loop::process_http(std::uint32_t index, std::span<std::uint8_t> by
         connection.deadline = now_ + shared_.limits.http_header_deadline;
       }
       http.request_begun = true;
-      if (http.body_memory_bytes != 0 &&
-          shared_.body_memory_bytes.load(std::memory_order_relaxed) > shared_.limits.http_body_memory_max_bytes) {
-        refuse(connection, 503, verdict);
-      }
+      if (!has_room) refuse(connection, 503, verdict);
       break;
     }
-    account_body(connection);
     http.request_begun = false;
     connection.deadline = now_ + shared_.limits.http_idle_deadline;
     answer(index, verdict);
@@ -682,12 +682,16 @@ void Loop::answer(std::uint32_t index, Verdict& verdict) {
   try {
     answered = shared_.http.answer_from_memory(request_, response_);
     if (!answered) {
-      auto owned = std::make_shared<const OwnedRequest>(request_);
+      auto owned = std::make_shared<OwnedRequest>(request_);
+      // From here on the worker's copy counts; the reader's goes at the end.
+      http.body_share.release();
+      owned->share = {shared_.bodies, connection.peer.address.limit_key()};
+      const bool has_room = owned->share.resize(request_.body.size());
       const auto job = [owned = std::move(owned), mailbox = mailbox_, &handler = shared_.http, slot = index,
                         generation = connections_.generation(index)] {
         mailbox->post(ResponseMail{slot, generation, handle_safely(handler, owned->request)});
       };
-      if (shared_.executor.post(shared_.http.lane(request_), job)) {
+      if (has_room && shared_.executor.post(shared_.http.lane(request_), job)) {
         http.waiting = true;
         connection.paused = true;
         connection.deadline = now_ + shared_.limits.http_handler_deadline;
@@ -1043,7 +1047,6 @@ void Loop::leave_session(std::uint32_t index) {
   Connection& connection = connections_[index];
   if (connection.is_device()) shared_.devices.on_closed(connection.device, address_of(index), now_);
   if (connection.http) {
-    shared_.body_memory_bytes.fetch_sub(connection.http->body_memory_bytes, std::memory_order_relaxed);
     connection.http.reset();
   }
   connection.websocket.reset();

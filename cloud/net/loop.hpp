@@ -12,6 +12,7 @@
 #include "cloud/base/metrics.hpp"
 #include "cloud/base/result.hpp"
 #include "cloud/net/address_limiter.hpp"
+#include "cloud/net/body_budget.hpp"
 #include "cloud/net/connection.hpp"
 #include "cloud/net/handlers.hpp"
 #include "cloud/net/limits.hpp"
@@ -34,10 +35,10 @@ struct LoopShared {
   const TlsContext* tls = nullptr;  ///< nullptr: TLS handshakes are refused.
   AddressLimiter addresses;
   AddressLimiter handshake_addresses;  ///< Who is in the middle of a TLS handshake.
+  std::shared_ptr<BodyBudget> bodies;  ///< Shared with requests that are with a worker.
   std::uint16_t node = 0;
   std::atomic<std::size_t> connections{0};
   std::atomic<std::size_t> handshakes{0};
-  std::atomic<std::size_t> body_memory_bytes{0};
 };
 
 struct LoopListener {
@@ -120,7 +121,8 @@ class Loop {
   void rearm(std::uint32_t index) noexcept;
   void leave_session(std::uint32_t index);
   void close_now(std::uint32_t index);
-  void account_body(Connection& connection) noexcept;
+  /// False: there is no room for it.
+  [[nodiscard]] bool account_body(Connection& connection);
   [[nodiscard]] domain::SessionAddress address_of(std::uint32_t index) const noexcept;
   [[nodiscard]] std::string_view date();
   [[nodiscard]] int wait_ms() noexcept;

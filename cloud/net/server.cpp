@@ -157,6 +157,8 @@ Result<void> Server::start(DeviceHandler& devices, HttpHandler& http) {
                      .tls = impl.dependencies.tls,
                      .addresses = AddressLimiter{impl.options.limits.connections_per_address_max},
                      .handshake_addresses = AddressLimiter{std::max<std::size_t>(1, impl.options.limits.tls_handshakes_max / 8)},
+                     .bodies = std::make_shared<BodyBudget>(BodyBudget::Limits{impl.options.limits.http_body_memory_max_bytes,
+                                                                               impl.options.limits.http_body_memory_per_address_max_bytes}),
                      .node = impl.options.node});
   for (unsigned i = 0; i < impl.options.loops; ++i) {
     auto loop = std::make_unique<Loop>(*impl.shared, static_cast<std::uint16_t>(i));

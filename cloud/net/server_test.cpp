@@ -512,6 +512,38 @@ TEST_F(ServerTest, UnfinishedBodiesOfAllTogetherAreBounded) {
   EXPECT_THAT(clients[0].read_response(), StartsWith("HTTP/1.1 200 "));
 }
 
+TEST_F(ServerTest, OneAddressHasItsShareOfTheMemoryForBodies) {
+  options_.limits.http_body_memory_per_address_max_bytes = 300'000;
+  start();
+  const std::string unfinished = "POST /w HTTP/1.1\r\nHost: h\r\nContent-Length: 200000\r\n\r\n" + std::string(190'000, 'x');
+  Client first{at_}, second{at_};
+  ASSERT_TRUE(first.send(unfinished));
+  std::this_thread::sleep_for(20ms);
+  ASSERT_TRUE(second.send(unfinished));
+  EXPECT_THAT(second.read_to_end(), StartsWith("HTTP/1.1 503 "));
+  ASSERT_TRUE(first.send(std::string(10'000, 'x')));
+  EXPECT_THAT(first.read_response(), StartsWith("HTTP/1.1 200 "));
+  // What was answered is free again.
+  Client third{at_};
+  ASSERT_TRUE(third.send(unfinished + std::string(10'000, 'x')));
+  EXPECT_THAT(third.read_response(), StartsWith("HTTP/1.1 200 "));
+}
+
+TEST_F(ServerTest, BodiesThatWaitForAWorkerCountAlthoughTheirConnectionsAreGone) {
+  options_.limits.http_body_memory_max_bytes = 250'000;
+  start();
+  const std::string whole = "POST /wait HTTP/1.1\r\nHost: h\r\nContent-Length: 100000\r\n\r\n" + std::string(100'000, 'x');
+  for (int i = 0; i < 2; ++i) {
+    Client gone{at_};
+    ASSERT_TRUE(gone.send(whole));
+    ASSERT_TRUE(eventually([&] { return http_.waiting() == i + 1; }));
+  }
+  Client late{at_};
+  ASSERT_TRUE(late.send(whole));
+  EXPECT_THAT(late.read_response(), StartsWith("HTTP/1.1 503 "));
+  http_.release();
+}
+
 TEST_F(ServerTest, ExpectContinueIsAnswered) {
   start();
   Client client{at_};

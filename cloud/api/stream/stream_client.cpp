@@ -152,7 +152,12 @@ bool StreamClient::authenticate(std::string_view token) {
     if (++auth_failures_ >= 3) closing_ = true;
     return false;
   }
-  hub_.signed_in(this, caller->user_id, digests);
+  if (!hub_.signed_in(this, caller->user_id, digests)) {
+    const std::lock_guard lock{mutex_};
+    queue_locked(error_text({}, "limit_reached", "As many live streams are open as this server allows; close one, or try again later."));
+    closing_ = true;
+    return false;
+  }
   if (hub_.access_token_generation_.load(std::memory_order_seq_cst) != tokens) {
     // Some token changed since, perhaps this one, and the hub did not know yet whose stream this is.
     const auto again = hub_.d_.store.find_access_token(digests.all());

@@ -78,26 +78,41 @@ void StreamHub::access_tokens_changed(UserId user) {
   }
 }
 
-void StreamHub::signed_in(StreamClient* client, UserId user, const TokenDigests& access_digests) {
+bool StreamHub::signed_in(StreamClient* client, UserId user, const TokenDigests& access_digests) {
   const std::lock_guard lock{mutex_};
-  if (const auto found = clients_.find(client); found != clients_.end()) found->second = {user, access_digests};
+  const auto found = clients_.find(client);
+  if (found == clients_.end()) return false;
+  const bool again = static_cast<bool>(found->second.user);
+  if (!again && signed_in_count_ >= limits_.clients_max) return false;
+  if (!again) ++signed_in_count_;
+  found->second.user = user;
+  found->second.access_digests = access_digests;
+  return true;
 }
 
-std::unique_ptr<StreamSession> StreamHub::open(std::string_view access_token) {
-  {
-    const std::lock_guard lock{mutex_};
-    if (clients_.size() >= limits_.clients_max) return nullptr;
-  }
+std::unique_ptr<StreamSession> StreamHub::open(std::string_view access_token, const IpAddress& address) {
+  // Strangers must not take the places of those who have signed in, nor one of them those of all others.
+  const std::uint64_t key = address.limit_key();
+  const auto is_full = [&] {
+    const auto of_address = [&](const auto& each) { return !each.second.user && each.second.address_key == key; };
+    return clients_.size() - signed_in_count_ >= limits_.clients_max ||
+           static_cast<std::size_t>(std::count_if(clients_.begin(), clients_.end(), of_address)) >= limits_.unsigned_per_address_max;
+  };
   auto client = std::make_unique<StreamClient>(*this, access_token);
   const std::lock_guard lock{mutex_};
-  clients_.try_emplace(client.get());
+  if (is_full()) return nullptr;
+  clients_.try_emplace(client.get(), SignedIn{{}, {}, key});
   d_.metrics.stream_clients.add();
   return client;
 }
 
 void StreamHub::closed(StreamClient* client) noexcept {
   const std::lock_guard lock{mutex_};
-  if (clients_.erase(client) != 0) d_.metrics.stream_clients.subtract();
+  const auto found = clients_.find(client);
+  if (found == clients_.end()) return;
+  if (found->second.user) --signed_in_count_;
+  clients_.erase(found);
+  d_.metrics.stream_clients.subtract();
 }
 
 void StreamHub::sweep(Instant now) {

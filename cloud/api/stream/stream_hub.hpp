@@ -17,10 +17,11 @@
 namespace muster::api {
 
 struct StreamLimits {
-  std::size_t clients_max = 1'000;
-  std::size_t rows_max = 10'000;           ///< Of one client, over all its subscriptions.
-  std::size_t rows_total_max = 1'000'000;  ///< Devices watched by all clients together.
-  std::size_t journal_entries = 65'536;    ///< A power of two. Clients further behind than this are too slow.
+  std::size_t clients_max = 1'000;            ///< Signed in; and as many more may be about to sign in.
+  std::size_t unsigned_per_address_max = 16;  ///< Clients of one address (an IPv6 /64) that have not signed in yet.
+  std::size_t rows_max = 10'000;              ///< Of one client, over all its subscriptions.
+  std::size_t rows_total_max = 1'000'000;     ///< Devices watched by all clients together.
+  std::size_t journal_entries = 65'536;       ///< A power of two. Clients further behind than this are too slow.
   std::size_t subscriptions_max = 32;
   std::size_t message_size_max_bytes = 64u << 10;
   unsigned messages_per_window = 50;
@@ -61,8 +62,9 @@ class StreamHub final : public domain::LiveFeed {
   /// Ends those streams of a user (none: of everybody) whose access token is gone, and those of which the store cannot tell. Blocks.
   void access_tokens_changed(UserId user);
 
-  /// A client whose access token (from cookie or header, may be empty) is looked up with its first message. nullptr: there are too many.
-  [[nodiscard]] std::unique_ptr<StreamSession> open(std::string_view access_token);
+  /// A client whose access token (from cookie or header, may be empty) is looked up with its first message. nullptr: there are too many
+  /// that have not signed in, of this address or in all.
+  [[nodiscard]] std::unique_ptr<StreamSession> open(std::string_view access_token, const IpAddress& address);
 
  private:
   friend class StreamClient;
@@ -90,7 +92,8 @@ class StreamHub final : public domain::LiveFeed {
   enum class Read { ok, overrun };
   [[nodiscard]] Read read(std::uint64_t& position, std::size_t limit, std::vector<Entry>& out, Instant now);
   [[nodiscard]] bool can_resume(std::uint64_t position, std::span<const DeviceId> devices, std::span<const OrganizationId> organizations);
-  void signed_in(StreamClient* client, UserId user, const TokenDigests& access_digests);
+  /// False: as many are signed in as may be.
+  [[nodiscard]] bool signed_in(StreamClient* client, UserId user, const TokenDigests& access_digests);
   void closed(StreamClient* client) noexcept;
 
   const Dependencies d_;
@@ -109,8 +112,10 @@ class StreamHub final : public domain::LiveFeed {
   struct SignedIn {
     UserId user;  ///< None: nobody yet.
     TokenDigests access_digests;
+    std::uint64_t address_key = 0;  ///< IpAddress::limit_key() of where it opened.
   };
   std::unordered_map<StreamClient*, SignedIn> clients_;
+  std::size_t signed_in_count_ = 0;  ///< Of them.
 };
 
 }  // namespace muster::api

@@ -54,10 +54,10 @@ class Stream : public ::testing::Test {
     template_ = server_.make_template(server_.root, "Prototype").id;
     lamp_ = server_.device(server_.root, template_, "Lamp").id;
   }
-  Client connect(const std::string& token, StreamHub* hub = nullptr) {
+  Client connect(const std::string& token, StreamHub* hub = nullptr, const IpAddress& address = *IpAddress::parse("192.0.2.1")) {
     Client client;
     if (hub != nullptr) {
-      client.session = hub->open(token);
+      client.session = hub->open(token, address);
       return client;
     }
     Request request;
@@ -600,6 +600,26 @@ TEST_F(Stream, AHotRowTakesOneJournalEntryUntilSomebodyReadsIt) {
   ASSERT_EQ(rows(client).size(), 1u);
 }
 
+TEST_F(Stream, StrangersTakeNoPlaceOfThoseWhoSignedInNorOneOfThemThoseOfAllOthers) {
+  StreamLimits limits;
+  limits.clients_max = 3;
+  limits.unsigned_per_address_max = 2;
+  StreamHub hub{dependencies(), limits};
+  const IpAddress stranger = *IpAddress::parse("198.51.100.7");
+  std::vector<Client> silent;
+  silent.push_back(connect("", &hub, stranger));
+  silent.push_back(connect("", &hub, stranger));
+  EXPECT_EQ(connect("", &hub, stranger).session, nullptr);
+  auto client = connect(server_.admin_token, &hub);
+  ASSERT_NE(client.session, nullptr);
+  EXPECT_EQ(connect(server_.admin_token, &hub).session, nullptr);  // Three are about to sign in.
+  say(client, subscribe("a", "devices", ids(lamp_)));
+  EXPECT_EQ(types(client), "ready snapshot");
+  EXPECT_NE(connect(server_.admin_token, &hub).session, nullptr);
+  silent.pop_back();
+  EXPECT_NE(connect("", &hub, stranger).session, nullptr);
+}
+
 TEST_F(Stream, EveryLimitIsReachedAndTold) {
   StreamLimits limits;
   limits.clients_max = 2;
@@ -636,7 +656,11 @@ TEST_F(Stream, EveryLimitIsReachedAndTold) {
   auto second = connect(server_.admin_token, &hub);
   say(second, subscribe("a", "devices", list(2, 3)));
   EXPECT_EQ(code(second), "limit_reached");  // Of all clients together.
-  EXPECT_EQ(connect(server_.admin_token, &hub).session, nullptr);
+  auto third = connect(server_.admin_token, &hub);
+  say(third, subscribe("a", "devices", list(0, 1)));
+  EXPECT_EQ(code(third), "limit_reached");  // Two are signed in.
+  poll(third);
+  EXPECT_FALSE(third.open);
 
   for (unsigned i = 0; i < limits.messages_per_window; ++i) second.session->on_message(R"({"type":"ping"})");
   poll(second);
