@@ -27,7 +27,8 @@ TEST(ActivationFailure, EveryRowIsWholeAndTheCodesAndNamesAreUniqueAndInOrder) {
 }
 
 TEST(ActivationFailure, EveryCodeThatDevicesSendHasARow) {
-  for (const std::uint16_t code : {700, 701, 702, 703, 704, 705, 710, 711, 712, 720, 721, 722, 723, 730, 731, 732}) {
+  for (const int number : {700, 701, 702, 703, 704, 705, 710, 711, 712, 720, 721, 722, 723, 730, 731, 732}) {
+    const auto code = static_cast<std::uint16_t>(number);
     EXPECT_NE(find_failure(code), nullptr) << code;
     const auto failure = static_cast<ActivationFailure>(code);
     const FailureMessage said = failure_message(failure);
