@@ -73,7 +73,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         }
         break;
       case 6: transport.has_room = argument % 4 != 0; break;
-      case 7: static_cast<void>(agent.write(argument, "value", now)); break;
+      default: static_cast<void>(agent.write(argument, "value", now)); break;
     }
     for (int i = 0; i < 100 && agent.next_deadline() <= now; ++i) {
       require(i < 99);  // A deadline that is never met would spin for ever.

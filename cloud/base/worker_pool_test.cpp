@@ -94,9 +94,13 @@ TEST(WorkerPool, StopMayDropWhatWaitsAndFreesIt) {
   ASSERT_TRUE(pool.post(Lane::values, blocker.job()));
   blocker.wait_until_running();
   ASSERT_TRUE(pool.post(Lane::values, [kept, &ran] { ran = true; }));
-  // The job that runs is let go only once the pool has begun to stop.
+  // The job that runs is let go only once the pool has begun to stop. Each job is waited for, so that no full queue looks like that;
+  // one that is dropped never runs, but then the next is refused.
   std::thread releaser{[&] {
-    while (pool.post(Lane::api, [] {})) std::this_thread::yield();
+    auto done = std::make_shared<std::atomic<int>>(0);
+    for (int posted = 1; pool.post(Lane::api, [done] { ++*done; }); ++posted) {
+      for (int i = 0; i < 100 && *done < posted; ++i) std::this_thread::sleep_for(std::chrono::milliseconds{1});
+    }
     blocker.release();
   }};
   pool.stop(WorkerPool::Waiting::drop);

@@ -83,7 +83,7 @@ bool Resolver::start(const std::string& host, std::uint16_t port) {
     ::close(ends[1]);
     return false;
   }
-  static_cast<void>(argument.release());  // The thread owns it now.
+  argument.release();  // NOLINT(bugprone-unused-return-value): the thread owns it now.
   job_ = std::move(job);
   fd_ = ends[0];
   return true;

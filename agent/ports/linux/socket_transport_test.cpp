@@ -237,6 +237,7 @@ TEST_F(SocketTransportTest, SaysWhatIsWrongWithACaFile) {
 
 TEST_F(SocketTransportTest, TellsRefusedAndUnknownHostsApart) {
   const int fd = socket(AF_INET, SOCK_STREAM, 0);  // Bound, not listening: nobody else gets this port meanwhile.
+  ASSERT_GE(fd, 0);
   sockaddr_in address{};
   address.sin_family = AF_INET;
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);

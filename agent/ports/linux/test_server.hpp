@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include <cstdio>
+#include <cstdlib>
 #include <filesystem>
 #include <functional>
 #include <memory>
@@ -77,6 +78,7 @@ inline Identified make_certificate(const Identified* issuer, const char* common_
 inline std::string write_pem(const Identified& ca, const std::string& name) {
   std::string path = (std::filesystem::temp_directory_path() / ("muster-" + std::to_string(getpid()) + '-' + name)).string();
   FILE* const file = std::fopen(path.c_str(), "w");
+  if (file == nullptr) std::abort();
   PEM_write_X509(file, ca.certificate.get());
   std::fclose(file);
   return path;

@@ -100,7 +100,10 @@ struct PowerCutMethods {
     Handle& h = handle(base);
     std::lock_guard lock{h.disk->mutex_};
     if (h.disk->off_) return SQLITE_IOERR_READ;
-    if (h.disk->read_error_ != 0) return h.disk->read_error_;
+    if (h.disk->read_error_ != 0) {
+      if (h.disk->read_error_ == SQLITE_IOERR_SHORT_READ) std::memset(out, 0, static_cast<std::size_t>(size));  // What a VFS must do.
+      return h.disk->read_error_;
+    }
     const std::string& data = file(h).data;
     const auto start = std::min(static_cast<std::size_t>(offset), data.size());
     const auto count = std::min(static_cast<std::size_t>(size), data.size() - start);
