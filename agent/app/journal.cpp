@@ -38,6 +38,7 @@ const char* advice(CloseReason reason) {
     case CloseReason::connect_timeout: return "no answer";
     case CloseReason::tls_untrusted: return "its certificate is not trusted; give the cloud's CA with --ca";
     case CloseReason::tls_failed: return "no TLS there; is this its TLS port?";
+    case CloseReason::captive_portal: return "the network wants a sign-in page first";
     case CloseReason::peer_closed: return "the cloud closed the connection";
     case CloseReason::network_lost: return "the connection broke";
     case CloseReason::login_timeout: return "the login was not answered";

@@ -52,6 +52,7 @@ std::string_view to_text(CloseReason reason) noexcept {
     case CloseReason::connect_timeout: return "connect_timeout";
     case CloseReason::tls_untrusted: return "tls_untrusted";
     case CloseReason::tls_failed: return "tls_failed";
+    case CloseReason::captive_portal: return "captive_portal";
     case CloseReason::peer_closed: return "peer_closed";
     case CloseReason::network_lost: return "network_lost";
     case CloseReason::login_timeout: return "login_timeout";

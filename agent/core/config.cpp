@@ -13,7 +13,19 @@ constexpr std::size_t head_size_bytes = sizeof magic + 1 + 2;
 constexpr std::size_t checksum_size_bytes = 4;
 
 /// Keys of entries. Stored: never renumber, never reuse.
-enum class Key : std::uint8_t { token = 1, host = 2, port = 3, security = 4, template_id = 5, template_name = 6 };
+enum class Key : std::uint8_t {
+  token = 1,
+  host = 2,
+  port = 3,
+  security = 4,
+  template_id = 5,
+  template_name = 6,
+  interface = 7,
+  ssid = 8,
+  passphrase = 9,
+  fixed_address = 10,  ///< Address, mask, gateway and two name servers, four bytes each.
+  generation = 11,
+};
 
 bool is_word(char c) noexcept { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_'; }
 
@@ -40,6 +52,12 @@ std::uint32_t crc32(const std::uint8_t* bytes, std::size_t size) noexcept {
 
 std::uint32_t read_u32(const std::uint8_t* bytes) noexcept {
   return std::uint32_t{bytes[0]} << 24 | std::uint32_t{bytes[1]} << 16 | std::uint32_t{bytes[2]} << 8 | bytes[3];
+}
+
+void put_u32(std::uint8_t* bytes, std::uint32_t value) noexcept {
+  for (int i = 0; i < 4; ++i) {
+    bytes[i] = static_cast<std::uint8_t>(value >> (24 - 8 * i));
+  }
 }
 
 class Writer {
@@ -94,6 +112,32 @@ bool read_entry(std::uint8_t key, wire::ByteView value, DeviceConfig& config) no
       return true;
     case Key::template_id: return is_valid_template_id(text) && config.template_id.assign(text);
     case Key::template_name: return text.find('\0') == std::string_view::npos && config.template_name.assign(text);
+    case Key::interface:
+      if (value.size != 1 || value[0] > static_cast<std::uint8_t>(Interface::ethernet)) {
+        return false;
+      }
+      config.network.interface = static_cast<Interface>(value[0]);
+      return true;
+    case Key::ssid: return !text.empty() && config.network.ssid.assign(text);
+    case Key::passphrase: return !text.empty() && is_valid_passphrase(text) && config.network.passphrase.assign(text);
+    case Key::fixed_address: {
+      StaticAddress& fixed = config.network.fixed;
+      if (value.size != 20) {
+        return false;
+      }
+      fixed.address = read_u32(value.data);
+      fixed.mask = read_u32(value.data + 4);
+      fixed.gateway = read_u32(value.data + 8);
+      fixed.dns = read_u32(value.data + 12);
+      fixed.dns2 = read_u32(value.data + 16);
+      return true;
+    }
+    case Key::generation:
+      if (value.size != 4) {
+        return false;
+      }
+      config.generation = read_u32(value.data);
+      return true;
   }
   return true;  // A key of a newer agent.
 }
@@ -116,11 +160,23 @@ bool is_valid_host(std::string_view text) noexcept {
 
 bool is_valid_template_id(std::string_view text) noexcept { return !text.empty() && text.size() <= 32 && all_words(text); }
 
+bool is_valid_passphrase(std::string_view text) noexcept {
+  if (text.size() == 64) {
+    for (const char c : text) {
+      if (!((c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F'))) {
+        return false;
+      }
+    }
+    return true;
+  }
+  return text.empty() || (text.size() >= 8 && text.size() <= 63 && text.find('\0') == std::string_view::npos);
+}
+
 std::size_t encode_config(const DeviceConfig& config, wire::ByteSpan out) noexcept {
   // What could not be read back must not get onto the disk.
   if ((!config.token.empty() && !is_valid_token(config.token.view())) || (!config.host.empty() && !is_valid_host(config.host.view())) ||
       (!config.template_id.empty() && !is_valid_template_id(config.template_id.view())) ||
-      config.template_name.view().find('\0') != std::string_view::npos) {
+      config.template_name.view().find('\0') != std::string_view::npos || !is_valid_passphrase(config.network.passphrase.view())) {
     return 0;
   }
   Writer writer{out};
@@ -136,6 +192,27 @@ std::size_t encode_config(const DeviceConfig& config, wire::ByteSpan out) noexce
   writer.entry(Key::security, &security, 1);
   writer.text(Key::template_id, config.template_id.view());
   writer.text(Key::template_name, config.template_name.view());
+  const NetworkConfig& network = config.network;
+  if (network.interface != Interface::none) {
+    const auto interface = static_cast<std::uint8_t>(network.interface);
+    writer.entry(Key::interface, &interface, 1);
+  }
+  writer.text(Key::ssid, network.ssid.view());
+  writer.text(Key::passphrase, network.passphrase.view());
+  if (network.fixed.address != 0) {
+    std::uint8_t fixed[20];
+    put_u32(fixed, network.fixed.address);
+    put_u32(fixed + 4, network.fixed.mask);
+    put_u32(fixed + 8, network.fixed.gateway);
+    put_u32(fixed + 12, network.fixed.dns);
+    put_u32(fixed + 16, network.fixed.dns2);
+    writer.entry(Key::fixed_address, fixed, sizeof fixed);
+  }
+  if (config.generation != 0) {
+    std::uint8_t generation[4];
+    put_u32(generation, config.generation);
+    writer.entry(Key::generation, generation, sizeof generation);
+  }
   if (writer.failed()) {
     return 0;
   }

@@ -32,6 +32,7 @@ struct JoinTarget {
   std::string_view ssid;                 ///< 1 to 32 bytes.
   std::string_view passphrase;           ///< Empty: an open network.
   const StaticAddress* fixed = nullptr;  ///< nullptr: DHCP.
+  bool wired = false;                    ///< By cable, where the platform can; no SSID then.
 };
 
 enum class JoinFailure : std::uint8_t {
@@ -40,6 +41,7 @@ enum class JoinFailure : std::uint8_t {
   no_address,      ///< Joined, but DHCP did not answer.
   timeout,         ///< No result in the time that the radio gives itself.
   bad_address,     ///< The fixed address cannot be used.
+  no_cable,        ///< Wired, and there is no link.
   other,
 };
 
@@ -55,7 +57,7 @@ struct JoinedNetwork {
 /// joined to one network, also at the same time (then on one channel). What it has to tell goes to the Device that drives it:
 /// after open() one of on_opened and on_open_failed; after scan() one on_scanned; after join() exactly one of on_joined and
 /// on_join_failed, then on_network_lost at most once. After shut() or leave() nothing more comes of what they ended. A radio never calls
-/// the device from inside these calls.
+/// the device from inside these calls. Apart from that it tells on_visitors whenever the number of apps and phones at the open device changes.
 class Radio {
  public:
   /// Makes the device findable under this name (1 to 32 bytes), with address 192.168.4.1. Already open: only the name changes.

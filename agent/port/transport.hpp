@@ -24,6 +24,7 @@ enum class CloseReason : std::uint8_t {
   connect_timeout,  ///< No answer in time (also told by the agent itself).
   tls_untrusted,    ///< The certificate is not signed by a trusted CA, has expired, or is for another name.
   tls_failed,       ///< The TLS handshake failed for another reason; maybe the port does not speak TLS.
+  captive_portal,   ///< The network wants a sign-in page first. Only transports that can tell say so.
   peer_closed,      ///< The other side closed.
   network_lost,     ///< Reset, timed out, or writing failed.
   // Decided by the agent.

@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+#include "agent/core/device.hpp"
+#include "wire/bytes.hpp"
+
+/// The device's own small web server on its SoftAP, for the apps of both generations and for people with a browser: a bounded HTTP/1.1
+/// server as a state machine. Bytes and time go in, calls on a Sink come out. No heap, no exceptions, C++17. Facts:
+/// docs/protocol/provisioning.md section 2.
+namespace muster::agent {
+
+/// Which TCP connection, as the port counts them.
+using ConnectionId = std::uint32_t;
+
+class LocalServer final : private Observer {
+ public:
+  static constexpr std::size_t connections_max = 4;
+  static constexpr std::size_t request_size_max_bytes = 800;  ///< Request line and form body together; headers do not count.
+  static constexpr std::size_t headers_size_max_bytes = 8192;
+  static constexpr std::size_t scan_entries_max = 15;
+
+  /// Where answers go. Never calls the server from inside.
+  class Sink {
+   public:
+    /// Takes all of it; false: the connection is no more (on_closed need not follow). An answer is at most a few calls, of constant
+    /// text or of less than 1 KiB each.
+    [[nodiscard]] virtual bool send(ConnectionId connection, wire::ByteView bytes) = 0;
+    /// Once all is sent. on_closed need not follow.
+    virtual void close(ConnectionId connection) = 0;
+
+   protected:
+    ~Sink() = default;
+  };
+
+  struct Options {
+    bool portal = true;  ///< Requests for foreign hosts are sent to the set-up page, so that phones open it by themselves.
+    std::string_view address = "192.168.4.1";  ///< Of the page.
+    std::uint32_t request_timeout_ms = 10'000;
+    std::uint32_t scan_timeout_ms = 20'000;
+    std::uint32_t drain_ms = 1'000;  ///< What a client sends behind a refused request is read so long, that it sees the answer.
+  };
+
+  /// Adds itself to the device's observers.
+  LocalServer(Device& device, Sink& sink, const Options& options) noexcept;
+  LocalServer(Device& device, Sink& sink) noexcept : LocalServer{device, sink, Options{}} {}
+  ~LocalServer();
+  LocalServer(const LocalServer&) = delete;
+  LocalServer& operator=(const LocalServer&) = delete;
+
+  /// False: no place; close it. (One that has sent nothing yet makes place.)
+  [[nodiscard]] bool on_open(ConnectionId connection, Millis now);
+  void on_bytes(ConnectionId connection, wire::ByteView bytes, Millis now);
+  /// The peer is gone. Half-closed counts as not gone.
+  void on_closed(ConnectionId connection, Millis now);
+  void on_timer(Millis now);
+  [[nodiscard]] Millis next_deadline() const noexcept;
+
+ private:
+  enum class Phase : std::uint8_t { free, request_line, headers, body, scanning, draining };
+  struct Connection {
+    ConnectionId id = 0;
+    Phase phase = Phase::free;
+    bool head_only = false;  ///< HEAD
+    bool post = false;
+    bool form = false;      ///< The body is a form.
+    bool foreign = false;   ///< The Host header names somebody else.
+    bool line_cut = false;  ///< The header line is longer than the room.
+    bool chunked = false;
+    std::uint16_t size = 0;  ///< Of request[].
+    std::uint16_t body_at = 0;
+    std::uint16_t headers_size = 0;
+    std::uint8_t line_size = 0;
+    std::uint32_t body_left = 0;
+    Millis due = never;
+    char line[72];                         ///< The beginning of the header line that is being read.
+    char request[request_size_max_bytes];  ///< Request line, then body.
+  };
+  class Out;
+
+  void on_networks(const ScannedNetwork* networks, std::size_t count, Millis now) override;
+
+  [[nodiscard]] Connection* find(ConnectionId connection) noexcept;
+  void take_byte(Connection& connection, char c, Millis now);
+  void take_header(Connection& connection) noexcept;
+  void handle(Connection& connection, Millis now);
+  void answer_info(Connection& connection, Millis now);
+  void answer_status(Connection& connection, Millis now);
+  void answer_config(Connection& connection, std::string_view arguments, std::string_view body, Millis now);
+  void answer_networks(Connection& connection, const ScannedNetwork* networks, std::size_t count, Millis now);
+  void answer(Connection& connection, int status, std::string_view type, std::string_view body, Millis now);
+  void answer_page(Connection& connection, Millis now);
+  void answer_json(Connection& connection, int status, std::string_view word, std::string_view message, Millis now);
+  void redirect(Connection& connection, Millis now);
+  [[nodiscard]] bool send(Connection& connection, std::string_view text);
+  void send_head(Connection& connection, int status, std::string_view type, std::size_t body_size, Millis now);
+  /// The answer is out: reads on for a moment, then closes.
+  void finish(Connection& connection, Millis now);
+  void drop(Connection& connection);
+
+  Device& device_;
+  Sink& sink_;
+  Options options_;
+  Connection connections_[connections_max];
+  Millis restart_due_ = never;
+};
+
+}  // namespace muster::agent
