@@ -629,7 +629,8 @@ Loop::Verdict Loop::process_http(std::uint32_t index, std::span<std::uint8_t> by
 }
 
 void Loop::refuse(Connection& connection, unsigned status, Verdict& verdict) {
-  if (status == 503) {
+  const bool busy = status == 503;
+  if (busy) {
     shared_.metrics.http_unavailable_total.add();
   } else {
     shared_.metrics.http_bad_requests_total.add();
@@ -637,7 +638,8 @@ void Loop::refuse(Connection& connection, unsigned status, Verdict& verdict) {
   api::Response response;
   response.status = status;
   response.content_type = "application/json";
-  response.body = R"({"error":{"code":"bad_request","message":")" + std::string{reason_phrase(status)} + R"("}})";
+  response.body = std::string{R"({"error":{"code":")"} + (busy ? "unavailable" : "bad_request") + R"(","message":")" +
+                  std::string{reason_phrase(status)} + R"("}})";
   HttpState& http = *connection.http;
   http.path.clear();
   http.host.clear();
