@@ -5,6 +5,7 @@
 #include <boost/json.hpp>
 
 #include "cli/terminal.hpp"
+#include "cloud/domain/rules.hpp"
 
 namespace muster::cli {
 
@@ -34,7 +35,8 @@ Failure refusal_of(const HttpAnswer& answer, std::string_view url, bool signed_i
     if (answer.status == 503) return refused("The server at " + std::string{url} + " is not ready; try again in a moment.");
     return not_muster(url);
   }
-  Failure failure = refused(text_of(*inner, "message"), text_of(*inner, "code"));
+  const std::string code = text_of(*inner, "code");
+  Failure failure = refused(text_of(*inner, "message"), code);
   if (failure.message.empty()) failure.message = "The server refused with status " + std::to_string(answer.status) + ".";
   if (const auto* const details = inner->if_contains("details"); details != nullptr && details->is_array()) {
     for (const auto& detail : details->get_array()) {
@@ -52,13 +54,17 @@ Failure refusal_of(const HttpAnswer& answer, std::string_view url, bool signed_i
     }
     return shown + printable(std::string_view{failure.message}.substr(from));
   }();
-  if (answer.status == 401 && signed_in) failure.message += "\nSign in again: muster login --url " + std::string{url} + " --email EMAIL";
+  // A wrong present password is a 401 too, and no reason to sign in again.
+  if (answer.status == 401 && signed_in && (code == "not_signed_in" || code == "access_token_invalid"))
+    failure.message += "\nSign in again: muster login --url " + std::string{url} + " --email EMAIL";
   return failure;
 }
 
 Outcome<json::value> ApiClient::call(std::string_view method, std::string_view path, const Query& query, const json::object* body) {
-  const auto answer = http_.send(method, std::string{path} + format_query(query), access_token_,
-                                 body == nullptr ? std::nullopt : std::optional{json::serialize(*body)});
+  std::optional<std::string> text;
+  if (body != nullptr) text = json::serialize(*body);
+  if (text && !domain::is_valid_utf8(*text)) return usage("Something in this command is not UTF-8; check the terminal's character set.");
+  const auto answer = http_.send(method, std::string{path} + format_query(query), access_token_, text);
   if (!answer) return answer.error();
   if (answer->status < 200 || answer->status >= 300) return refusal_of(*answer, http_.url(), !access_token_.empty());
   if (answer->body.empty()) return json::value{nullptr};

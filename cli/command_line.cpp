@@ -3,13 +3,16 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <array>
 #include <charconv>
+#include <cmath>
 #include <functional>
 #include <ostream>
 #include <sstream>
 
 #include "cli/commands.hpp"
 #include "cli/completion.hpp"
+#include "cli/json_text.hpp"
 #include "cloud/main/config.hpp"
 #include "cloud/main/serve.hpp"
 
@@ -28,6 +31,16 @@ CLI::Validator whole_number(std::int64_t least) {
                           return fits ? std::string{} : "\"" + text + "\" is not a whole number from " + std::to_string(least) + " on.";
                         },
                         "", "whole number"};
+}
+
+CLI::Validator finite_number() {
+  return CLI::Validator{[](const std::string& text) {
+                          double value = 0;
+                          const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+                          const bool fits = error == std::errc{} && end == text.data() + text.size() && std::isfinite(value);
+                          return fits ? std::string{} : "\"" + text + "\" is not a number.";
+                        },
+                        "", "number"};
 }
 
 /// The whole command line: CLI11's tree, and where each option ends up.
@@ -56,10 +69,11 @@ class CommandLine {
       app_.parse(reversed);
       return std::nullopt;
     } catch (const CLI::CallForHelp&) {
-      out << deepest()->help(path_of(deepest()), CLI::AppFormatMode::Normal);
+      // CLI11 puts the command's own name behind what it is given.
+      out << deepest()->help(deepest() == &app_ ? std::string{} : path_of(deepest()->get_parent()), CLI::AppFormatMode::Normal);
       return exit_ok;
     } catch (const CLI::CallForAllHelp&) {
-      out << app_.help("muster", CLI::AppFormatMode::All);
+      out << app_.help({}, CLI::AppFormatMode::All);
       return exit_ok;
     } catch (const CLI::CallForVersion& version) {
       out << version.what() << "\n";
@@ -194,8 +208,8 @@ class CommandLine {
     app->add_option("--type", stream_.type, "INTEGER, DOUBLE, STRING, ENUM or LOCATION (default STRING)")
         ->transform(CLI::IsMember({"INTEGER", "DOUBLE", "STRING", "ENUM", "LOCATION"}, CLI::ignore_case));
     app->add_option("--units", stream_.units, "Units");
-    app->add_option("--min", stream_.min, "Values below are raised to this");
-    app->add_option("--max", stream_.max, "Values above are lowered to this");
+    app->add_option("--min", stream_.min, "Values below are raised to this")->check(finite_number());
+    app->add_option("--max", stream_.max, "Values above are lowered to this")->check(finite_number());
     app->add_option("--default", stream_.default_value, "Value of a device that has none");
     app->add_option("--decimals", stream_.decimals, "Decimals shown")->check(CLI::Range(0, 15));
     app->add_option("--value", stream_.enum_values, "A value of an ENUM; repeat it for each")->type_name("TEXT");
@@ -371,10 +385,11 @@ class CommandLine {
 
     auto* const admin = group(app_, "admin", "Help for who is locked out");
     app = command(*admin, "recover", "Give an administrator a new password, on the data directory",
-                  [this](Context& context) { return recover_administrator(context, data_, email_); });
-    add_data(app, data_);
+                  [this](Context& context) { return recover_administrator(context, recover_); });
+    add_data(app, recover_.data);
     add_json(app);
-    app->add_option("--email", email_, "Email address of the administrator; made when there is none (default: the only one there is)");
+    app->add_option("--email", recover_.email, "Email address of the administrator (default: the only one there is)");
+    app->add_flag("--make-administrator", recover_.make_administrator, "The address is no administrator yet: make it one");
   }
 
   void add_other_commands() {
@@ -438,6 +453,12 @@ class CommandLine {
         err << ".\n";
       } else {
         const auto meant = nearest(word, known);
+        // docs/guides name them; whoever types one shall not look for a typing mistake.
+        constexpr std::array<std::string_view, 3> to_come{"provision", "token", "claim"};
+        if (app == &app_ && std::find(to_come.begin(), to_come.end(), word) != to_come.end()) {
+          err << path << ": \"" << word << "\" is not there yet: it comes with a later version.\n";
+          return;
+        }
         err << path << ": there is no command \"" << printable(word) << "\"" << (meant.empty() ? "" : "; did you mean " + meant + "?")
             << (meant.empty() ? ".\n" : "\n");
       }
@@ -488,6 +509,7 @@ class CommandLine {
   AuditOptions audit_;
   BackupOptions backup_;
   RestoreOptions restore_;
+  RecoverOptions recover_;
   std::string email_, template_id_, name_, user_reference_, shell_;
   DataOptions data_;
   std::optional<std::int64_t> stream_id_;
@@ -509,7 +531,13 @@ int run(const std::vector<std::string>& arguments, Input& input, std::ostream& o
   const auto result = line.action()(context);
   out.flush();
   if (result) return out ? exit_ok : exit_failed;
-  if (const auto failure = result.error(); !failure.message.empty()) err << "muster: " << failure.message << "\n";
+  if (const auto failure = result.error(); !failure.message.empty()) {
+    // Scripts read the code, people the sentence.
+    if (line.globals().json && !failure.code.empty())
+      err << json::serialize(json::value{{"error", {{"code", failure.code}, {"message", failure.message}}}}) << "\n";
+    else
+      err << "muster: " << failure.message << "\n";
+  }
   return result.error().exit_code;
 }
 

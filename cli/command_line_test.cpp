@@ -40,6 +40,18 @@ class CommandLineTest : public testing::Test {
   }
 };
 
+TEST_F(CommandLineTest, TheUsageLineCanBeTyped) {
+  for (const std::vector<std::string>& words :
+       {std::vector<std::string>{}, {"serve"}, {"template"}, {"template", "create"}, {"template", "datastream", "add"}}) {
+    std::string path = "muster";
+    for (const std::string& word : words) path += " " + word;
+    auto arguments = words;
+    arguments.push_back("--help");
+    run(arguments);
+    EXPECT_NE(out.find("Usage: " + path + " "), std::string::npos) << out;
+  }
+}
+
 TEST_F(CommandLineTest, WrongUsageEndsWithTwoAndAHint) {
   const std::vector<std::vector<std::string>> wrong{{},
                                                     {"nothing"},

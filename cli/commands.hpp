@@ -136,7 +136,11 @@ struct RestoreOptions {
 [[nodiscard]] Outcome<void> restore(Context& context, const RestoreOptions& options);
 [[nodiscard]] Outcome<void> complete_restore(Context& context, const DataOptions& data);
 [[nodiscard]] Outcome<void> rotate_keys(Context& context, const DataOptions& data);
-/// No email: that of the only administrator.
-[[nodiscard]] Outcome<void> recover_administrator(Context& context, const DataOptions& data, const std::string& email);
+struct RecoverOptions {
+  DataOptions data;
+  std::string email;                ///< Empty: that of the only administrator.
+  bool make_administrator = false;  ///< The address may be nobody's yet, or that of a user of the root who is none.
+};
+[[nodiscard]] Outcome<void> recover_administrator(Context& context, const RecoverOptions& options);
 
 }  // namespace muster::cli

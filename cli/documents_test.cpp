@@ -123,6 +123,7 @@ TEST(Documents, QuoteCommandsThatTheProgramTakes) {
       if (commands_to_come.contains(arguments[0])) {
         ++to_come;
         EXPECT_FALSE(fine) << what << " is there by now: take it out of commands_to_come.";
+        EXPECT_NE(err.str().find("comes with a later version"), std::string::npos) << what << "\n" << err.str();
         EXPECT_NE(content(fs::path{MUSTER_SOURCE_DIR} / quoted.where.substr(0, quoted.where.find(':'))).find("later version"),
                   std::string::npos)
             << what << " does not say that it comes with a later version.";

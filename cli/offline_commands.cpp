@@ -170,8 +170,8 @@ Result<void> check_keys_fit(const KeyRing& keys, domain::Store& store) {
   return {};
 }
 
-/// The email of the root's Admin when there is one only.
-Outcome<std::string> only_administrator(domain::Store& store) {
+/// Emails of the root's Admins.
+Outcome<std::vector<std::string>> administrators(domain::Store& store) {
   const auto users = store.all_users();
   const auto organizations = store.organizations();
   if (!users || !organizations) return failure_of("The users cannot be read", users ? organizations.error() : users.error());
@@ -181,12 +181,14 @@ Outcome<std::string> only_administrator(domain::Store& store) {
     if (user.role_id == domain::admin_role && std::any_of(organizations->begin(), organizations->end(), is_root))
       emails.push_back(user.email);
   }
-  if (emails.size() == 1) return emails.front();
-  if (emails.empty()) return usage("There is no administrator yet; name one with --email, or use `muster setup` on a new server.");
+  return emails;
+}
+
+std::string list_of(const std::vector<std::string>& emails) {
   std::string list;
   for (std::size_t i = 0; i < emails.size() && i < administrators_listed_max; ++i) list += (i == 0 ? "" : ", ") + printable(emails[i]);
   if (emails.size() > administrators_listed_max) list += ", ...";
-  return usage("There are " + std::to_string(emails.size()) + " administrators; say with --email which one: " + list);
+  return list;
 }
 
 /// Long work says that it goes on, to people only.
@@ -202,6 +204,8 @@ Outcome<void> back_up(Context& context, const BackupOptions& options) {
   store::BackupRecipients to;
   for (const auto& text : options.recipients) {
     auto recipient = age::Recipient::parse(text);
+    if (!recipient && domain::lower_ascii(text).starts_with("age-secret-key-"))
+      return usage("That is a secret key: keep it to yourself, and give its public key, which begins with age1 (`age-keygen -y FILE`).");
     if (!recipient) return usage("\"" + printable(text) + "\" is not an age public key; it begins with age1 (see `age-keygen`).");
     to.recipients.push_back(*recipient);
   }
@@ -417,17 +421,26 @@ Outcome<void> rotate_keys(Context& context, const DataOptions& options) {
   return {};
 }
 
-Outcome<void> recover_administrator(Context& context, const DataOptions& options, const std::string& email_text) {
-  const auto data = existing_data(options);
+Outcome<void> recover_administrator(Context& context, const RecoverOptions& options) {
+  const auto data = existing_data(options.data);
   if (!data) return data.error();
-  auto email = domain::lower_ascii(domain::trim(email_text));
+  auto email = domain::lower_ascii(domain::trim(options.email));
   if (const auto complaint = email.empty() ? std::nullopt : domain::check_email(email)) return usage(*complaint);
   auto store = open_store(*data);
   if (!store) return store.error();
+  const auto known = administrators(**store);
+  if (!known) return known.error();
   if (email.empty()) {
-    auto only = only_administrator(**store);
-    if (!only) return only.error();
-    email = std::move(*only);
+    if (known->empty()) return usage("There is no administrator yet; name one with --email, or use `muster setup` on a new server.");
+    if (known->size() > 1)
+      return usage("There are " + std::to_string(known->size()) + " administrators; say with --email which one: " + list_of(*known));
+    email = known->front();
+  }
+  const bool is_new = std::find(known->begin(), known->end(), email) == known->end();
+  if (is_new && !options.make_administrator) {
+    return usage(printable(email) + " is no administrator of this server. " +
+                 (known->empty() ? std::string{"There is none"} : "There is " + list_of(*known)) +
+                 ". To make this address one, add --make-administrator.");
   }
   auto password = ask_new_password(context.input, "New password for " + printable(email) + ": ");
   if (!password) return password.error();
@@ -436,12 +449,17 @@ Outcome<void> recover_administrator(Context& context, const DataOptions& options
   if (!user) {
     if (user.error() == make_error_code(domain::DomainError::not_found))
       return failed("This server has not been set up yet; use `muster setup` with the code that it shows when it starts.");
+    if (user.error() == make_error_code(domain::DomainError::email_taken))
+      return failed(printable(email) +
+                    " belongs to a user of another organization, who cannot administer the server; use another address.");
     return failure_of(data->database.string(), user.error());
   }
   if (context.globals.json) {
-    context.out << R"({"id":)" << user->value() << R"(,"email":)" << quoted_json(email) << "}\n";
+    context.out << R"({"id":)" << user->value() << R"(,"email":)" << quoted_json(email) << R"(,"madeAdministrator":)"
+                << (is_new ? "true" : "false") << "}\n";
   } else {
-    context.out << printable(email) << " is an active administrator with the new password; other sessions of that user have ended.\n";
+    context.out << printable(email) << (is_new ? " has been made an administrator" : " is an active administrator")
+                << ", with the new password; other sessions of that user have ended.\n";
   }
   return {};
 }

@@ -298,7 +298,7 @@ TEST_F(OfflineCommands, WorkOnTheStoreThatTheServerUses) {
   EXPECT_EQ(out, "{\"newestKey\":2,\"rotated\":1,\"removedKeys\":[1]}\n");
   keys = KeyRing::open(data / "keys", random).value();
   EXPECT_TRUE(store->find_token(keys->digest("auth-token", token.reveal()).all()).value()) << "the live token's key is still there";
-  ASSERT_TRUE(run([&](Context& c) { return recover_administrator(c, {data.string()}, "admin@example.com"); }, {"second password"}));
+  ASSERT_TRUE(run([&](Context& c) { return recover_administrator(c, {{data.string()}, "admin@example.com"}); }, {"second password"}));
   ASSERT_TRUE(store->set_unknown_tokens(domain::UnknownTokens::hold, {}));
   ASSERT_TRUE(run([&](Context& c) { return complete_restore(c, {data.string()}); }, {}, true, true));
   EXPECT_EQ(store->unknown_tokens().value(), domain::UnknownTokens::refuse);
@@ -345,28 +345,35 @@ TEST_F(OfflineCommands, ABackupToManyAgeKeysRestores) {
 }
 
 TEST_F(OfflineCommands, TheOnlyAdministratorNeedsNoName) {
-  ASSERT_TRUE(run([&](Context& c) { return recover_administrator(c, {data.string()}, ""); }, {"second password"}, true)) << err;
+  ASSERT_TRUE(run([&](Context& c) { return recover_administrator(c, {{data.string()}, ""}); }, {"second password"}, true)) << err;
   EXPECT_NE(out.find("\"admin@example.com\""), std::string::npos) << out;
   const auto credentials = store->find_credentials("admin@example.com").value();
   EXPECT_EQ(verify_password(credentials->verifier, password_prehash("second password", "admin@example.com")), PasswordVerdict::right);
-  ASSERT_TRUE(run([&](Context& c) { return recover_administrator(c, {data.string()}, "other@example.com"); }, {"third password"}));
-  const auto unclear = run([&](Context& c) { return recover_administrator(c, {data.string()}, ""); }, {"fourth password"});
+  ASSERT_TRUE(run([&](Context& c) { return recover_administrator(c, {{data.string()}, "other@example.com", true}); }, {"third password"}));
+  const auto unclear = run([&](Context& c) { return recover_administrator(c, {{data.string()}, ""}); }, {"fourth password"});
   ASSERT_FALSE(unclear);
   EXPECT_EQ(unclear.error().exit_code, exit_usage);
   EXPECT_NE(unclear.error().message.find("admin@example.com, other@example.com"), std::string::npos) << unclear.error().message;
 }
 
 TEST_F(OfflineCommands, ALockedOutAdministratorGetsIn) {
-  ASSERT_TRUE(run([&](Context& c) { return recover_administrator(c, {data.string()}, " Admin@Example.com "); }, {"second password"}, true))
+  ASSERT_TRUE(
+      run([&](Context& c) { return recover_administrator(c, {{data.string()}, " Admin@Example.com "}); }, {"second password"}, true))
       << err;
   const auto credentials = store->find_credentials("admin@example.com").value();
   ASSERT_TRUE(credentials);
   EXPECT_EQ(verify_password(credentials->verifier, password_prehash("second password", "admin@example.com")), PasswordVerdict::right);
-  ASSERT_TRUE(run([&](Context& c) { return recover_administrator(c, {data.string()}, "new@example.com"); }, {"third password"}));
+  // A typing mistake makes nobody an administrator.
+  const auto mistyped = run([&](Context& c) { return recover_administrator(c, {{data.string()}, "new@example.com"}); }, {"third password"});
+  ASSERT_FALSE(mistyped);
+  EXPECT_EQ(mistyped.error().exit_code, exit_usage);
+  EXPECT_NE(mistyped.error().message.find("There is admin@example.com"), std::string::npos) << mistyped.error().message;
+  EXPECT_FALSE(store->find_credentials("new@example.com").value());
+  ASSERT_TRUE(run([&](Context& c) { return recover_administrator(c, {{data.string()}, "new@example.com", true}); }, {"third password"}));
   EXPECT_TRUE(store->find_credentials("new@example.com").value());
-  EXPECT_EQ(run([&](Context& c) { return recover_administrator(c, {data.string()}, "nonsense"); }, {"third password"}).error().exit_code,
+  EXPECT_EQ(run([&](Context& c) { return recover_administrator(c, {{data.string()}, "nonsense"}); }, {"third password"}).error().exit_code,
             exit_usage);
-  EXPECT_EQ(run([&](Context& c) { return recover_administrator(c, {data.string()}, "a@b.c"); }, {"short"}).error().exit_code, exit_usage);
+  EXPECT_EQ(run([&](Context& c) { return recover_administrator(c, {{data.string()}, "a@b.c"}); }, {"short"}).error().exit_code, exit_usage);
 }
 
 }  // namespace

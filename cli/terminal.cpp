@@ -79,7 +79,13 @@ Outcome<std::string> read_line(const Silence* silence = nullptr) {
     char next = 0;
     const auto got = ::read(STDIN_FILENO, &next, 1);
     if (got < 0 && errno == EINTR) continue;
-    if (got <= 0 && line.empty()) return usage("Nothing to read on stdin; give the answer there, or run this in a terminal.");
+    if (got <= 0 && line.empty()) {
+      if (::isatty(STDIN_FILENO) == 1) {
+        std::fputc('\n', stderr);
+        return usage("No answer was given; nothing was done.");
+      }
+      return usage("A line is missing on stdin; give each answer there in a line of its own, or run this in a terminal.");
+    }
     if (got <= 0 || next == '\n') break;
     if (line.size() == line_max_bytes) return usage("The line on stdin is too long.");
     line += next;

@@ -115,6 +115,12 @@ Response Api::handle(const Request& request) {
   }
 }
 
+std::size_t Api::body_max_bytes(const Request& header) const noexcept {
+  const std::size_t most = impl_->core.options.body_size_max_bytes;
+  const bool vouched = !header.path.starts_with(ExternalApi::prefix) && looks_like_access_token(sent_access_token(header).token);
+  return vouched ? most : std::min(most, public_body_size_max_bytes);
+}
+
 Response Api::unavailable(const Request& request) const {
   impl_->core.metrics.http_unavailable_total.add();
   if (request.path.starts_with(ExternalApi::prefix)) return ExternalApi::unavailable();
@@ -144,7 +150,11 @@ std::unique_ptr<StreamSession> Api::open_stream(const Request& request, Response
 
 domain::LiveFeed& Api::live_feed() noexcept { return impl_->core.stream; }
 void Api::permissions_changed() noexcept { impl_->core.stream.permissions_changed(); }
-void Api::access_tokens_changed(UserId user) { impl_->core.stream.access_tokens_changed(user); }
+void Api::access_tokens_changed(UserId user) {
+  impl_->core.stream.access_tokens_changed(user);
+  // Whoever signed in, or got a new password from an operator, is not held to what strangers guessed before.
+  if (const auto row = impl_->core.views.directory.user(user)) impl_->core.sign_in_throttle.forget(account_key(impl_->core, row->email));
+}
 void Api::device_gone(DeviceId device) noexcept { impl_->core.stream.device_gone(device); }
 
 std::vector<Api::RouteInfo> Api::routes() {

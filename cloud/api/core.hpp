@@ -17,8 +17,9 @@ inline constexpr std::string_view access_token_domain = "access-token";
 inline constexpr std::string_view auth_token_domain = "auth-token";
 inline constexpr std::string_view session_cookie = "muster_session";
 
-/// Secrets that positively are none, per address and minute: look-ups that cost the store something.
-inline constexpr unsigned unknown_secrets_per_minute = 120;
+/// Tokens that positively are none, per address and minute: look-ups that cost the store something. Devices and people are counted
+/// apart: a retired device that goes on asking must not lock out who works behind the same address.
+inline constexpr unsigned unknown_tokens_per_minute = 120;
 
 /// What every handler may use. Built by Api, borrowed by handlers for the call.
 struct Core {
@@ -37,7 +38,8 @@ struct Core {
         sign_in_throttle{options.sign_in_failures_per_address, options.sign_in_block},
         organization_rate{options.requests_per_minute_per_organization, std::chrono::seconds{60}},
         updates{options.updates_per_day_per_device, std::chrono::hours{24}},
-        unknown_secrets{unknown_secrets_per_minute, std::chrono::seconds{60}},
+        unknown_access_tokens{unknown_tokens_per_minute, std::chrono::seconds{60}},
+        unknown_auth_tokens{unknown_tokens_per_minute, std::chrono::seconds{60}},
         stream{StreamHub::Dependencies{store, views, sessions, values, keys, clock, metrics},
                StreamLimits{options.stream_clients_max, options.stream_rows_max}} {}
 
@@ -56,7 +58,7 @@ struct Core {
   SignInThrottle sign_in_throttle;
   RateLimit organization_rate;
   RateLimit updates;  ///< By device.
-  RateLimit unknown_secrets;
+  RateLimit unknown_access_tokens, unknown_auth_tokens;
   Idempotency idempotency;
   StreamHub stream;
 };

@@ -206,7 +206,7 @@ ExternalApi::Resolved ExternalApi::resolve_with_store(const Request& request) {
     return {{}, unavailable(), false};
   }
   if (!*found || !domain::may_log_in((*found)->record.kind)) {
-    (void)core_.unknown_secrets.count(request.peer.limit_key(), core_.clock.now());
+    (void)core_.unknown_auth_tokens.count(request.peer.limit_key(), core_.clock.now());
     return {{}, refuse_invalid(request), false};
   }
   // The store knows it, the views do not yet.
@@ -235,7 +235,7 @@ bool ExternalApi::answer_from_memory(const Request& request, Response& response)
     return true;
   }
   if (resolved.ask_store) {
-    const auto wait = core_.unknown_secrets.peek(request.peer.limit_key(), core_.clock.now());
+    const auto wait = core_.unknown_auth_tokens.peek(request.peer.limit_key(), core_.clock.now());
     if (!wait) return false;
     core_.metrics.http_throttled_total.add();
     response = external_error(429, "Too many requests with unknown tokens.");

@@ -57,9 +57,16 @@ std::size_t utf8_length(std::string_view text) noexcept {
   return length;
 }
 
-/// What is too much about `text`, if it is JSON. Builds nothing.
-JsonProblem measure(std::string_view text) noexcept {
-  std::size_t values = 1;  // The whole; then each first value of an array or object, and each after a comma.
+std::size_t count_values(const Json& value) noexcept {
+  std::size_t count = 1;
+  for (const Json& item : value.items) count += count_values(item);
+  for (const auto& member : value.members) count += count_values(member.second);
+  return count;
+}
+
+/// What is too much about `text`, if it is JSON. Builds nothing. `values`: how many there are.
+JsonProblem measure(std::string_view text, std::size_t& values) noexcept {
+  values = 1;  // The whole; then each first value of an array or object, and each after a comma.
   std::size_t depth = 0;
   bool in_string = false, opened = false;
   for (std::size_t i = 0; i < text.size(); ++i) {
@@ -152,7 +159,8 @@ ParsedJson parse_json(std::string_view text) {
     result.problem = JsonProblem::bad_utf8;
     return result;
   }
-  result.problem = measure(text);
+  std::size_t values = 0;
+  result.problem = measure(text, values);
   if (result.problem != JsonProblem::none) return result;
   boost::json::parse_options options;
   options.max_depth = json_depth_max;
@@ -163,6 +171,8 @@ ParsedJson parse_json(std::string_view text) {
     return result;
   }
   result.value = convert(value);
+  // Of members with one name the parser keeps the last: then fewer are left than were read.
+  if (count_values(result.value) != values) result = {JsonProblem::name_twice, {}};
   return result;
 }
 

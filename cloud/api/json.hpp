@@ -31,7 +31,7 @@ struct Json {
   [[nodiscard]] const Json* find(std::string_view name) const noexcept;
 };
 
-enum class JsonProblem : std::uint8_t { none, malformed, bad_utf8, too_deep, too_many };
+enum class JsonProblem : std::uint8_t { none, malformed, bad_utf8, too_deep, too_many, name_twice };
 struct ParsedJson {
   JsonProblem problem = JsonProblem::none;
   Json value;

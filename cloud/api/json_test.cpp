@@ -24,6 +24,9 @@ TEST(Json, TellsWhatIsWrong) {
   EXPECT_EQ(parse_json("{} x").problem, JsonProblem::malformed);
   EXPECT_EQ(parse_json("{'a':1}").problem, JsonProblem::malformed);
   EXPECT_EQ(parse_json("[1,]").problem, JsonProblem::malformed);
+  EXPECT_EQ(parse_json(R"({"a":1,"b":{},"a":2})").problem, JsonProblem::name_twice);
+  EXPECT_EQ(parse_json(R"([{"a":1},{"a":1},{"b":{"c":1,"c":1}}])").problem, JsonProblem::name_twice);
+  EXPECT_EQ(parse_json(R"([{"a":1},{"a":",","b":{"a":[]}}])").problem, JsonProblem::none);
   EXPECT_EQ(parse_json("\"\xff\"").problem, JsonProblem::bad_utf8);
   EXPECT_EQ(parse_json(std::string(json_depth_max, '[') + std::string(json_depth_max, ']')).problem, JsonProblem::none);
   EXPECT_EQ(parse_json(std::string(json_depth_max + 1, '[') + std::string(json_depth_max + 1, ']')).problem, JsonProblem::too_deep);

@@ -97,6 +97,19 @@ TEST(OpenApi, EveryErrorCodeThatTheSourcesNameIsDocumented) {
       }
     }
   }
+  // What is refused before there is a request to hand on.
+  std::ifstream loop{std::string{MUSTER_SOURCE_DIR} + "/cloud/net/loop.cpp"};
+  bool refusing = false;
+  unsigned refusals = 0;
+  while (std::getline(loop, line)) {
+    if (line.starts_with("void ")) refusing = line.find("Loop::refuse(") != std::string::npos;
+    constexpr std::string_view answer = ": return \"";
+    if (const auto at = line.find(answer); refusing && at != std::string::npos) {
+      used.insert(word_at(line, at + answer.size()));
+      ++refusals;
+    }
+  }
+  EXPECT_EQ(refusals, 6u);
   EXPECT_GT(used.size(), 25u);
   for (const auto& code : used) EXPECT_TRUE(documented.contains(code)) << code;
   for (const auto& code : documented) EXPECT_TRUE(used.contains(code)) << code << " is documented and never said";

@@ -64,6 +64,11 @@ bool is_time_zone(std::string_view name) {
   });
 }
 
+bool has_control_characters(std::string_view text) noexcept {
+  return std::any_of(text.begin(), text.end(),
+                     [](char c) { return (static_cast<unsigned char>(c) < 0x20 && c != '\n' && c != '\r') || c == 0x7F; });
+}
+
 /// Name, description and time zone, as far as they are given.
 std::optional<Response> read_fields(const Arguments& arguments, domain::OrganizationChange& change) {
   if (const auto name = arguments.text("name")) {
@@ -72,6 +77,7 @@ std::optional<Response> read_fields(const Arguments& arguments, domain::Organiza
   }
   if (const auto description = arguments.text("description")) {
     if (description->size() > 1000) return invalid_value("description", "A description has at most 1000 bytes.");
+    if (has_control_characters(*description)) return invalid_value("description", "A description has no control characters but line ends.");
     change.description = *description;
   }
   if (const auto zone = arguments.text("timeZone")) {

@@ -66,6 +66,11 @@ void SignInThrottle::succeeded(std::uint64_t address, std::uint64_t account) {
   accounts_.erase(account);
 }
 
+void SignInThrottle::forget(std::uint64_t account) {
+  const std::lock_guard lock{mutex_};
+  accounts_.erase(account);
+}
+
 void SignInThrottle::undecided(std::uint64_t address, std::uint64_t account) {
   const std::lock_guard lock{mutex_};
   refund(addresses_, address);

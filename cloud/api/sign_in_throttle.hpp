@@ -25,6 +25,8 @@ class SignInThrottle {
   /// Takes back what `begin` charged, and forgets the account's failures. Those of the address stay: an attacker
   /// with an account of his own must not wash them off.
   void succeeded(std::uint64_t address, std::uint64_t account);
+  /// The account's failures count no more.
+  void forget(std::uint64_t account);
   /// Takes back what `begin` charged: the store could not tell.
   void undecided(std::uint64_t address, std::uint64_t account);
   [[nodiscard]] std::size_t size() const;

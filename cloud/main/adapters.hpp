@@ -42,6 +42,7 @@ class ApiHandler final : public net::HttpHandler {
   bool answer_from_memory(const api::Request& request, api::Response& response) override {
     return api_.answer_from_memory(request, response);
   }
+  std::size_t body_max_bytes(const api::Request& header) const noexcept override { return api_.body_max_bytes(header); }
   Lane lane(const api::Request& request) const noexcept override { return api_.lane(request); }
   api::Response handle(const api::Request& request) override { return api_.handle(request); }
   api::Response unavailable(const api::Request& request) const override { return api_.unavailable(request); }

@@ -6,6 +6,7 @@
 #include "cloud/api/api.hpp"
 #include "cloud/api/http.hpp"
 #include "cloud/base/executor.hpp"
+#include "cloud/net/http_reader.hpp"
 #include "cloud/protocol/binary/device_gateway.hpp"
 #include "cloud/protocol/session.hpp"
 
@@ -30,7 +31,7 @@ class DeviceHandler {
 };
 
 /// HTTP. Methods are those of api::Api.
-class HttpHandler {
+class HttpHandler : public HttpReader::BodyRule {
  public:
   virtual ~HttpHandler() = default;
   /// On a loop; never blocks. `response` comes in its default state, except that body and header list may have capacity.

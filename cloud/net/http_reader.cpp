@@ -204,6 +204,7 @@ struct HttpReader::Body {
   HttpHead head;
   Parser parser{request, head};
   std::string bytes;
+  std::size_t max_bytes = 0;
   std::string carry;  ///< The beginning of a chunk's size line or trailer.
 };
 
@@ -222,7 +223,7 @@ void HttpReader::forget() noexcept {
 
 HttpReader::Outcome HttpReader::read(std::string_view input, const Limits& limits, api::Request& request) {
   forget();
-  if (body_) return read_body(input, limits, request, {});
+  if (body_) return read_body(input, request, {});
 
   Outcome outcome;
   // One empty line before a request is forgiven (RFC 9112 section 2.2): some clients end a body with one too many.
@@ -258,7 +259,10 @@ HttpReader::Outcome HttpReader::read(std::string_view input, const Limits& limit
   const std::string_view header = input.substr(0, header_size);
   parser.judge();
   if (parser.bad || has_folded_line(header)) return fail(400);
-  if (parser.length > limits.body_max_bytes) return fail(413);
+  std::size_t body_max_bytes = limits.body_max_bytes;
+  if (limits.body_rule != nullptr && (parser.length != 0 || parser.is_chunked))
+    body_max_bytes = std::min(body_max_bytes, limits.body_rule->body_max_bytes(request));
+  if (parser.length > body_max_bytes) return fail(413);
   if (parser.expects_something_else) return fail(417);
 
   if (!parser.is_chunked && input.size() - header_size >= parser.length) {
@@ -273,7 +277,8 @@ HttpReader::Outcome HttpReader::read(std::string_view input, const Limits& limit
   body_->header.assign(header);
   body_->parser.eager(false);
   body_->parser.header_limit(static_cast<std::uint32_t>(limits.header_max_bytes));
-  body_->parser.body_limit(limits.body_max_bytes);
+  body_->parser.body_limit(body_max_bytes);
+  body_->max_bytes = body_max_bytes;
   body_->parser.body = &body_->bytes;
   (void)body_->parser.put(boost::asio::const_buffer{body_->header.data(), body_->header.size()}, error);
   body_->parser.judge();
@@ -282,10 +287,10 @@ HttpReader::Outcome HttpReader::read(std::string_view input, const Limits& limit
   outcome.consumed_bytes += header_size;
   outcome.body_begins = true;
   outcome.send_continue = parser.expects_continue && head_.version_1_1 && input.size() == header_size;
-  return read_body(input.substr(header_size), limits, request, outcome);
+  return read_body(input.substr(header_size), request, outcome);
 }
 
-HttpReader::Outcome HttpReader::read_body(std::string_view input, const Limits& limits, api::Request& request, Outcome outcome) {
+HttpReader::Outcome HttpReader::read_body(std::string_view input, api::Request& request, Outcome outcome) {
   Body& body = *body_;
   const auto fail = [&outcome, this](unsigned status) {
     body_.reset();
@@ -314,7 +319,7 @@ HttpReader::Outcome HttpReader::read_body(std::string_view input, const Limits& 
     }
     if (error == beast_http::error::body_limit) return fail(413);
     if (error) return fail(400);
-    if (body.bytes.size() > limits.body_max_bytes) return fail(413);
+    if (body.bytes.size() > body.max_bytes) return fail(413);
     if (taken == 0) break;
   }
   if (!body.parser.is_done()) {

@@ -29,9 +29,18 @@ struct HttpHead {
 /// either, codings other than chunked, folded lines, bare LF or CR, NUL, no Host or two of them are refused with 400.
 class HttpReader {
  public:
+  /// Asked once the header of a request with a body is known, before the body is kept.
+  class BodyRule {
+   public:
+    [[nodiscard]] virtual std::size_t body_max_bytes(const api::Request& header) const noexcept = 0;
+
+   protected:
+    ~BodyRule() = default;
+  };
   struct Limits {
     std::size_t header_max_bytes;
     std::size_t body_max_bytes;
+    const BodyRule* body_rule = nullptr;  ///< May lower the limit of one request.
   };
   enum class Status : std::uint8_t { need_more, complete, failed };
   struct Outcome {
@@ -58,7 +67,7 @@ class HttpReader {
  private:
   class Parser;
   struct Body;
-  [[nodiscard]] Outcome read_body(std::string_view input, const Limits& limits, api::Request& request, Outcome outcome);
+  [[nodiscard]] Outcome read_body(std::string_view input, api::Request& request, Outcome outcome);
 
   HttpHead head_;
   std::unique_ptr<Body> body_;

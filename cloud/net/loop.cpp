@@ -601,8 +601,8 @@ Loop::Verdict Loop::process_http(std::uint32_t index, std::span<std::uint8_t> by
       break;
     }
     if (!http.request_begun) http.login_since = now_;
-    const HttpReader::Outcome outcome =
-        http.reader.read(text_of(rest), {shared_.limits.http_header_max_bytes, shared_.limits.http_body_max_bytes}, request_);
+    const HttpReader::Outcome outcome = http.reader.read(
+        text_of(rest), {shared_.limits.http_header_max_bytes, shared_.limits.http_body_max_bytes, &shared_.http}, request_);
     verdict.consumed_bytes += outcome.consumed_bytes;
     if (outcome.status == HttpReader::Status::failed) {
       http.body_share.release();
@@ -629,17 +629,21 @@ Loop::Verdict Loop::process_http(std::uint32_t index, std::span<std::uint8_t> by
 }
 
 void Loop::refuse(Connection& connection, unsigned status, Verdict& verdict) {
-  const bool busy = status == 503;
-  if (busy) {
-    shared_.metrics.http_unavailable_total.add();
-  } else {
-    shared_.metrics.http_bad_requests_total.add();
-  }
+  (status == 503 ? shared_.metrics.http_unavailable_total : shared_.metrics.http_bad_requests_total).add();
+  const auto code = [status] {  // openapi.yaml, x-error-codes.
+    switch (status) {
+      case 408: return "request_timeout";
+      case 413: return "body_too_large";
+      case 417: return "expectation_unknown";
+      case 431: return "header_too_large";
+      case 503: return "unavailable";
+      default: return "invalid_request";
+    }
+  };
   api::Response response;
   response.status = status;
   response.content_type = "application/json";
-  response.body = std::string{R"({"error":{"code":")"} + (busy ? "unavailable" : "bad_request") + R"(","message":")" +
-                  std::string{reason_phrase(status)} + R"("}})";
+  response.body = std::string{R"({"error":{"code":")"} + code() + R"(","message":")" + std::string{reason_phrase(status)} + R"("}})";
   HttpState& http = *connection.http;
   http.path.clear();
   http.host.clear();

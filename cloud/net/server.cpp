@@ -103,6 +103,9 @@ Result<void> Server::bind() {
       return fail("\"" + text + "\" is not an address to listen on. Write ADDR:PORT, for example 0.0.0.0:8080 or [::]:8080.",
                   wanted.error());
     }
+    const auto is_ours = [&](const SocketAddress& other) { return wanted->port != 0 && other.text() == wanted->text(); };
+    if (std::any_of(addresses_.begin(), addresses_.end(), is_ours) || std::any_of(tls_addresses_.begin(), tls_addresses_.end(), is_ours))
+      return fail(wanted->text() + " is given twice. Name each address once, with --listen or --listen-tls.", NetError::address_in_use);
     if (wanted->port != 0) MUSTER_TRY_VOID(take_lock(*wanted));
     if (const auto free = probe(*wanted); !free) {
       if (free.error() == NetError::address_in_use) {

@@ -512,6 +512,21 @@ TEST_F(ServerTest, UnfinishedBodiesOfAllTogetherAreBounded) {
   EXPECT_THAT(clients[0].read_response(), StartsWith("HTTP/1.1 200 "));
 }
 
+TEST_F(ServerTest, ABodyIsJudgedByTheHeaderBeforeItIsRead) {
+  start();
+  for (const std::string& body :
+       {std::string{"Content-Length: 1001\r\n\r\n"}, "Transfer-Encoding: chunked\r\n\r\n3E9\r\n" + std::string(1'001, 'x') + "\r\n"}) {
+    Client client{at_};
+    ASSERT_TRUE(client.send("POST /public HTTP/1.1\r\nHost: h\r\n" + body));
+    const std::string answer = client.read_to_end();
+    EXPECT_THAT(answer, StartsWith("HTTP/1.1 413 "));
+    EXPECT_THAT(answer, HasSubstr("body_too_large"));
+  }
+  Client client{at_};
+  ASSERT_TRUE(client.send("POST /public HTTP/1.1\r\nHost: h\r\nContent-Length: 1000\r\n\r\n" + std::string(1'000, 'x')));
+  EXPECT_THAT(client.read_response(), StartsWith("HTTP/1.1 200 "));
+}
+
 TEST_F(ServerTest, OneAddressHasItsShareOfTheMemoryForBodies) {
   options_.limits.http_body_memory_per_address_max_bytes = 300'000;
   start();

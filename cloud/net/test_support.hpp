@@ -196,6 +196,9 @@ class FakeHttp final : public HttpHandler {
     return false;
   }
   Lane lane(const api::Request&) const noexcept override { return Lane::api; }
+  std::size_t body_max_bytes(const api::Request& header) const noexcept override {
+    return header.path == "/public" ? std::size_t{1'000} : std::size_t{100u << 20};
+  }
   api::Response handle(const api::Request& request) override {
     api::Response response;
     response.content_type = "text/plain";
