@@ -223,7 +223,7 @@ class Stream {
     auto& stream = *static_cast<Stream*>(self);
     if (!stream.early_.empty()) {
       const auto taken = std::min(size, stream.early_.size());
-      std::memcpy(room, stream.early_.data(), taken);
+      std::copy_n(stream.early_.data(), taken, room);
       stream.early_.erase(0, taken);
       return static_cast<ssize_t>(taken);
     }
