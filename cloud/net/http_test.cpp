@@ -140,7 +140,7 @@ TEST(HttpReader, RefusesWhatAProxyCouldReadDifferently) {
       "GET / x HTTP/1.1\r\nHost: a\r\n\r\n",
       "GET nowhere HTTP/1.1\r\nHost: a\r\n\r\n",
       "GET * HTTP/1.1\r\nHost: a\r\n\r\n",
-      std::string("GET /\0 HTTP/1.1\r\nHost: a\r\n\r\n", 29),
+      std::string("GET /\0 HTTP/1.1\r\nHost: a\r\n\r\n", 28),
       start + "Transfer-Encoding: chunked\r\n\r\nxyz\r\n",
       start + "Transfer-Encoding: chunked\r\n\r\n-1\r\na\r\n",
       start + "Transfer-Encoding: chunked\r\n\r\n3\r\nabcd\r\n0\r\n\r\n",

@@ -182,7 +182,7 @@ void Loop::run() {
     }
     if (!mailbox_->empty()) {
       mailbox_->take(mail_);
-      for (Mail& mail : mail_) std::visit([this](auto&& letter) { on_mail(std::move(letter)); }, std::move(mail));
+      for (Mail& mail : mail_) std::visit([this](auto& letter) { on_mail(std::move(letter)); }, mail);
       mail_.clear();
     }
     wheel_.advance(now_, [this](std::uint32_t index) { on_timer(index); });

@@ -260,6 +260,7 @@ TEST(Listener, AcceptedSocketsSendWithoutDelay) {
   sockaddr_storage native{};
   const socklen_t length = actual.native(native);
   const int client = ::socket(AF_INET, SOCK_STREAM, 0);
+  ASSERT_GE(client, 0);
   ASSERT_EQ(::connect(client, reinterpret_cast<const sockaddr*>(&native), length), 0);
   pollfd ready{listener, POLLIN, 0};
   ASSERT_EQ(::poll(&ready, 1, 5'000), 1);

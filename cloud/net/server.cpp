@@ -60,6 +60,7 @@ struct Server::Impl {
 
 Server::Server(const Dependencies& dependencies, ServerOptions options)
     : impl_{new Impl{dependencies, std::move(options), {}, {}, {}, {}, {}, {}}} {
+  // NOLINTNEXTLINE(clang-analyzer-core.UndefinedBinaryOperatorResult): it loses sight of the options at the move.
   if (impl_->options.loops == 0) impl_->options.loops = std::max(1u, std::thread::hardware_concurrency());
   if (impl_->options.limits.connections_max == 0) impl_->options.limits.connections_max = connections_by_descriptors();
 }
