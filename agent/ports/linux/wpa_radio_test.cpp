@@ -1,0 +1,602 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/ports/linux/wpa_radio.hpp"
+
+#include <fcntl.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <functional>
+#include <map>
+
+namespace muster::agent::linux_port {
+namespace {
+
+using testing::Contains;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::Not;
+
+struct TestClock final : Clock {
+  Millis time = 1'000;
+  Millis now() override { return time; }
+};
+struct TestRandom final : RandomSource {
+  std::uint32_t next() override { return 42; }
+};
+
+/// One control socket of a wpa_supplicant that does what the test says.
+class FakeSocket {
+ public:
+  explicit FakeSocket(std::string path) : path_{std::move(path)} {
+    fd_ = ::socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    path_.copy(address.sun_path, sizeof address.sun_path - 1);
+    EXPECT_EQ(::bind(fd_, reinterpret_cast<const sockaddr*>(&address), sizeof address), 0) << path_;
+  }
+  ~FakeSocket() {
+    ::close(fd_);
+    ::unlink(path_.c_str());
+  }
+  FakeSocket(const FakeSocket&) = delete;
+  FakeSocket& operator=(const FakeSocket&) = delete;
+
+  std::vector<std::string> commands;
+  std::function<std::string(const std::string& command)> answer = [](const std::string&) { return "OK\n"; };
+
+  void event(const std::string& text) {
+    ::sendto(fd_, text.data(), text.size(), 0, reinterpret_cast<const sockaddr*>(&client_), client_size_);
+  }
+  /// True when there was a command.
+  bool serve() {
+    char room[4096];
+    client_size_ = sizeof client_;
+    const ssize_t size = ::recvfrom(fd_, room, sizeof room, 0, reinterpret_cast<sockaddr*>(&client_), &client_size_);
+    if (size < 0) return false;
+    commands.emplace_back(room, static_cast<std::size_t>(size));
+    if (const std::string text = answer(commands.back()); !text.empty()) {
+      ::sendto(fd_, text.data(), text.size(), 0, reinterpret_cast<const sockaddr*>(&client_), client_size_);
+    }
+    for (const std::string& text : std::exchange(later, {})) event(text);
+    return true;
+  }
+  std::vector<std::string> later;  ///< Events that follow the answer to this command.
+
+ private:
+  std::string path_;
+  sockaddr_un client_{};
+  socklen_t client_size_ = 0;
+  int fd_ = -1;
+};
+
+struct FakeSystem final : WpaSystem {
+  std::vector<std::string> log;
+  std::function<std::string()> on_add_ap = [] { return std::string{}; };
+  bool running = true, has_interface = true;
+  int dhcp_client[2] = {-1, -1};  ///< [0] is the radio's.
+  bool dhcp_answers = true;
+  DhcpServer router{0xC0A84D01U};
+  std::deque<std::vector<std::uint8_t>> to_client;
+
+  bool get_mac(const std::string&, std::uint8_t (&mac)[6]) override {
+    const std::uint8_t own[6] = {2, 0, 0, 0, 0, 9};
+    std::copy(own, own + 6, mac);
+    return has_interface;
+  }
+  std::string start_supplicant(const std::string& program, const std::string&, const std::string&) override {
+    log.push_back("start " + program);
+    return {};
+  }
+  bool supplicant_running() override { return running; }
+  void stop_supplicant() override {}
+  std::string add_ap_interface(const std::string& station, const std::string& name) override {
+    log.push_back("add " + name + " beside " + station);
+    return on_add_ap();
+  }
+  void remove_interface(const std::string& name) override { log.push_back("remove " + name); }
+  bool set_address(const std::string& interface, std::uint32_t address, std::uint32_t, std::uint32_t gateway) override {
+    log.push_back("address " + interface + " " + std::to_string(address) + " via " + std::to_string(gateway));
+    return true;
+  }
+  void clear_address(const std::string& interface) override { log.push_back("clear " + interface); }
+  void set_dns(const std::string&, std::uint32_t dns, std::uint32_t) override { log.push_back("dns " + std::to_string(dns)); }
+  void clear_dns() override {}
+  int open_dhcp_client(const std::string&) override {
+    EXPECT_EQ(::socketpair(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, dhcp_client), 0);
+    return dhcp_client[0];
+  }
+  int open_dhcp_server(const std::string&, std::uint32_t) override { return ::open("/dev/null", 0); }
+  void close_descriptor(int fd) override {
+    if (fd < 0) return;
+    ::close(fd);
+    if (fd == dhcp_client[0]) {
+      ::close(dhcp_client[1]);
+      dhcp_client[0] = dhcp_client[1] = -1;
+    }
+  }
+  void send_dhcp_client(int, const std::string&, const std::vector<std::uint8_t>& message) override {
+    if (!dhcp_answers) return;
+    const auto answer = router.on_message({message.data(), message.size()}, 1);
+    if (!answer.empty()) ::send(dhcp_client[1], answer.data(), answer.size(), 0);
+  }
+  void send_dhcp_server(int, const std::vector<std::uint8_t>&) override {}
+  bool receive_dhcp_client(int fd, std::vector<std::uint8_t>& message) override {
+    message.resize(2048);
+    const ssize_t size = ::recv(fd, message.data(), message.size(), 0);
+    if (size < 0) return false;
+    message.resize(static_cast<std::size_t>(size));
+    return true;
+  }
+  bool receive_dhcp_server(int, std::vector<std::uint8_t>&) override { return false; }
+};
+
+struct Recorder final : RadioListener {
+  std::vector<std::string> log;
+  std::vector<std::string> names;
+  std::function<void(const std::string&)> on_any = [](const std::string&) {};
+  void note(const std::string& what) {
+    log.push_back(what);
+    on_any(what);
+  }
+  void on_opened(Millis) override { note("opened"); }
+  void on_open_failed(Millis) override { note("open failed"); }
+  void on_visitors(std::size_t count, Millis) override { note("visitors " + std::to_string(count)); }
+  void on_scanned(const ScannedNetwork* networks, std::size_t count, Millis) override {
+    names.clear();
+    for (std::size_t i = 0; i < count; ++i) names.emplace_back(networks[i].ssid);
+    note("scanned " + std::to_string(count));
+  }
+  void on_joined(const JoinedNetwork& network, Millis) override {
+    note("joined " + std::to_string(network.address) + " channel " + std::to_string(network.channel));
+  }
+  void on_join_failed(JoinFailure failure, Millis) override { note("join failed " + std::to_string(static_cast<int>(failure))); }
+  void on_network_lost(Millis) override { note("lost"); }
+};
+
+std::string failed(JoinFailure failure) { return "join failed " + std::to_string(static_cast<int>(failure)); }
+
+constexpr const char* home_joined = "joined 3232255234 channel 6";  // 192.168.77.2
+
+class WpaRadioTest : public testing::Test {
+ protected:
+  WpaRadioTest() {
+    std::string path = "/tmp/muster-wpa-test-XXXXXX";
+    EXPECT_NE(::mkdtemp(path.data()), nullptr);
+    folder_ = path;
+    std::filesystem::create_directory(folder_ + "/control");
+    options_.run_directory = folder_;
+    options_.control_directory = folder_ + "/none";
+    options_.interface = "wl0";
+  }
+  ~WpaRadioTest() override {
+    radio_.reset();
+    std::filesystem::remove_all(folder_);
+  }
+
+  /// A started radio whose wpa_supplicant answers.
+  void begin() {
+    radio_ = std::make_unique<WpaRadio>(clock_, random_, system_, options_);
+    ASSERT_EQ(radio_->start(), "");
+    make_supplicant();
+    run(100);
+  }
+  void make_supplicant() {
+    global_.reset();
+    station_.reset();
+    global_ = std::make_unique<FakeSocket>(folder_ + "/global");
+    station_ = std::make_unique<FakeSocket>(folder_ + "/control/wl0");
+    global_->answer = [this](const std::string& command) {
+      if (command.find("INTERFACE_ADD muster-ap") == 0) make_ap();
+      return "OK\n";
+    };
+    station_->answer = [this](const std::string& command) { return station_answer(command); };
+  }
+  void make_ap() {
+    ap_.reset();
+    ap_ = std::make_unique<FakeSocket>(folder_ + "/control/muster-ap");
+    ap_->answer = [this](const std::string& command) -> std::string {
+      if (command.find("SELECT") == 0 && ap_comes_up_) ap_->later.push_back("<3>AP-ENABLED ");
+      if (command.find("CHAN_SWITCH 5 ") == 0) {
+        if (!can_switch_) return "FAIL\n";
+        ap_->later.push_back("<3>AP-CSA-FINISHED freq=" + command.substr(14) + " dfs=0");
+      }
+      return command == "ADD_NETWORK" ? "0\n" : "OK\n";
+    };
+  }
+  std::string station_answer(const std::string& command) {
+    if (command == "ADD_NETWORK") return std::to_string(++network_) + "\n";
+    if (command.find("SCAN") == 0) station_->later.push_back("<3>CTRL-EVENT-SCAN-RESULTS ");
+    if (command.find("BSS RANGE=0-") == 0) return air_;
+    if (command.find("BSS RANGE=") == 0) return "";
+    if (command.find("SELECT_NETWORK") == 0) {
+      for (std::string event : on_select_) {
+        if (const std::size_t at = event.find("id=?"); at != std::string::npos) event.replace(at, 4, "id=" + std::to_string(network_));
+        station_->later.push_back(event);
+      }
+    }
+    return "OK\n";
+  }
+
+  /// Lets `time_ms` pass; everybody does what he has to, in time.
+  void run(Millis time_ms) {
+    const Millis end = clock_.time + time_ms;
+    for (int i = 0; i < 100'000; ++i) {
+      bool busy = (global_ && global_->serve()) || (station_ && station_->serve()) || (ap_ && ap_->serve());
+      pollfd ready{radio_->fd(), POLLIN, 0};
+      if (::poll(&ready, 1, 0) == 1) {
+        // /dev/null, which stands for the DHCP server's socket, is not in the set: epoll takes no files.
+        radio_->on_ready(heard_);
+        busy = true;
+      } else if (radio_->next_deadline() <= clock_.time) {
+        radio_->on_timer(heard_);
+        busy = true;
+      }
+      if (busy) continue;
+      if (clock_.time >= end) return;
+      clock_.time = std::min(end, std::max(radio_->next_deadline(), clock_.time + 1));
+    }
+    FAIL() << "it does not come to rest";
+  }
+  void join(std::string_view ssid, std::string_view passphrase, const StaticAddress* fixed = nullptr) {
+    JoinTarget target;
+    target.ssid = ssid;
+    target.passphrase = passphrase;
+    target.fixed = fixed;
+    radio_->join(target);
+  }
+  int count(const FakeSocket& socket, const std::string& start) const {
+    return static_cast<int>(
+        std::count_if(socket.commands.begin(), socket.commands.end(), [&](const std::string& c) { return c.find(start) == 0; }));
+  }
+
+  TestClock clock_;
+  TestRandom random_;
+  FakeSystem system_;
+  WpaOptions options_;
+  Recorder heard_;
+  std::string folder_;
+  std::unique_ptr<FakeSocket> global_, station_, ap_;
+  std::unique_ptr<WpaRadio> radio_;
+  int network_ = -1;
+  bool ap_comes_up_ = true, can_switch_ = true;
+  std::string air_ =
+      "id=0\nbssid=02:00:00:00:00:01\nfreq=2437\nlevel=-40\nflags=[WPA2-PSK-CCMP][ESS]\nssid=Home\n====\n"
+      "id=1\nbssid=02:00:00:00:00:02\nfreq=2412\nlevel=-20\nflags=[ESS]\nssid=Cafe\n====\n"
+      "id=2\nbssid=02:00:00:00:00:03\nfreq=2462\nlevel=-60\nflags=[WPA2-SAE-CCMP][ESS]\nssid=New\n####\n";
+  std::vector<std::string> on_select_ = {"<3>CTRL-EVENT-CONNECTED - Connection to 02:00:00:00:00:01 completed [id=? id_str=]"};
+};
+
+TEST_F(WpaRadioTest, StartsASupplicantOfItsOwnWhenNoneServesTheInterface) {
+  begin();
+  EXPECT_THAT(system_.log, Contains("start wpa_supplicant"));
+  EXPECT_THAT(global_->commands, Contains(HasSubstr("INTERFACE_ADD wl0\t" + folder_ + "/wpa.conf\tnl80211\t" + folder_ + "/control")));
+  EXPECT_THAT(station_->commands, ElementsAre("ATTACH"));
+  EXPECT_THAT(heard_.log, IsEmpty());
+}
+
+TEST_F(WpaRadioTest, UsesTheSupplicantThatIsThere) {
+  std::filesystem::create_directory(folder_ + "/theirs");
+  options_.control_directory = folder_ + "/theirs";
+  station_ = std::make_unique<FakeSocket>(folder_ + "/theirs/wl0");
+  station_->answer = [this](const std::string& command) { return station_answer(command); };
+  radio_ = std::make_unique<WpaRadio>(clock_, random_, system_, options_);
+  ASSERT_EQ(radio_->start(), "");
+  run(10);
+  EXPECT_THAT(system_.log, IsEmpty());
+  join("Home", "correct horse");
+  run(1'000);
+  EXPECT_THAT(heard_.log, ElementsAre(home_joined));
+  radio_->leave();
+  run(10);
+  EXPECT_THAT(station_->commands, Contains("ENABLE_NETWORK all"));  // The networks of its owner are tried again.
+}
+
+TEST_F(WpaRadioTest, SaysWhenThereIsNoSuchInterfaceAndWhenTheSupplicantDoesNotStart) {
+  system_.has_interface = false;
+  radio_ = std::make_unique<WpaRadio>(clock_, random_, system_, options_);
+  EXPECT_THAT(radio_->start(), HasSubstr("no network interface wl0"));
+  system_.has_interface = true;
+  system_.running = false;
+  radio_ = std::make_unique<WpaRadio>(clock_, random_, system_, options_);
+  ASSERT_EQ(radio_->start(), "");
+  radio_->open("Lamp");
+  join("Home", "correct horse");
+  run(1'000);
+  EXPECT_THAT(heard_.log, ElementsAre("open failed", failed(JoinFailure::other)));
+  EXPECT_THAT(radio_->last_problem(), HasSubstr("wpasupplicant"));
+}
+
+TEST_F(WpaRadioTest, OpensAnAccessPointAndTellsWhoComes) {
+  begin();
+  radio_->open("Lamp \"1\"");
+  run(100);
+  EXPECT_THAT(heard_.log, ElementsAre("opened"));
+  EXPECT_THAT(ap_->commands, Contains("SET_NETWORK 0 ssid 4c616d7020223122"));
+  EXPECT_THAT(ap_->commands, Contains("SET_NETWORK 0 key_mgmt NONE"));
+  EXPECT_THAT(system_.log, Contains("address muster-ap 3232236545 via 0"));
+  ap_->event("<3>AP-STA-CONNECTED 02:00:00:00:02:00");
+  ap_->event("<3>AP-STA-CONNECTED 02:00:00:00:02:00");
+  run(1);
+  ap_->event("<3>AP-STA-DISCONNECTED 02:00:00:00:02:00");
+  run(1);
+  EXPECT_THAT(heard_.log, ElementsAre("opened", "visitors 1", "visitors 0"));
+  radio_->shut();
+  run(100);
+  EXPECT_THAT(global_->commands, Contains("INTERFACE_REMOVE muster-ap"));
+  EXPECT_EQ(system_.log.back(), "remove muster-ap");
+  radio_->open("Again");
+  run(100);
+  EXPECT_EQ(heard_.log.back(), "opened");
+}
+
+TEST_F(WpaRadioTest, AnAccessPointThatDoesNotComeUpIsToldInTime) {
+  begin();
+  ap_comes_up_ = false;
+  radio_->open("Lamp");
+  run(WpaRadio::open_timeout_ms - 100);
+  EXPECT_THAT(heard_.log, IsEmpty());
+  run(200);
+  EXPECT_THAT(heard_.log, ElementsAre("open failed"));
+  system_.on_add_ap = [] { return std::string{"The radio cannot."}; };
+  radio_->open("Lamp");
+  run(100);
+  EXPECT_THAT(heard_.log, ElementsAre("open failed", "open failed"));
+  EXPECT_EQ(radio_->last_problem(), "The radio cannot.");
+}
+
+TEST_F(WpaRadioTest, AScanTellsTheStrongestFirstAndAPageThatWasCutIsGoneOnWith) {
+  begin();
+  station_->answer = [this](const std::string& command) -> std::string {
+    if (command.find("BSS RANGE=0-") == 0) return air_.substr(0, air_.find("id=1")) + "id=1\nbssid=02:0";
+    if (command.find("BSS RANGE=1-") == 0) return air_.substr(air_.find("id=1"));
+    return station_answer(command);
+  };
+  radio_->scan();
+  run(100);
+  EXPECT_THAT(heard_.log, ElementsAre("scanned 3"));
+  EXPECT_THAT(heard_.names, ElementsAre("Cafe", "Home", "New"));
+}
+
+TEST_F(WpaRadioTest, AScanIsAskedForAgainWhileTheSupplicantIsBusyAndAnsweredInTheEnd) {
+  begin();
+  int refusals = 3;
+  station_->answer = [this, &refusals](const std::string& command) -> std::string {
+    return command.find("SCAN") == 0 && refusals-- > 0 ? "FAIL-BUSY\n" : station_answer(command);
+  };
+  radio_->scan();
+  run(2'000);
+  EXPECT_THAT(heard_.log, ElementsAre("scanned 3"));
+  station_->answer = [](const std::string&) { return "OK\n"; };  // And then nothing.
+  radio_->scan();
+  run(WpaRadio::scan_timeout_ms + 100);
+  EXPECT_THAT(heard_.log, ElementsAre("scanned 3", "scanned 3"));
+}
+
+TEST_F(WpaRadioTest, JoinsOnTheChannelThatAScanHasShown) {
+  begin();
+  radio_->scan();
+  run(100);
+  join("Home", "correct horse");
+  run(1'000);
+  EXPECT_THAT(heard_.log, ElementsAre("scanned 3", home_joined));
+  EXPECT_EQ(count(*station_, "SCAN"), 1);
+  EXPECT_THAT(station_->commands, Contains("SET_NETWORK 0 scan_freq 2437"));
+  EXPECT_THAT(system_.log, Contains("address wl0 3232255234 via 3232255233"));
+  EXPECT_THAT(system_.log, Contains("dns 3232255233"));
+}
+
+TEST_F(WpaRadioTest, LooksAtTheUsualChannelsFirstAndByName) {
+  begin();
+  join("Home", "correct horse");
+  run(1'000);
+  EXPECT_THAT(heard_.log, ElementsAre(home_joined));
+  EXPECT_THAT(station_->commands, Contains("SCAN TYPE=ONLY freq=2412,2437,2462 ssid 486f6d65 ssid "));
+}
+
+TEST_F(WpaRadioTest, AMissingNetworkIsToldAfterTwoLooksAtAllChannels) {
+  begin();
+  join("Nowhere", "whatever1");
+  run(1'000);
+  EXPECT_THAT(heard_.log, ElementsAre(failed(JoinFailure::not_found)));
+  EXPECT_EQ(count(*station_, "SCAN TYPE=ONLY freq="), 1);
+  EXPECT_EQ(count(*station_, "SCAN TYPE=ONLY ssid "), 2);
+  EXPECT_EQ(count(*station_, "ADD_NETWORK"), 0);
+}
+
+TEST_F(WpaRadioTest, AWrongPasswordIsToldAtTheFirstFailedHandshake) {
+  begin();
+  on_select_ = {"<3>CTRL-EVENT-DISCONNECTED bssid=02:00:00:00:00:01 reason=15",
+                "<3>CTRL-EVENT-SSID-TEMP-DISABLED id=? ssid=\"Home\" auth_failures=1 duration=10 reason=WRONG_KEY"};
+  join("Home", "wrong horse");
+  run(1'000);
+  EXPECT_THAT(heard_.log, ElementsAre(failed(JoinFailure::wrong_password)));
+  EXPECT_THAT(station_->commands, Contains("REMOVE_NETWORK 0"));
+}
+
+TEST_F(WpaRadioTest, AWrongPasswordOfWpa3IsToldWhenItWasRefusedTwice) {
+  begin();
+  const std::string refused = "<3>CTRL-EVENT-AUTH-REJECT 02:00:00:00:00:03 auth_type=3 auth_transaction=2 status_code=1";
+  on_select_ = {refused};
+  join("New", "wrong horse");
+  run(1'000);
+  EXPECT_THAT(heard_.log, IsEmpty());
+  station_->event(refused);
+  run(10);
+  EXPECT_THAT(heard_.log, ElementsAre(failed(JoinFailure::wrong_password)));
+}
+
+TEST_F(WpaRadioTest, APasswordThatCannotBeRightIsNotTried) {
+  begin();
+  radio_->scan();
+  run(100);
+  heard_.log.clear();
+  join("Home", "");
+  run(100);
+  join("Home", "short");
+  run(100);
+  join("Cafe", "correct horse");
+  run(100);
+  EXPECT_THAT(heard_.log,
+              ElementsAre(failed(JoinFailure::wrong_password), failed(JoinFailure::wrong_password), failed(JoinFailure::wrong_password)));
+  EXPECT_EQ(count(*station_, "ADD_NETWORK"), 0);
+}
+
+TEST_F(WpaRadioTest, NoAddressIsToldAfterTenSeconds) {
+  begin();
+  system_.dhcp_answers = false;
+  join("Home", "correct horse");
+  run(9'900);
+  EXPECT_THAT(heard_.log, IsEmpty());
+  run(200);
+  EXPECT_THAT(heard_.log, ElementsAre(failed(JoinFailure::no_address)));
+  EXPECT_EQ(system_.dhcp_client[0], -1);
+}
+
+TEST_F(WpaRadioTest, ANetworkThatDoesNotAnswerIsGivenUp) {
+  begin();
+  on_select_.clear();
+  join("Home", "correct horse");
+  run(WpaRadio::join_timeout_ms + 200);
+  EXPECT_THAT(heard_.log, ElementsAre(failed(JoinFailure::timeout)));
+}
+
+TEST_F(WpaRadioTest, AFixedAddressNeedsNoDhcpAndMustBeUsable) {
+  begin();
+  system_.dhcp_answers = false;
+  const StaticAddress fixed{0x0A000005, 0xFF000000, 0x0A000001, 0x0A000002, 0};
+  join("Home", "correct horse", &fixed);
+  run(1'000);
+  EXPECT_THAT(heard_.log, ElementsAre("joined 167772165 channel 6"));
+  EXPECT_THAT(system_.log, Contains("dns 167772162"));
+  const StaticAddress bad{0xFF000005, 0, 0, 0, 0};
+  join("Home", "correct horse", &bad);
+  run(10);
+  EXPECT_EQ(heard_.log.back(), failed(JoinFailure::bad_address));
+}
+
+TEST_F(WpaRadioTest, TheAccessPointTakesItsGuestsToTheNetworksChannel) {
+  begin();
+  radio_->open("Lamp");
+  run(100);
+  join("Home", "correct horse");
+  run(1'000);
+  EXPECT_THAT(heard_.log, ElementsAre("opened", home_joined));
+  EXPECT_THAT(ap_->commands, Contains("CHAN_SWITCH 5 2437"));
+  // One that is opened later begins there.
+  radio_->shut();
+  run(10);
+  radio_->open("Lamp");
+  run(100);
+  EXPECT_THAT(ap_->commands, Contains("SET_NETWORK 0 frequency 2437"));
+}
+
+TEST_F(WpaRadioTest, AnAccessPointThatCannotMoveStartsAnewOnTheOtherChannel) {
+  begin();
+  radio_->open("Lamp");
+  run(100);
+  can_switch_ = false;
+  join("Home", "correct horse");
+  run(1'000);
+  EXPECT_THAT(heard_.log, ElementsAre("opened", home_joined));
+  EXPECT_THAT(ap_->commands, Contains("SET_NETWORK 0 frequency 2437"));
+}
+
+TEST_F(WpaRadioTest, ALinkThatComesBackByItselfWasNeverLost) {
+  begin();
+  join("Home", "correct horse");
+  run(1'000);
+  station_->event("<3>CTRL-EVENT-DISCONNECTED bssid=02:00:00:00:00:01 reason=3");
+  run(WpaRadio::lost_grace_ms - 100);
+  station_->event("<3>CTRL-EVENT-CONNECTED - Connection to 02:00:00:00:00:01 completed [id=0 id_str=]");
+  run(10'000);
+  EXPECT_THAT(heard_.log, ElementsAre(home_joined));
+  station_->event("<3>CTRL-EVENT-DISCONNECTED bssid=02:00:00:00:00:01 reason=3");
+  run(WpaRadio::lost_grace_ms + 100);
+  EXPECT_THAT(heard_.log, ElementsAre(home_joined, "lost"));
+  EXPECT_THAT(system_.log, Contains("clear wl0"));
+}
+
+TEST_F(WpaRadioTest, NothingMoreComesOfWhatWasEnded) {
+  begin();
+  join("Home", "correct horse");
+  radio_->open("Lamp");
+  radio_->leave();
+  radio_->shut();
+  run(60'000);
+  EXPECT_THAT(heard_.log, IsEmpty());
+  // Also when it had happened and was not told yet.
+  join("", "");
+  radio_->leave();
+  run(10);
+  EXPECT_THAT(heard_.log, IsEmpty());
+}
+
+TEST_F(WpaRadioTest, AnotherJoinReplacesTheFirst) {
+  begin();
+  on_select_.clear();
+  join("New", "correct horse");
+  run(100);
+  on_select_ = {"<3>CTRL-EVENT-CONNECTED - Connection to 02:00:00:00:00:01 completed [id=? id_str=]"};
+  join("Home", "correct horse");
+  run(60'000);
+  EXPECT_THAT(heard_.log, ElementsAre(home_joined));
+  EXPECT_THAT(station_->commands, Contains("REMOVE_NETWORK 0"));
+}
+
+TEST_F(WpaRadioTest, ASupplicantThatEndsLosesTheNetworkAndTheNextJoinStartsAnother) {
+  begin();
+  radio_->open("Lamp");
+  join("Home", "correct horse");
+  run(1'000);
+  station_->event("<3>CTRL-EVENT-TERMINATING ");
+  run(100);
+  EXPECT_THAT(heard_.log, ElementsAre("opened", home_joined, "lost"));
+  join("Home", "correct horse");
+  make_supplicant();
+  run(1'000);
+  EXPECT_EQ(heard_.log.back(), home_joined);
+}
+
+TEST_F(WpaRadioTest, ASupplicantThatHangsIsNoticed) {
+  begin();
+  station_->answer = [](const std::string&) { return std::string{}; };
+  join("Home", "correct horse");
+  run(WpaControl::answer_timeout_ms + 100);
+  EXPECT_THAT(heard_.log, ElementsAre(failed(JoinFailure::other)));
+}
+
+TEST_F(WpaRadioTest, TheListenerMayCallTheRadioFromInside) {
+  begin();
+  heard_.on_any = [this](const std::string& what) {
+    if (what == "opened") join("Nowhere", "whatever1");
+    if (what == failed(JoinFailure::not_found)) radio_->shut();
+  };
+  radio_->open("Lamp");
+  run(1'000);
+  EXPECT_THAT(heard_.log, ElementsAre("opened", failed(JoinFailure::not_found)));
+}
+
+TEST_F(WpaRadioTest, AnswersThatMakeNoSenseAreStood) {
+  begin();
+  station_->answer = [](const std::string& command) -> std::string {
+    if (command == "ADD_NETWORK") return "99999999999999999999\n";
+    return command.find("BSS") == 0 ? "id=1\nbssid=02:00:00:00:00:01\nfreq=2437\nflags=\nssid=Home\n####\n" : std::string(8000, 'x');
+  };
+  radio_->scan();
+  run(10);
+  station_->event("<3>CTRL-EVENT-SCAN-RESULTS ");
+  run(10);
+  join("Home", "");
+  run(10);
+  EXPECT_THAT(heard_.log, ElementsAre("scanned 1", failed(JoinFailure::other)));
+}
+
+}  // namespace
+}  // namespace muster::agent::linux_port
