@@ -3,6 +3,8 @@
 
 #include <cstring>
 
+#include "agent/core/crc32.hpp"
+
 namespace muster::agent {
 
 namespace {
@@ -36,18 +38,6 @@ bool all_words(std::string_view text) noexcept {
     }
   }
   return true;
-}
-
-/// CRC-32 (IEEE 802.3), bit by bit: a record is small and written rarely.
-std::uint32_t crc32(const std::uint8_t* bytes, std::size_t size) noexcept {
-  std::uint32_t crc = 0xffffffffU;
-  for (std::size_t i = 0; i < size; ++i) {
-    crc ^= bytes[i];
-    for (int bit = 0; bit < 8; ++bit) {
-      crc = (crc >> 1) ^ (0xedb88320U & (0U - (crc & 1U)));
-    }
-  }
-  return ~crc;
 }
 
 std::uint32_t read_u32(const std::uint8_t* bytes) noexcept {

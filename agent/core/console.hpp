@@ -20,7 +20,7 @@
 /// No heap, no exceptions, C++17.
 namespace muster::agent {
 
-class Console final : private Observer {
+class Console final {
  public:
   class Sink {
    public:
@@ -43,8 +43,13 @@ class Console final : private Observer {
   void on_bytes(wire::ByteView bytes, Millis now);
 
  private:
-  void on_step(const Step& step, Millis now) override;
-  void on_networks(const ScannedNetwork* networks, std::size_t count, Millis now) override;
+  /// What the device tells. Apart, so that this is no polymorphic type.
+  struct Watch final : Observer {
+    explicit Watch(Console& owner) noexcept : server{owner} {}
+    void on_step(const Step& step, Millis now) override;
+    void on_networks(const ScannedNetwork* networks, std::size_t count, Millis now) override;
+    Console& server;
+  };
 
   void run(std::string_view line, Millis now);
   void print_info();
@@ -54,6 +59,7 @@ class Console final : private Observer {
   void say(std::string_view name, std::string_view value);
 
   Device& device_;
+  Watch watch_;
   Sink& sink_;
   SetupSettings settings_;  ///< The network that was given.
   char line_[line_size_max_bytes];

@@ -135,6 +135,7 @@ struct DeviceLimits {
   std::uint32_t read_linger_ms = 1'000;       ///< And so long after it was read.
   std::uint32_t verdict_ms = 5'000;           ///< Name, certificate and portal trouble is final when it has lasted so long.
   std::uint32_t unreachable_ms = 12'000;      ///< The same for a cloud that refuses or closes connections.
+  std::uint32_t refused_wait_ms = 300'000;    ///< The cloud refused the proved token: open for set-up so long, then tried again.
   std::uint32_t unanswered_info_ms = 30'000;  ///< A session whose info block was never answered counts as accepted when so old.
   std::uint32_t error_shown_ms = 10'000;
   std::uint32_t button_min_ms = 50;
@@ -165,7 +166,7 @@ enum class ConfigureResult : std::uint8_t {
 enum class Outcome : std::uint8_t { none, trying, succeeded, failed };
 
 /// Not thread-safe: all calls come from one thread. Times that go back are taken as the latest one known.
-class Device final : private Handler {
+class Device final {
  public:
   static constexpr std::size_t observers_max = 6;
 
@@ -204,12 +205,12 @@ class Device final : private Handler {
   void on_button(bool pressed, Millis now);
 
   // What people and the cloud ask for.
-  /// Opens for set-up; erases nothing. Without a radio: nothing.
+  /// Opens for set-up, unless new settings are being tried; erases nothing. Without a radio: nothing.
   void request_setup(Millis now);
   /// Back to the stored settings, or idle when there are none.
   void end_setup(Millis now);
-  /// Forgets networks, keeps the token.
-  void forget_networks(Millis now);
+  /// Forgets networks, keeps the token. False: not now, the device is connected or about to be; or the store failed.
+  [[nodiscard]] bool forget_networks(Millis now);
   /// Forgets networks and tokens; the device UID stays.
   void reset_config(Millis now);
   void request_restart(Millis now);
@@ -223,7 +224,8 @@ class Device final : private Handler {
   void on_app_active(Millis now);
   /// The outcome, when there is one, has been told to somebody.
   void on_result_read(Millis now);
-  [[nodiscard]] ConfigureResult configure(const SetupSettings& settings, Millis now);
+  /// At the console, settings are also taken by a device that is not open for set-up.
+  [[nodiscard]] ConfigureResult configure(const SetupSettings& settings, Millis now, bool at_console = false);
   /// For the console: a new token (and host, when not empty) on the network that the device has.
   [[nodiscard]] ConfigureResult configure_token(std::string_view token, std::string_view host, std::uint16_t port, Millis now);
   /// Asks for the networks around; the answer is Observer::on_networks. False: there is no radio.
@@ -252,51 +254,71 @@ class Device final : private Handler {
  private:
   enum class Setup : std::uint8_t { shut, opening, open };
   enum class RecordState : std::uint8_t { absent, usable, without_network, newer, failed };
+  enum class Wish : std::uint8_t { none, setup, end_setup, restart };
 
-  // From the session.
-  void on_event(const Event& event, Millis now) override;
-  void on_write(std::uint8_t pin, wire::Fields values, Millis now) override;
-  void on_metadata(std::string_view name, std::string_view value) override;
-  void on_utc(std::uint64_t unix_ms) override;
-  void on_console(std::string_view line) override;
-  void on_print(std::string_view text) override;
-  void on_update_offered(std::string_view url) override;
-  void on_response(std::uint16_t id, std::uint16_t status) override;
+  /// What the session tells. Apart, so that the device itself is no polymorphic type.
+  struct SessionEvents final : Handler {
+    explicit SessionEvents(Device& owner) noexcept : device{owner} {}
+    void on_event(const Event& event, Millis now) override;
+    void on_write(std::uint8_t pin, wire::Fields values, Millis now) override;
+    void on_metadata(std::string_view name, std::string_view value) override;
+    void on_utc(std::uint64_t unix_ms) override;
+    void on_console(std::string_view line) override;
+    void on_print(std::string_view text) override;
+    void on_update_offered(std::string_view url) override;
+    void on_response(std::uint16_t id, std::uint16_t status) override;
+    Device& device;
+  };
 
+  void note_event(const Event& event) noexcept;
   void advance(Millis now) noexcept { now_ = now > now_ ? now : now_; }
   void enter(DeviceState state);
   void tell(StepKind kind, wire::ActivationFailure code = wire::ActivationFailure::none, std::string_view detail = {});
   void show();
   [[nodiscard]] Indicator wanted_indicator() const noexcept;
+  [[nodiscard]] bool waits_for_config() const noexcept { return state_ == DeviceState::wait_config || state_ == DeviceState::configuring; }
+  [[nodiscard]] bool connects() const noexcept {
+    return state_ == DeviceState::connecting_net || state_ == DeviceState::connecting_cloud || state_ == DeviceState::running;
+  }
 
   [[nodiscard]] RecordState load(Slot slot, DeviceConfig& config);
   [[nodiscard]] bool save(Slot slot, const DeviceConfig& config);
-  bool erase(Slot slot);
+  [[nodiscard]] bool erase(Slot slot);
+  void drop_pending();
 
   void open_setup();
   void close_setup();
-  void wait_for_config();
+  /// Ends session and join, and opens. `wait_ms` 0: waits for ever.
+  void wait_for_config(std::uint32_t wait_ms);
+  void restart_waiting() noexcept;
   void go_on_without_setup();
-  void leave_network();
+  void disconnect();
   /// Uses the record of the slot; false when it cannot be used.
   bool begin_with(Slot slot);
   void begin_active();
+  void begin_network();
   void join();
   void begin_cloud();
-  void give_up(wire::ActivationFailure code, std::string_view detail);
-  void note_verdict(wire::ActivationFailure code, std::uint32_t after_ms, CloseReason reason);
-  void commit();
   void end_round();
+  void give_up(wire::ActivationFailure code, std::string_view detail);
+  void commit();
   void fail_hard();
-  void take_session_failure(const Event& event);
-  void after_session_event();
-  [[nodiscard]] ConfigureResult take(const DeviceConfig& wanted, bool save_unproved);
+  void note_verdict(CloseReason reason);
+  /// Does what the session's events ask for; from outside of the session's own calls.
+  void settle();
+  void settle_failure(CloseReason reason);
+  void settle_refusal();
+  void settle_online();
+  [[nodiscard]] ConfigureResult take(DeviceConfig& wanted, bool unproved, bool at_console);
+  [[nodiscard]] ConfigureResult refuse_settings(std::string_view detail);
+  void run_button();
 
   Radio* radio_;
   Store& store_;
   Handler& handler_;
   DeviceProfile profile_;
   DeviceLimits limits_;
+  SessionEvents session_;
   Agent agent_;
   Observer* observers_[observers_max] = {};
 
@@ -307,37 +329,44 @@ class Device final : private Handler {
 
   Millis now_ = 0;
   Millis state_due_ = never;   ///< End of waiting, switching, the stage's round, or the error, by state.
+  Millis trial_due_ = never;   ///< New settings have no longer than this, whatever happens.
   Millis rejoin_due_ = never;  ///< The next try to join.
   Millis verdict_due_ = never;
   Millis accept_due_ = never;  ///< A session without an answer to its info block counts as accepted.
-  Millis setup_due_ = never;   ///< Set-up closes although the device is connecting or running.
+  Millis setup_due_ = never;   ///< Set-up closes although the device connects or runs.
+  Millis reopen_due_ = never;
+  Millis scan_due_ = never;  ///< The radio owes an answer until then.
   Millis pressed_at_ = never;
   std::uint32_t generation_ = 0;  ///< The highest that was seen or written.
   std::uint32_t rejoin_ms_ = 0;
+  std::uint32_t wait_ms_ = 0;
   std::size_t visitors_ = 0;
   std::uint16_t rounds_ = 0;
   wire::ActivationFailure last_error_ = wire::ActivationFailure::none;
   wire::ActivationFailure verdict_ = wire::ActivationFailure::none;
   wire::ActivationFailure join_problem_ = wire::ActivationFailure::none;
   CloseReason verdict_reason_ = CloseReason::stopped;
+  CloseReason failure_reason_ = CloseReason::stopped;
   DeviceState state_ = DeviceState::idle;
   Setup setup_ = Setup::shut;
   Outcome outcome_ = Outcome::none;
-  enum class Wish : std::uint8_t { none, setup, end_setup, restart } wish_ = Wish::none;  ///< Of the cloud, met after the session's call.
+  Wish wish_ = Wish::none;  ///< Of the cloud.
   std::uint8_t button_phase_ = 0;
   bool has_proved_ = false;
   bool has_pending_ = false;
+  bool pending_given_up_ = false;  ///< Its failure was told; it goes once the proved settings have worked again.
+  bool pending_tried_ = false;     ///< By the device itself, since the proved settings were begun.
   bool trial_ = false;
-  bool trial_hidden_ = false;  ///< Tried by the device itself, nobody waits for the result.
+  bool unattended_ = false;  ///< The trial was begun by the device itself.
   bool is_joined_ = false;
-  bool accepted_ = false;
-  bool online_ = false;
-  bool refused_ = false;
-  bool scanning_ = false;
   bool result_read_ = false;
-  bool pending_tried_ = false;
   bool announced_ = false;  ///< Metadata was sent in this run.
-  bool stopped_ = true;
+  // What the session told and settle() has not met yet.
+  bool told_accepted_ = false;
+  bool told_info_refused_ = false;
+  bool told_online_ = false;
+  bool told_token_refused_ = false;
+  bool told_failure_ = false;
 };
 
 }  // namespace muster::agent

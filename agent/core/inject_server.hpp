@@ -12,7 +12,7 @@
 /// exceptions, C++17. Facts: docs/protocol/provisioning.md section 3.
 namespace muster::agent {
 
-class InjectServer final : private Observer {
+class InjectServer final {
  public:
   class Sink {
    public:
@@ -37,8 +37,13 @@ class InjectServer final : private Observer {
   void on_message(std::string_view text, Millis now);
 
  private:
-  void on_step(const Step& step, Millis now) override;
-  void on_networks(const ScannedNetwork* networks, std::size_t count, Millis now) override;
+  /// What the device tells. Apart, so that this is no polymorphic type.
+  struct Watch final : Observer {
+    explicit Watch(InjectServer& owner) noexcept : server{owner} {}
+    void on_step(const Step& step, Millis now) override;
+    void on_networks(const ScannedNetwork* networks, std::size_t count, Millis now) override;
+    InjectServer& server;
+  };
 
   void send(std::size_t size);
   void send_interfaces();
@@ -47,6 +52,7 @@ class InjectServer final : private Observer {
   void status(std::string_view word);
 
   Device& device_;
+  Watch watch_;
   Sink& sink_;
   SetupSettings settings_;
   std::string_view last_status_;  ///< A status is not repeated.

@@ -16,7 +16,7 @@ namespace muster::agent {
 /// Which TCP connection, as the port counts them.
 using ConnectionId = std::uint32_t;
 
-class LocalServer final : private Observer {
+class LocalServer final {
  public:
   static constexpr std::size_t connections_max = 4;
   static constexpr std::size_t request_size_max_bytes = 800;  ///< Request line and form body together; headers do not count.
@@ -60,6 +60,12 @@ class LocalServer final : private Observer {
   [[nodiscard]] Millis next_deadline() const noexcept;
 
  private:
+  /// What the device tells. Apart, so that this is no polymorphic type.
+  struct Watch final : Observer {
+    explicit Watch(LocalServer& owner) noexcept : server{owner} {}
+    void on_networks(const ScannedNetwork* networks, std::size_t count, Millis now) override;
+    LocalServer& server;
+  };
   enum class Phase : std::uint8_t { free, request_line, headers, body, scanning, draining };
   struct Connection {
     ConnectionId id = 0;
@@ -81,8 +87,6 @@ class LocalServer final : private Observer {
   };
   class Out;
 
-  void on_networks(const ScannedNetwork* networks, std::size_t count, Millis now) override;
-
   [[nodiscard]] Connection* find(ConnectionId connection) noexcept;
   void take_byte(Connection& connection, char c, Millis now);
   void take_header(Connection& connection) noexcept;
@@ -102,6 +106,7 @@ class LocalServer final : private Observer {
   void drop(Connection& connection);
 
   Device& device_;
+  Watch watch_;
   Sink& sink_;
   Options options_;
   Connection connections_[connections_max];
