@@ -14,7 +14,7 @@ namespace muster::api {
 /// A JSON value that owns everything in it. Numbers without fraction that fit 64 bits are integers, all others are numbers.
 struct Json {
   enum class Kind : std::uint8_t { null, boolean, integer, number, text, array, object };
-  using Member = std::pair<std::string, Json>;
+  struct Member;
 
   Kind kind = Kind::null;
   bool boolean = false;
@@ -31,6 +31,11 @@ struct Json {
   [[nodiscard]] const Json* find(std::string_view name) const noexcept;
 };
 
+struct Json::Member {
+  std::string first;
+  Json second;
+};
+
 enum class JsonProblem : std::uint8_t { none, malformed, bad_utf8, too_deep, too_many, name_twice };
 struct ParsedJson {
   JsonProblem problem = JsonProblem::none;
@@ -40,7 +45,7 @@ inline constexpr std::size_t json_depth_max = 16;
 /// Of all depths together: a value of one byte of text takes a hundred and more of memory.
 inline constexpr std::size_t json_values_max = 20'000;
 
-/// Strict JSON of one value. A name given twice keeps its last value.
+/// Strict JSON of one value.
 [[nodiscard]] ParsedJson parse_json(std::string_view text);
 [[nodiscard]] std::string to_text(const Json& value);
 

@@ -18,9 +18,9 @@
 namespace {
 
 using namespace muster;
-using Clock = std::chrono::steady_clock;
+using SteadyClock = std::chrono::steady_clock;
 
-double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
+double seconds_since(SteadyClock::time_point start) { return std::chrono::duration<double>(SteadyClock::now() - start).count(); }
 
 void must(bool ok, const char* what) {
   if (!ok) {
@@ -34,7 +34,7 @@ template <class Work>
 double median_us(int times, Work&& work) {
   std::vector<double> all;
   for (int i = 0; i < times; ++i) {
-    const auto start = Clock::now();
+    const auto start = SteadyClock::now();
     work(static_cast<std::uint64_t>(i));
     all.push_back(seconds_since(start) * 1e6);
   }
@@ -53,7 +53,7 @@ int main(int argc, char** argv) {
     const auto opened = store::SqliteStore::open(path, {});
     site = store::prepare_site(*opened);
   }
-  auto start = Clock::now();
+  auto start = SteadyClock::now();
   store::BulkDevices devices;
   devices.organization_id = site.organization;
   devices.template_id = site.template_id;
@@ -70,15 +70,15 @@ int main(int argc, char** argv) {
               static_cast<double>(status.st_size) / static_cast<double>(count));
 
   for (int round = 0; round < 3; ++round) {
-    start = Clock::now();
+    start = SteadyClock::now();
     const auto opened = store::SqliteStore::open(path, {});
     must(opened->check().has_value(), "check");
     const double open_s = seconds_since(start);
     std::size_t tokens = 0, rows = 0;
-    start = Clock::now();
+    start = SteadyClock::now();
     must(opened->for_each_live_token([&](const domain::TokenRecord&) { ++tokens; }).has_value(), "tokens");
     const double tokens_s = seconds_since(start);
-    start = Clock::now();
+    start = SteadyClock::now();
     must(opened->for_each_device([&](const domain::DeviceRow&) { ++rows; }).has_value(), "devices");
     const double devices_s = seconds_since(start);
     must(tokens == count && rows == count, "counts");
@@ -99,7 +99,7 @@ int main(int argc, char** argv) {
   domain::Page page;
   for (const char* query : {"", "ice 77"}) {
     page.query = query;
-    start = Clock::now();
+    start = SteadyClock::now();
     const auto found = opened->devices({std::array{site.organization}, {}, {}}, page);
     must(found.has_value(), "page");
     std::printf("first page of devices, query \"%s\": %ld of %ld rows, %.1f ms\n", query, static_cast<long>(found->rows.size()),
@@ -108,7 +108,7 @@ int main(int argc, char** argv) {
 
   for (const int threads : {1, 8, 32}) {
     const auto before = opened->writer_statistics();
-    start = Clock::now();
+    start = SteadyClock::now();
     std::vector<std::thread> creators;
     const int each = 2000 / threads;
     for (int t = 0; t < threads; ++t) {
@@ -131,7 +131,7 @@ int main(int argc, char** argv) {
   }
   std::vector<domain::ValueUpdate> values;
   for (int i = 0; i < 10'000; ++i) values.push_back({DeviceId{i % 1000 + 1}, {static_cast<std::uint8_t>(i / 1000), "23.5", {1}}});
-  start = Clock::now();
+  start = SteadyClock::now();
   must(opened->write_values(values).has_value(), "values");
   std::printf("write_values, 10,000 rows: %.1f ms\n", seconds_since(start) * 1e3);
   return 0;
