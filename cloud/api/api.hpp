@@ -31,7 +31,10 @@ struct ApiOptions {
   unsigned sign_in_failures_per_address = 5;  ///< Then blocked ...
   std::chrono::seconds sign_in_block{600};    ///< ... this long; also per account.
   unsigned requests_per_minute_per_organization = 10'000;
-  unsigned updates_per_day_per_device = 500'000;  ///< By /external/api/update; 0 = no limit.
+  unsigned updates_per_day_per_device = 500'000;      ///< By /external/api/update; 0 = no limit.
+  std::vector<std::uint16_t> ports_plain, ports_tls;  ///< Of the listeners: where a device that is set up shall dial.
+  std::chrono::seconds provision_token_life{24 * 3600};
+  std::size_t provision_sessions_open_max = 50;  ///< Of one user.
   std::chrono::hours access_token_life{30 * 24};
   std::size_t stream_clients_max = 1'000;
   std::size_t stream_rows_max = 10'000;  ///< Subscribed rows a client.
@@ -79,6 +82,8 @@ class Api {
   Api(Dependencies dependencies, ApiOptions options);
   ~Api();
 
+  /// How long the body of a request with this header may be, before it is read: little for whom nobody has vouched for.
+  [[nodiscard]] std::size_t body_max_bytes(const Request& header) const noexcept;
   /// On a loop: answers what memory can answer (health, isHardwareConnected, get, update of known values, refusals). Never blocks.
   /// False: run `handle` on `lane(request)`.
   [[nodiscard]] bool answer_from_memory(const Request& request, Response& response);

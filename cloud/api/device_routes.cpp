@@ -70,21 +70,6 @@ Response read_back(Context& context) {
   return *found ? device_response(context.core, 200, **found) : not_found();
 }
 
-/// A template that devices of `organization` can follow: its own or one of an organization above it.
-std::shared_ptr<const domain::PublishedTemplate> usable_template(const Core& core, const Json& given, OrganizationId organization) {
-  const auto& directory = core.views.directory;
-  std::optional<TemplateId> id;
-  if (given.kind == Json::Kind::text) {
-    id = directory.template_by_tmpl(given.text);
-  } else if (given.integer > 0 && given.integer <= INT32_MAX) {
-    id = TemplateId{static_cast<std::int32_t>(given.integer)};
-  }
-  if (!id) return nullptr;
-  auto published = directory.find_template(*id);
-  if (!published || !directory.in_subtree(organization, published->organization_id)) return nullptr;
-  return published;
-}
-
 /// The AuthToken of a static device belongs to who made the device, not to who claimed it.
 bool token_is_the_makers(const domain::Device& device) { return device.activation_way == ActivationWay::static_; }
 
@@ -181,6 +166,7 @@ std::string_view meta_type_word(MetaFieldType type) {
     case MetaFieldType::location: return "Location";
     case MetaFieldType::time_zone: return "TimeZone";
     case MetaFieldType::hotspot_name: return "HotspotName";
+    case MetaFieldType::device_uid: return "DeviceUID";
   }
   return "";
 }
@@ -241,6 +227,20 @@ Response get_devices(Context& context) {
 }
 
 Response get_device(Context& context) { return read_back(context); }
+
+std::shared_ptr<const domain::PublishedTemplate> usable_template(const Core& core, const Json& given, OrganizationId organization) {
+  const auto& directory = core.views.directory;
+  std::optional<TemplateId> id;
+  if (given.kind == Json::Kind::text) {
+    id = directory.template_by_tmpl(given.text);
+  } else if (given.integer > 0 && given.integer <= INT32_MAX) {
+    id = TemplateId{static_cast<std::int32_t>(given.integer)};
+  }
+  if (!id) return nullptr;
+  auto published = directory.find_template(*id);
+  if (!published || !directory.in_subtree(organization, published->organization_id)) return nullptr;
+  return published;
+}
 
 Response create_device(Context& context) {
   Core& core = context.core;

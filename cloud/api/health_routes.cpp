@@ -73,6 +73,15 @@ std::string metrics_text(Core& core) {
   MUSTER_TOTAL(http_unavailable_total);
   MUSTER_TOTAL(store_errors_total);
   MUSTER_TOTAL(queue_full_total);
+  MUSTER_TOTAL(provision_sessions_created_total);
+  MUSTER_TOTAL(provision_logins_total);
+  MUSTER_TOTAL(provision_accepted_total);
+  MUSTER_TOTAL(provision_refused_total);
+  MUSTER_TOTAL(provision_info_missing_total);
+  MUSTER_TOTAL(provision_expired_total);
+  MUSTER_TOTAL(provision_canceled_total);
+  MUSTER_TOTAL(reprovision_proved_total);
+  MUSTER_TOTAL(reprovision_fell_back_total);
   MUSTER_GAUGE(stream_clients);
   MUSTER_TOTAL(stream_slow_closed_total);
   MUSTER_TOTAL(write_behind_rows_total);
@@ -84,6 +93,7 @@ std::string metrics_text(Core& core) {
   line(out, "applied_change", "gauge", static_cast<std::uint64_t>(core.views.applied_change()));
   line(out, "devices", "gauge", core.views.directory.device_count());
   line(out, "devices_online", "gauge", core.sessions.size());
+  line(out, "provision_sessions_live", "gauge", core.views.provisioning.size());
   line(out, "auth_tokens", "gauge", core.views.credentials.size());
   line(out, "credential_index_bytes", "gauge", core.views.credentials.memory_bytes());
   line(out, "directory_bytes", "gauge", core.views.directory.memory_bytes());

@@ -35,8 +35,8 @@ def main(path: str) -> int:
             problems.append(f"{key} is missing")
     count = 0
     for route, item in document["paths"].items():
-        if not route.startswith("/") or "{" in route:
-            problems.append(f"{route}: paths are absolute and without templates; ids go into the query")
+        if not route.startswith("/") or route.count("{") > 1 or ("{" in route and "/{id}" not in route):
+            problems.append(f"{route}: paths are absolute; ids go into the query, or one into the path as {{id}}")
         for method, operation in item.items():
             if method.startswith("x-"):
                 continue

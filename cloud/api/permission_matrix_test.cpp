@@ -93,6 +93,15 @@ constexpr Row table[] = {
     {"POST /api/v1/organization/device/metafield", R"({"deviceId":{device},"name":"Device Name","value":"Renamed"})", "AANU", "AANU",
      "NNNU", "NNNU"},
 
+    {"POST /api/v1/organization/device/provision/token", R"({"orgId":{org}})", "AAAU", "AAFU", "NNNU", "NNNU"},
+    {"POST /api/v1/organization/device/provision/reprovision/token", R"({"deviceId":{device}})", "AANU", "AANU", "NNNU", "NNNU"},
+    {"POST /api/v1/organization/device/provision/reconfigure", R"({"deviceId":{device}})", "AANU", "AANU", "NNNU", "NNNU"},
+    // One's own always: a User hears an empty list.
+    {"GET /api/v1/provision/sessions", "orgId={org}", "AAAU", "AAAU", "NNNU", "NNNU"},
+    {"GET /api/v1/provision/session", "sessionId={session}", "AANU", "AANU", "NNNU", "NNNU"},
+    {"POST /api/v1/provision/session/{id}/step", R"({"step":"sent"})", "AANU", "AANU", "NNNU", "NNNU"},
+    {"DELETE /api/v1/provision/session/{id}", "", "AANU", "AANU", "NNNU", "NNNU"},
+
     {"GET /api/v1/audit", "orgId={org}", "AFFU", "AFFU", "NNNU", "NNNU"},
 };
 
@@ -137,9 +146,30 @@ class PermissionMatrix : public ::testing::Test {
       stream.pin = 1;
       return server_->make_template(places_[place], "T" + std::to_string(++unique_), {stream}).id;
     });
+    for (const auto* name : {"{session}", "{id}"}) put(name, [&] { return make_session(places_[place]); });
     replace_all(text, "{shared}", str(shared_));
     replace_all(text, "{unique}", std::to_string(++unique_));
     return text;
+  }
+
+  /// A provisioning session that somebody else started there.
+  ProvisionSessionId make_session(OrganizationId organization) {
+    domain::NewProvisionSession wanted;
+    wanted.organization_id = organization;
+    wanted.expires_at = {server_->clock.utc_now().ms + 3'600'000};
+    wanted.open_max = 1'000'000;
+    const AuthToken token = AuthToken::generate(server_->random);
+    const TokenDigests digests = server_->keys->digest("auth-token", token.reveal());
+    const auto made = server_->store->create_provision_session(wanted, {digests.newest(), digests.all(), "sealed"}, {});
+    EXPECT_TRUE(made) << made.error().message();
+    server_->catch_up();
+    return made->id;
+  }
+  /// A row's request in that place.
+  Response send(const Row& row, std::size_t place, bool unknown, const std::string& token) {
+    const std::string filled = fill(std::string{row.route} + '\n' + std::string{row.request}, place, unknown);
+    const auto end = filled.find('\n');
+    return send(filled.substr(0, end), filled.substr(end + 1), token);
   }
 
   Response send(std::string_view route, const std::string& request, const std::string& token) {
@@ -182,7 +212,7 @@ TEST_F(PermissionMatrix, EveryRouteAnswersEveryRoleInEveryPlaceAsTheTableSays) {
       ASSERT_EQ(columns[place].size(), 4u) << row.route;
       for (std::size_t role = 0; role < role_names.size(); ++role) {
         const std::string token = role < callers_.size() ? server_->access_token(callers_[role]) : "";
-        const Response response = send(row.route, fill(row.request, place, false), token);
+        const Response response = send(row, place, false, token);
         const std::string where = std::string{row.route} + " as " + std::string{role_names[role]} + ", " + std::string{place_names[place]} +
                                   ": " + std::to_string(response.status) + " " + response.body;
         ++checked;
@@ -195,7 +225,7 @@ TEST_F(PermissionMatrix, EveryRouteAnswersEveryRoleInEveryPlaceAsTheTableSays) {
           case 'P': EXPECT_TRUE(response.status == 400 || response.status == 409) << where; break;
           case 'N': {
             EXPECT_EQ(response.status, 404u) << where;
-            const Response unknown = send(row.route, fill(row.request, place, true), token);
+            const Response unknown = send(row, place, true, token);
             EXPECT_EQ(unknown.status, response.status) << where;
             EXPECT_EQ(unknown.body, response.body) << where;
             break;

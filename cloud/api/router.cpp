@@ -122,6 +122,16 @@ constexpr Field device_home_fields[] = {device_id, text("host", true), integer("
 constexpr Field metadata_get_fields[] = {device_id, {"metaFieldId", FieldType::integer, Place::query}, query_text("name")};
 constexpr Field metadata_post_fields[] = {device_id, integer("metaFieldId"), text("name"), text("value", true)};
 
+constexpr Field provision_token_fields[] = {org_id,      integer("ownerId"),  {"templateId", FieldType::integer_or_text},
+                                            text("uid"), integer("deviceId"), text("client")};
+constexpr Field reprovision_token_fields[] = {device_id, text("uid"), text("client")};
+constexpr Field provision_sessions_fields[] = {
+    org_id, query_text("state"), query_text("email"), query_text("client"), query_integer("code"), query_integer("deviceId"), page, size};
+constexpr Field provision_session_fields[] = {{"sessionId", FieldType::integer, Place::query, true}};
+constexpr Field session_in_path{"sessionId", FieldType::integer, Place::path, true};
+constexpr Field provision_step_fields[] = {session_in_path, text("step", true), integer("code"), text("message"), text("source")};
+constexpr Field provision_cancel_fields[] = {session_in_path};
+
 constexpr Field audit_fields[] = {
     org_id, query_flag("includeSubOrgs"), query_text("action"), query_integer("from"), query_integer("to"), page, size};
 
@@ -200,6 +210,18 @@ constexpr Route routes_of_api[] = {
      get_device_metadata},
     {Method::post, "/api/v1/organization/device/metafield", on_device(DeviceRight::edit), Lane::api, metadata_post_fields,
      post_device_metadata},
+
+    {Method::post, "/api/v1/organization/device/provision/token", on_organization(Permission::provision_devices), Lane::api,
+     provision_token_fields, create_provision_token},
+    {Method::post, "/api/v1/organization/device/provision/reprovision/token", on_device(Permission::provision_devices), Lane::api,
+     reprovision_token_fields, create_reprovision_token},
+    {Method::post, "/api/v1/organization/device/provision/reconfigure", on_device(Permission::provision_devices), Lane::api, device_fields,
+     reconfigure_device},
+    // Everybody sees one's own; the handlers ask for PROVISION_SESSIONS_VIEW for those of others.
+    {Method::get, "/api/v1/provision/sessions", signed_in(), Lane::api, provision_sessions_fields, get_provision_sessions},
+    {Method::get, "/api/v1/provision/session", signed_in(), Lane::api, provision_session_fields, get_provision_session},
+    {Method::post, "/api/v1/provision/session/{id}/step", signed_in(), Lane::api, provision_step_fields, post_provision_step},
+    {Method::delete_, "/api/v1/provision/session/{id}", signed_in(), Lane::api, provision_cancel_fields, delete_provision_session},
 
     {Method::get, "/api/v1/audit", on_organization(Permission::audit_view), Lane::api, audit_fields, get_audit},
 };
@@ -315,14 +337,6 @@ std::optional<IdType> to_id(std::int64_t value) noexcept {
   return IdType{static_cast<typename IdType::rep>(value)};
 }
 
-/// An access token is 43 characters of base64url; anything else needs no look-up.
-bool looks_like_access_token(std::string_view text) noexcept {
-  if (text.size() != 43) return false;
-  return std::all_of(text.begin(), text.end(), [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_';
-  });
-}
-
 Response access_token_invalid() {
   Response response = error_response(401, "access_token_invalid", "This access token is unknown, expired or signed out; sign in again.");
   response.headers.emplace_back("WWW-Authenticate", "Bearer error=\"invalid_token\"");
@@ -347,6 +361,17 @@ std::string_view without_scheme(std::string_view url) noexcept {
     if (url.starts_with(scheme)) url.remove_prefix(scheme.size());
   }
   return url.substr(0, url.find('/'));
+}
+
+/// The part of `path` that the route spells `{id}`; nullopt: it is not of this route. An id is 1 to 18 digits.
+std::optional<std::string_view> path_parameter(std::string_view route, std::string_view path) noexcept {
+  const auto open = route.find('{');
+  if (open == std::string_view::npos) return std::nullopt;
+  const std::string_view before = route.substr(0, open), after = route.substr(route.find('}') + 1);
+  if (path.size() <= before.size() + after.size() || !path.starts_with(before) || !path.ends_with(after)) return std::nullopt;
+  const std::string_view id = path.substr(before.size(), path.size() - before.size() - after.size());
+  const bool digits = std::all_of(id.begin(), id.end(), [](char c) { return c >= '0' && c <= '9'; });
+  return digits && id.size() <= 18 ? std::optional{id} : std::nullopt;
 }
 
 bool is_unsafe(Method method) noexcept { return method != Method::get && method != Method::head; }
@@ -391,12 +416,17 @@ bool Arguments::flag(std::string_view name, bool fallback) const {
 
 std::optional<Response> read_arguments(const Route& route, const Request& request, Arguments& out) {
   out.all_.kind = Json::Kind::object;
+  for (const Field& field : route.fields) {
+    if (field.place != Place::path) continue;
+    const auto id = path_parameter(route.path, request.path);
+    if (const auto value = id ? parse_integer(*id) : std::nullopt) out.all_.members.emplace_back(std::string{field.name}, Json::of(*value));
+  }
   QueryReader query{request.query};
   QueryReader::Pair pair;
   while (query.next(pair)) {
     const std::string name = percent_decoded(pair.name);
     const Field* field = find_field(route.fields, name);
-    if (field == nullptr || field->place == Place::body) {
+    if (field == nullptr || field->place == Place::body || field->place == Place::path) {
       return wrong_field("unknown_parameter", name.substr(0, 100), "Unknown query parameter " + in_quotes(name) + ".");
     }
     std::string value = percent_decoded(pair.value);
@@ -413,6 +443,8 @@ std::optional<Response> read_arguments(const Route& route, const Request& reques
     switch (parsed.problem) {
       case JsonProblem::none: break;
       case JsonProblem::bad_utf8: return error_response(400, "invalid_utf8", "The body is not UTF-8.");
+      case JsonProblem::name_twice:
+        return error_response(400, "invalid_json", "The body names a member of one object twice; give each once.");
       case JsonProblem::too_deep: return error_response(400, "invalid_json", "The body is nested too deeply.");
       case JsonProblem::too_many:
         return error_response(413, "body_too_large", "The body has at most " + std::to_string(json_values_max) + " values.");
@@ -421,7 +453,7 @@ std::optional<Response> read_arguments(const Route& route, const Request& reques
     if (parsed.value.kind != Json::Kind::object) return error_response(400, "invalid_json", "The body must be a JSON object.");
     for (auto& [name, value] : parsed.value.members) {
       const Field* field = find_field(route.fields, name);
-      if (field == nullptr || field->place == Place::query)
+      if (field == nullptr || field->place == Place::query || field->place == Place::path)
         return wrong_field("unknown_field", name.substr(0, 100), "Unknown field " + in_quotes(name) + ".");
       if (!has_type(value, field->type))
         return wrong_field("wrong_type", name, "Field " + in_quotes(name) + " must be " + std::string{type_words(field->type)} + ".");
@@ -489,6 +521,13 @@ std::string client_name(const Request& request, bool by_cookie) {
   return request.header("User-Agent").starts_with("muster-cli/") ? "CLI" : "HTTPS API";
 }
 
+bool looks_like_access_token(std::string_view text) noexcept {
+  if (text.size() != 43) return false;
+  return std::all_of(text.begin(), text.end(), [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_';
+  });
+}
+
 SentAccessToken sent_access_token(const Request& request) noexcept {
   const std::string_view authorization = request.header("Authorization");
   if (!authorization.empty()) {
@@ -546,7 +585,19 @@ const Route* Router::find(const Request& request, std::optional<Response>& refus
     spelled_out = std::string{device_prefix} + std::string{path.substr(device_alias.size())};
     path = spelled_out;
   }
-  const auto found = by_path.find(path);
+  auto found = by_path.find(path);
+  if (found == by_path.end()) {
+    static const std::vector<std::string_view> with_parameter = [] {
+      std::vector<std::string_view> made;
+      for (const Route& route : routes_of_api) {
+        if (route.path.find('{') != std::string_view::npos) made.push_back(route.path);
+      }
+      return made;
+    }();
+    for (const std::string_view route : with_parameter) {
+      if (path_parameter(route, path)) found = by_path.find(route);
+    }
+  }
   if (found == by_path.end()) {
     refusal = not_found();
     return nullptr;
@@ -589,7 +640,7 @@ std::optional<Response> Router::refuse_early(const Route& route, const Request& 
     if (sent.by_cookie && is_unsafe(request.method) && !origin_is_ours(request, core_.options.public_url)) {
       return error_response(403, "origin_refused", "A request with the session cookie must come from a page of this server.");
     }
-    if (const auto wait = core_.unknown_secrets.peek(request.peer.limit_key(), core_.clock.now())) {
+    if (const auto wait = core_.unknown_access_tokens.peek(request.peer.limit_key(), core_.clock.now())) {
       core_.metrics.http_throttled_total.add();
       return too_many("too_many_failures", "Too many wrong access tokens from this address; wait and try again.", wait->count());
     }
@@ -611,7 +662,7 @@ std::optional<Response> Router::authenticate(Context& context) {
   const auto found = core_.store.find_access_token(context.access_digests.all());
   if (!found) return error_response(found.error());
   if (!*found) {
-    (void)core_.unknown_secrets.count(context.request.peer.limit_key(), core_.clock.now());
+    (void)core_.unknown_access_tokens.count(context.request.peer.limit_key(), core_.clock.now());
     return access_token_invalid();
   }
   if (!core_.views.ready()) return error_response(domain::StoreError::unavailable);

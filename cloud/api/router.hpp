@@ -30,9 +30,10 @@ enum class FieldType : std::uint8_t {
   integer_or_text,  ///< templateId, pin.
 };
 
-/// One field of a request. `query`: from the query alone; `body`: from the JSON body alone; `both`: ids.
+/// One field of a request. `query`: from the query alone; `body`: from the JSON body alone; `both`: ids; `path`: the
+/// part of the path that the route spells `{id}`.
 struct Field {
-  enum class Place : std::uint8_t { query, body, both };
+  enum class Place : std::uint8_t { query, body, both, path };
   std::string_view name;
   FieldType type = FieldType::text;
   Place place = Place::body;
@@ -137,6 +138,8 @@ struct SentAccessToken {
   std::string_view token;
   bool by_cookie = false;
 };
+/// An access token is 43 characters of base64url; anything else needs no look-up.
+[[nodiscard]] bool looks_like_access_token(std::string_view text) noexcept;
 [[nodiscard]] SentAccessToken sent_access_token(const Request& request) noexcept;
 /// True when a request with the cookie comes from a page of this server: Origin names the host that the request came to, or the public URL.
 [[nodiscard]] bool origin_is_ours(const Request& request, std::string_view public_url) noexcept;
@@ -223,7 +226,22 @@ Response put_device_token(Context&);
 Response get_device_metadata(Context&);
 Response post_device_metadata(Context&);
 
+Response create_provision_token(Context&);
+Response create_reprovision_token(Context&);
+Response reconfigure_device(Context&);
+Response get_provision_sessions(Context&);
+Response get_provision_session(Context&);
+Response post_provision_step(Context&);
+Response delete_provision_session(Context&);
+
 Response get_audit(Context&);
+
+/// A template that devices of `organization` can follow: its own or one of an organization above it. Shared as in
+/// Directory::find_template.
+[[nodiscard]] std::shared_ptr<const domain::PublishedTemplate> usable_template(const Core& core, const Json& given,
+                                                                               OrganizationId organization);
+/// Whose business a provisioning session is; asked again for each row of the live stream.
+[[nodiscard]] bool may_see_provision_session(const Core& core, const domain::Caller& caller, const domain::ProvisionSession& session);
 
 // --- shared pieces of JSON --------------------------------------------------------------------------------------------------------
 inline constexpr Field home_fields[] = {{"host", FieldType::text}, {"portPlain", FieldType::integer}, {"portTls", FieldType::integer}};

@@ -71,6 +71,25 @@ class FailingStore : public domain::Store {
   Result<std::vector<MetadataValue>> all_device_metadata(DeviceId) override { return trouble(); }
   Result<void> write_presence(std::span<const domain::PresenceUpdate>) override { return trouble(); }
   Result<void> write_values(std::span<const domain::ValueUpdate>) override { return trouble(); }
+  Result<domain::ProvisionSession> create_provision_session(const domain::NewProvisionSession&, const domain::NewToken&,
+                                                            const domain::Actor&) override {
+    return trouble();
+  }
+  Result<std::optional<domain::ProvisionSession>> find_provision_session(ProvisionSessionId) override { return trouble(); }
+  Result<std::vector<domain::ProvisionSession>> live_provision_sessions() override { return trouble(); }
+  Result<domain::PageOf<domain::ProvisionSession>> provision_sessions(const domain::ProvisionSessionFilter&, const domain::Page&) override {
+    return trouble();
+  }
+  Result<std::vector<domain::ProvisionStep>> provision_steps(ProvisionSessionId) override { return trouble(); }
+  Result<void> post_provision_step(ProvisionSessionId, const domain::ProvisionStep&) override { return trouble(); }
+  Result<void> note_provision_login(ProvisionSessionId, UtcTime, std::string_view) override { return trouble(); }
+  Result<void> note_first_value(ProvisionSessionId, UtcTime) override { return trouble(); }
+  Result<domain::InfoVerdict> accept_info(ProvisionSessionId, const domain::ReportedInfo&, const domain::Actor&) override {
+    return trouble();
+  }
+  Result<void> finish_reprovision(ProvisionSessionId, bool, const domain::Actor&) override { return trouble(); }
+  Result<void> cancel_provision_session(ProvisionSessionId, const domain::Actor&) override { return trouble(); }
+  Result<std::size_t> expire_provision_sessions(UtcTime, std::size_t) override { return trouble(); }
   Result<std::vector<domain::PinValue>> values_of(DeviceId) override { return trouble(); }
   Result<std::vector<domain::TokenToRotate>> tokens_to_rotate(std::uint16_t, std::size_t) override { return trouble(); }
   Result<void> rotate_tokens(std::span<const domain::RotatedToken>) override { return trouble(); }

@@ -205,7 +205,7 @@ class TestServer : private domain::Views::Listener {
     views->set_listener(this);
     serve_from(with, std::move(options));
   }
-  void token_gone(DeviceId) override {}
+  void token_gone(DeviceId, AuthTokenId) override {}
   void device_gone(DeviceId device) override {
     if (api) api->device_gone(device);
   }

@@ -33,6 +33,7 @@ using EventDefId = Id<struct EventDefTag, std::int32_t>;      ///< Unique inside
 using DeviceId = Id<struct DeviceTag, std::int32_t>;
 using AuthTokenId = Id<struct AuthTokenTag, std::int64_t>;
 using AuditId = Id<struct AuditTag, std::int64_t>;
+using ProvisionSessionId = Id<struct ProvisionSessionTag, std::int64_t>;
 
 }  // namespace muster
 

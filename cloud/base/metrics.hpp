@@ -28,6 +28,9 @@ struct Metrics {
   Counter frames_in_total, frames_malformed_total, flood_limited_total, flood_closed_total, heartbeat_lost_total, slow_readers_closed_total;
   Counter plain_refused_total, values_written_total, values_undefined_pin_total, values_dropped_total, pushes_total;
   Counter http_requests_total, http_bad_requests_total, http_throttled_total, http_unavailable_total, store_errors_total, queue_full_total;
+  Counter provision_sessions_created_total, provision_logins_total, provision_accepted_total, provision_refused_total,
+      provision_info_missing_total, provision_expired_total, provision_canceled_total, reprovision_proved_total,
+      reprovision_fell_back_total;
   Counter stream_clients, stream_slow_closed_total, write_behind_rows_total, write_behind_errors_total;
 };
 

@@ -13,7 +13,8 @@
 namespace muster {
 namespace {
 
-constexpr std::array<const char*, lane_count> thread_names{"muster-login", "muster-api", "muster-password", "muster-values"};
+constexpr std::array<const char*, lane_count> thread_names{"muster-login", "muster-api", "muster-password", "muster-values",
+                                                           "muster-devices"};
 
 /// Signals belong to the thread that waits for them in `main`: while an object of this class lives, threads that are
 /// started inherit a mask that blocks all.

@@ -22,7 +22,8 @@ struct LaneOptions {
 
 /// The lanes of a WorkerPool, in the order of `Lane`: login, api, password, values.
 struct WorkerPoolOptions {
-  std::array<LaneOptions, lane_count> lanes{LaneOptions{1, 1024}, LaneOptions{2, 256}, LaneOptions{1, 64}, LaneOptions{1, 1024}};
+  std::array<LaneOptions, lane_count> lanes{LaneOptions{1, 1024}, LaneOptions{2, 256}, LaneOptions{1, 64}, LaneOptions{1, 1024},
+                                            LaneOptions{1, 1024}};
 
   [[nodiscard]] LaneOptions& operator[](Lane lane) noexcept { return lanes[static_cast<std::size_t>(lane)]; }
 };

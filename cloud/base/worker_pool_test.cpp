@@ -68,7 +68,7 @@ TEST(WorkerPool, AFullLaneDoesNotStopAnother) {
   blocker.wait_until_running();
   ASSERT_TRUE(pool.post(Lane::password, [] {}));
   ASSERT_FALSE(pool.post(Lane::password, [] {}));
-  constexpr std::array others{Lane::login, Lane::api, Lane::values};
+  constexpr std::array others{Lane::login, Lane::api, Lane::values, Lane::device_writes};
   for (std::size_t i = 0; i < others.size(); ++i) {
     ASSERT_TRUE(pool.post(others[i], [&done, i] { done[i].set_value(); }));
     done[i].get_future().wait();

@@ -179,7 +179,7 @@ std::optional<CredentialIndex::Entry> CredentialIndex::find(const TokenDigests& 
     const auto number = impl_->content.find_mac(digest.key_id, digest.mac.data());
     if (number == none) continue;
     const Slot& found = impl_->content.slot(number);
-    return Entry{DeviceId{found.device_id}, static_cast<TokenKind>(found.kind)};
+    return Entry{DeviceId{found.device_id}, static_cast<TokenKind>(found.kind), AuthTokenId{found.token_id}};
   }
   return std::nullopt;
 }
@@ -189,7 +189,7 @@ std::optional<CredentialIndex::Entry> CredentialIndex::find(AuthTokenId id) cons
   const auto number = impl_->content.find_id(id.value());
   if (number == none) return std::nullopt;
   const Slot& found = impl_->content.slot(number);
-  return Entry{DeviceId{found.device_id}, static_cast<TokenKind>(found.kind)};
+  return Entry{DeviceId{found.device_id}, static_cast<TokenKind>(found.kind), AuthTokenId{found.token_id}};
 }
 
 void CredentialIndex::apply(const TokenRecord& record) {

@@ -19,6 +19,7 @@ class CredentialIndex {
   struct Entry {
     DeviceId device_id;
     TokenKind kind = TokenKind::device;
+    AuthTokenId token_id;
   };
 
   CredentialIndex();

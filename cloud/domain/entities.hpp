@@ -100,7 +100,8 @@ enum class MetaFieldType : std::uint8_t {
   device_owner = 14,
   location = 15,
   time_zone = 16,
-  hotspot_name = 17
+  hotspot_name = 17,
+  device_uid = 18
 };
 
 struct MetaField {
@@ -166,9 +167,70 @@ enum class TokenKind : std::uint8_t { device = 1, provision = 2, reprovision = 3
 struct TokenRecord {
   AuthTokenId id;
   TokenKind kind = TokenKind::device;
-  DeviceId device_id;
+  DeviceId device_id;  ///< kind provision: the id that its session reserved; there is no row yet.
   TokenDigest digest;
   UtcTime created_at, expires_at;
+  bool is_quiet = false;  ///< A tombstone that nobody decided on: devices hear nothing instead of "invalid" (re-provisioning that ran out).
+};
+
+/// A provisioning session: cloud/domain/provision_session_life_cycle.hpp has its table. Values are stored: never renumber.
+enum class ProvisionState : std::uint8_t {
+  token_issued = 1,  ///< The token waits for its device.
+  delivering,        ///< An app has begun to hand it over.
+  connected,         ///< The device logged in and has not said what it is.
+  active,            ///< The device exists and is its owner's.
+  done,              ///< Its owner has finished, or had time to.
+  failed,
+  canceled,
+  expired,
+  superseded,      ///< A newer session took over.
+  reprovisioning,  ///< The token for an existing device waits for it; the old one works.
+  proving,         ///< The device logged in with the new token; both work.
+};
+enum class ProvisionKind : std::uint8_t { new_device = 1, reconfigure = 2 };
+enum class StepSource : std::uint8_t { app = 1, agent = 2, cloud = 3 };
+
+/// What the cloud itself fails a session with. The numbers of wire/activation_failure.hpp; a test of the API compares them.
+enum class ProvisionFailure : std::uint16_t {
+  none = 0,
+  template_unknown = 800,
+  template_foreign = 801,
+  info_missing = 802,
+  expired = 803,
+  canceled = 804,
+  superseded = 805,
+  plain_text_refused = 806,
+  device_limit = 807,
+  owner_gone = 808,
+};
+
+struct ProvisionSession {
+  ProvisionSessionId id;
+  OrganizationId organization_id;
+  UserId owner_id;  ///< None: no owner.
+  UserId created_by;
+  std::string client;  ///< As the app names itself; at most 60.
+  std::string uid;     ///< As the app names the device; at most 60. Empty: it did not.
+  ProvisionKind kind = ProvisionKind::new_device;
+  ProvisionState state = ProvisionState::token_issued;
+  DeviceId device_id;  ///< Reserved, or the existing one.
+  AuthTokenId token_id, old_token_id;
+  TemplateId template_id;  ///< None: not known yet.
+  UtcTime expires_at, created_at, updated_at;
+  UtcTime accepted_at;     ///< When the device's info was accepted.
+  UtcTime first_value_at;  ///< When its first value came.
+  UtcTime ended_at;
+  std::uint16_t failure_code = 0;  ///< Of the last step that failed, until the device is active.
+};
+
+/// One line of the flight recorder.
+struct ProvisionStep {
+  std::int64_t seq = 0;  ///< From 1, in its session.
+  UtcTime at;
+  StepSource source = StepSource::cloud;
+  std::string step;        ///< "board_info", "sent", "login": [a-z0-9_], at most 40.
+  std::uint16_t code = 0;  ///< 0: went well.
+  std::string message;     ///< At most 200 bytes.
 };
 
 struct AuditEntry {
@@ -192,7 +254,8 @@ enum class ChangeKind : std::uint8_t {
   user = 5,
   role = 6,
   access_token = 7,
-  settings = 8
+  settings = 8,
+  provision_session = 9
 };
 
 /// One row of the change feed; `id` is the entity's. Consumers read the entity's present state, not a delta.

@@ -22,6 +22,7 @@ class FakeStore : public Store {
   std::vector<Template> template_rows;
   std::map<std::int32_t, Device> device_rows;
   std::map<std::int64_t, TokenRecord> token_rows;
+  std::vector<ProvisionSession> session_rows;
   std::vector<Change> change_rows;
   std::vector<std::string> seen_ips;
   std::int64_t trimmed_up_to = 0;
@@ -96,6 +97,8 @@ class FakeStore : public Store {
     const auto found = token_rows.find(id.value());
     return given(found == token_rows.end() ? std::nullopt : std::optional{found->second});
   }
+  Result<std::vector<ProvisionSession>> live_provision_sessions() override { return given(session_rows); }
+  Result<std::optional<ProvisionSession>> find_provision_session(ProvisionSessionId id) override { return given(by_id(session_rows, id)); }
   Result<void> write_presence(std::span<const PresenceUpdate> batch) override {
     if (auto result = ok(); !result) return result;
     largest_batch = std::max(largest_batch, batch.size());
@@ -143,6 +146,16 @@ class FakeStore : public Store {
   Result<std::optional<std::string>> device_metadata(DeviceId, std::string_view) override { return no(); }
   Result<void> set_device_metadata(DeviceId, std::string_view, std::string_view, const Actor&) override { return no(); }
   Result<std::vector<MetadataValue>> all_device_metadata(DeviceId) override { return no(); }
+  Result<ProvisionSession> create_provision_session(const NewProvisionSession&, const NewToken&, const Actor&) override { return no(); }
+  Result<PageOf<ProvisionSession>> provision_sessions(const ProvisionSessionFilter&, const Page&) override { return no(); }
+  Result<std::vector<ProvisionStep>> provision_steps(ProvisionSessionId) override { return no(); }
+  Result<void> post_provision_step(ProvisionSessionId, const ProvisionStep&) override { return no(); }
+  Result<void> note_provision_login(ProvisionSessionId, UtcTime, std::string_view) override { return no(); }
+  Result<void> note_first_value(ProvisionSessionId, UtcTime) override { return no(); }
+  Result<InfoVerdict> accept_info(ProvisionSessionId, const ReportedInfo&, const Actor&) override { return no(); }
+  Result<void> finish_reprovision(ProvisionSessionId, bool, const Actor&) override { return no(); }
+  Result<void> cancel_provision_session(ProvisionSessionId, const Actor&) override { return no(); }
+  Result<std::size_t> expire_provision_sessions(UtcTime, std::size_t) override { return no(); }
   Result<std::vector<PinValue>> values_of(DeviceId) override { return no(); }
   Result<std::vector<TokenToRotate>> tokens_to_rotate(std::uint16_t, std::size_t) override { return no(); }
   Result<void> rotate_tokens(std::span<const RotatedToken>) override { return no(); }

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "cloud/domain/device_life_cycle.hpp"
+#include "cloud/domain/provision_session_life_cycle.hpp"
 #include "cloud/domain/token_life_cycle.hpp"
 
 namespace muster::domain {
@@ -67,9 +68,11 @@ TEST(TokenLifeCycle, EveryKindAndEvent) {
       {"info_refused", {"DEVICE", "REVOKED", "REPROVISION", "STATIC", "GRACE", "!"}},
       {"successor_logged_in", {"GRACE", "-", "-", "REVOKED", "GRACE", "!"}},
       {"successor_proved", {"-", "-", "-", "-", "REVOKED", "!"}},
+      {"successor_dropped", {"-", "-", "-", "-", "DEVICE", "!"}},
       {"replaced", {"REVOKED", "-", "-", "REVOKED", "REVOKED", "!"}},
       {"replaced_with_grace", {"GRACE", "-", "-", "GRACE", "-", "!"}},
       {"expired", {"-", "REVOKED", "REVOKED", "REVOKED", "REVOKED", "!"}},
+      {"unproved", {"REVOKED", "-", "-", "-", "-", "!"}},
       {"canceled", {"-", "REVOKED", "REVOKED", "-", "-", "!"}},
       {"device_removed", {"REVOKED", "-", "REVOKED", "STATIC", "REVOKED", "!"}},
       {"static_token_removed", {"-", "-", "-", "REVOKED", "REVOKED", "!"}},
@@ -101,6 +104,59 @@ TEST(TokenLifeCycle, NothingBringsARevokedTokenBack) {
     EXPECT_FALSE(next(TokenKind::revoked, static_cast<TokenEvent>(event)).allowed);
 }
 
+/// From section 5.2 of the same file.
+TEST(ProvisionSessionLifeCycle, EveryStateAndEvent) {
+  const std::map<std::string_view, std::array<std::string_view, provision_state_count>> expected = {
+      {"step_posted",
+       {"DELIVERING", "DELIVERING", "CONNECTED", "ACTIVE", "DONE", "FAILED", "CANCELED", "EXPIRED", "SUPERSEDED", "REPROVISIONING",
+        "PROVING"}},
+      {"login", {"CONNECTED", "CONNECTED", "CONNECTED", "ACTIVE", "DONE", "-", "-", "-", "-", "REPROVISIONING", "PROVING"}},
+      {"info_accepted", {"ACTIVE", "ACTIVE", "ACTIVE", "ACTIVE", "DONE", "-", "-", "-", "-", "PROVING", "PROVING"}},
+      {"info_refused", {"FAILED", "FAILED", "FAILED", "-", "-", "-", "-", "-", "-", "REPROVISIONING", "-"}},
+      {"owner_gone", {"FAILED", "FAILED", "FAILED", "-", "-", "-", "-", "-", "-", "-", "-"}},
+      {"proved", {"-", "-", "-", "-", "-", "-", "-", "-", "-", "-", "ACTIVE"}},
+      {"fell_back", {"-", "-", "-", "-", "-", "-", "-", "-", "-", "-", "EXPIRED"}},
+      {"finished", {"-", "-", "-", "DONE", "DONE", "-", "-", "-", "-", "-", "-"}},
+      {"canceled", {"CANCELED", "CANCELED", "CANCELED", "-", "-", "-", "-", "-", "-", "CANCELED", "-"}},
+      {"expired", {"EXPIRED", "EXPIRED", "EXPIRED", "DONE", "-", "-", "-", "-", "-", "EXPIRED", "-"}},
+      {"superseded", {"SUPERSEDED", "SUPERSEDED", "SUPERSEDED", "-", "-", "-", "-", "-", "-", "SUPERSEDED", "SUPERSEDED"}},
+      {"device_removed", {"-", "-", "-", "DONE", "-", "-", "-", "-", "-", "CANCELED", "CANCELED"}},
+  };
+  ASSERT_EQ(expected.size(), provision_event_count);
+  for (std::size_t event = 0; event < provision_event_count; ++event) {
+    const auto name = provision_event_name(static_cast<ProvisionEvent>(event));
+    ASSERT_TRUE(expected.contains(name)) << name;
+    for (std::size_t index = 0; index < provision_state_count; ++index) {
+      const auto from = static_cast<ProvisionState>(index + 1);
+      EXPECT_EQ(parse_provision_state(provision_state_name(from)), from);
+      const auto got = next(from, static_cast<ProvisionEvent>(event));
+      const auto want = expected.at(name)[index];
+      SCOPED_TRACE(std::string{name} + " in " + std::string{provision_state_name(from)});
+      EXPECT_EQ(got.allowed, want != "-");
+      if (got.allowed) {
+        EXPECT_EQ(provision_state_name(got.next), want);
+      } else {
+        EXPECT_EQ(got.next, from);
+        EXPECT_EQ(got.refusal, DomainError::wrong_state);
+      }
+    }
+  }
+  EXPECT_FALSE(parse_provision_state("").has_value());
+  EXPECT_FALSE(parse_provision_state("active").has_value());
+}
+
+TEST(ProvisionSessionLifeCycle, WhatHasEndedStaysEnded) {
+  for (std::size_t index = 1; index <= provision_state_count; ++index) {
+    const auto state = static_cast<ProvisionState>(index);
+    for (std::size_t event = 0; event < provision_event_count; ++event) {
+      const auto got = next(state, static_cast<ProvisionEvent>(event));
+      const bool holds = !is_ended(state) || !got.allowed || got.next == state;
+      EXPECT_TRUE(holds) << provision_state_name(state);
+      EXPECT_FALSE(is_open(state) && is_ended(state));
+    }
+  }
+}
+
 /// docs/life-cycles.md is made from the tables: `./dev golden --update` writes it anew.
 TEST(LifeCycles, TheGoldenDocumentIsCurrent) {
   const std::string path = std::string{MUSTER_SOURCE_DIR} + "/docs/life-cycles.md";
@@ -113,7 +169,11 @@ TEST(LifeCycles, TheGoldenDocumentIsCurrent) {
       "session's end has\npassed (docs/operating/README.md), over restarts of the server too.\n\n" +
       device_life_cycle_markdown() +
       "\n## AuthToken\n\nThe kinds of docs/protocol/cloud-model.md section 3. A refused login is answered \"invalid token\".\n\n" +
-      token_life_cycle_markdown();
+      token_life_cycle_markdown() +
+      "\n## Provisioning session\n\ndocs/protocol/cloud-model.md section 5.2. While PROVING the device's old AuthToken and its new one "
+      "both work: no time ends that,\nonly what the device does (a minute online or a second login with the new one; after the session's "
+      "time a login with the old one).\nAn ACTIVE session counts as DONE when its time is over.\n\n" +
+      provision_session_life_cycle_markdown();
   const char* const update = std::getenv("MUSTER_GOLDEN_UPDATE");
   if (update != nullptr && std::string_view{update} == "1") std::ofstream{path} << wanted;
   std::ifstream file{path};

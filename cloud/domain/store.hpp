@@ -63,6 +63,39 @@ struct FoundToken {
   TokenRecord record;  ///< kind revoked: a tombstone.
 };
 
+/// A provisioning session to be made.
+struct NewProvisionSession {
+  OrganizationId organization_id;  ///< Kind reconfigure: the device's, whatever is given.
+  UserId owner_id;                 ///< Kind reconfigure: the device's.
+  std::string client, uid;
+  TemplateId template_id;  ///< None: whatever the device says, if the organization can use it.
+  DeviceId device_id;      ///< Set: an existing device gets new settings. None: an id is reserved.
+  UtcTime expires_at;
+  std::size_t open_max = 50;  ///< Of its user.
+};
+
+struct ProvisionSessionFilter {
+  std::span<const OrganizationId> organizations;  ///< Which to look in ...
+  UserId or_user;                                 ///< ... and besides those that this user made or owns; `organizations` may be empty then.
+  std::optional<ProvisionState> state;
+  UserId user;         ///< Made or owned by this one only, when set.
+  std::string client;  ///< Substring, case-insensitive.
+  std::uint16_t code = 0;
+  DeviceId device;
+};
+
+/// What a device said of itself after the login with a provisioning token.
+struct ReportedInfo {
+  std::string tmpl_id;  ///< As the firmware has it; empty: it does not say.
+  UtcTime at;
+  bool is_public_plain_text = false;  ///< Its link is plain text from a public address: only some templates allow that.
+};
+struct InfoVerdict {
+  ProvisionFailure failure = ProvisionFailure::none;  ///< None: accepted.
+  ProvisionSession session;                           ///< As it is now.
+  std::optional<Device> device;                       ///< When accepted.
+};
+
 /// Compact row for building the in-memory views; 1,000,000 of them stream through a callback.
 struct DeviceRow {
   DeviceId id;
@@ -119,6 +152,9 @@ enum class UnknownTokens : std::uint8_t {
   hold = 1,                 ///< The store was restored from a backup and may not know the newest tokens, or is not set up yet.
   hold_through_set_up = 2,  ///< The same, and `set_up` does not end it: keys of an earlier store were there when this one was made.
 };
+
+inline constexpr std::size_t provision_steps_max = 200;                           ///< Of one session; the cloud's own few fit in any case.
+inline constexpr std::int64_t provision_history_kept_ms = 90LL * 24 * 3'600'000;  ///< How long a session that ended can be looked at.
 
 class Store {
  public:
@@ -242,6 +278,38 @@ class Store {
     std::string field, value;
   };
   virtual Result<std::vector<MetadataValue>> all_device_metadata(DeviceId id) = 0;
+
+  // --- provisioning sessions: their moves follow cloud/domain/provision_session_life_cycle.hpp, their tokens' the token's table ------------
+  /// Reserves a device id that is never given again and issues the token, or issues one for an existing device. An open session of the
+  /// same user and uid, and any of the same device, is superseded. Errors: not_found (organization, template, device),
+  /// template_not_in_organization, owner_not_in_organization, not_active, token_taken, limit_reached (open sessions of the user),
+  /// wrong_state (the device's token is its maker's).
+  virtual Result<ProvisionSession> create_provision_session(const NewProvisionSession& session, const NewToken& token,
+                                                            const Actor& actor) = 0;
+  virtual Result<std::optional<ProvisionSession>> find_provision_session(ProvisionSessionId id) = 0;
+  virtual Result<std::vector<ProvisionSession>> live_provision_sessions() = 0;  ///< Those that have not ended: for the views.
+  virtual Result<PageOf<ProvisionSession>> provision_sessions(const ProvisionSessionFilter& filter,
+                                                              const Page& page) = 0;      ///< Newest first.
+  virtual Result<std::vector<ProvisionStep>> provision_steps(ProvisionSessionId id) = 0;  ///< Oldest first.
+  /// Adds to the trace; not audited. Of an app or agent, `step` "done" finishes an active session, and a code becomes the session's
+  /// failure until its device is active. Errors: not_found, limit_reached (the trace is full), wrong_state.
+  virtual Result<void> post_provision_step(ProvisionSessionId id, const ProvisionStep& step) = 0;
+  /// A device logged in with the session's token. Not audited. Errors: not_found, wrong_state.
+  virtual Result<void> note_provision_login(ProvisionSessionId id, UtcTime at, std::string_view ip) = 0;
+  /// The first value of its device; later ones change nothing. Not audited. Errors: not_found.
+  virtual Result<void> note_first_value(ProvisionSessionId id, UtcTime at) = 0;
+  /// Decides about a device. Accepted: its row exists and the token is its own (kind new_device; again: the same answer), or the old token
+  /// works on beside it (kind reconfigure). Refused: the session has failed and the token is a tombstone, but a re-provisioning token
+  /// waits on. A session out of time expires here. Errors: not_found, wrong_state (it has ended).
+  virtual Result<InfoVerdict> accept_info(ProvisionSessionId id, const ReportedInfo& info, const Actor& actor) = 0;
+  /// Ends what a re-provisioned device was between: proved = the old token is a tombstone, else the new one is and the old one is
+  /// the device's again. Errors: not_found, wrong_state.
+  virtual Result<void> finish_reprovision(ProvisionSessionId id, bool proved, const Actor& actor) = 0;
+  /// Errors: not_found, wrong_state.
+  virtual Result<void> cancel_provision_session(ProvisionSessionId id, const Actor& actor) = 0;
+  /// Ends every session whose time is over by `now`, at most `limit` in one transaction, and deletes traces that ended more than
+  /// `provision_history_kept` ago; how many ended.
+  virtual Result<std::size_t> expire_provision_sessions(UtcTime now, std::size_t limit) = 0;
 
   // --- written behind: no audit, no change rows ------------------------------------------------------------------------------
   virtual Result<void> write_presence(std::span<const PresenceUpdate> batch) = 0;  ///< Unknown devices are skipped.

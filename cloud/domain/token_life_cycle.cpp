@@ -26,9 +26,11 @@ constexpr std::array<Row, token_event_count> table = {{
     /* info_refused         */ {to(device), to(revoked), to(reprovision), to(static_), to(grace), dead},
     /* successor_logged_in  */ {to(grace), no(provision), no(reprovision), to(revoked), to(grace), dead},
     /* successor_proved     */ {no(device), no(provision), no(reprovision), no(static_), to(revoked), dead},
+    /* successor_dropped    */ {no(device), no(provision), no(reprovision), no(static_), to(device), dead},
     /* replaced             */ {to(revoked), no(provision), no(reprovision), to(revoked), to(revoked), dead},
     /* replaced_with_grace  */ {to(grace), no(provision), no(reprovision), to(grace), no(grace), dead},
     /* expired              */ {no(device), to(revoked), to(revoked), to(revoked), to(revoked), dead},
+    /* unproved             */ {to(revoked), no(provision), no(reprovision), no(static_), no(grace), dead},
     /* canceled             */ {no(device), to(revoked), to(revoked), no(static_), no(grace), dead},
     /* device_removed       */ {to(revoked), no(provision), to(revoked), to(static_), to(revoked), dead},
     /* static_token_removed */ {no(device), no(provision), no(reprovision), to(revoked), to(revoked), dead},
@@ -37,9 +39,21 @@ constexpr std::array<Row, token_event_count> table = {{
 }};
 
 constexpr std::array<std::string_view, token_kind_count> kind_names = {"DEVICE", "PROVISION", "REPROVISION", "STATIC", "GRACE", "REVOKED"};
-constexpr std::array<std::string_view, token_event_count> event_names = {
-    "login",   "info_accepted", "info_refused",   "successor_logged_in",  "successor_proved", "replaced",   "replaced_with_grace",
-    "expired", "canceled",      "device_removed", "static_token_removed", "revealed",         "key_rotated"};
+constexpr std::array<std::string_view, token_event_count> event_names = {"login",
+                                                                         "info_accepted",
+                                                                         "info_refused",
+                                                                         "successor_logged_in",
+                                                                         "successor_proved",
+                                                                         "successor_dropped",
+                                                                         "replaced",
+                                                                         "replaced_with_grace",
+                                                                         "expired",
+                                                                         "unproved",
+                                                                         "canceled",
+                                                                         "device_removed",
+                                                                         "static_token_removed",
+                                                                         "revealed",
+                                                                         "key_rotated"};
 
 constexpr std::size_t index_of(TokenKind kind) noexcept { return static_cast<std::size_t>(kind) - 1; }
 

@@ -13,7 +13,7 @@
 
 /// The life of an AuthToken as a table over its kinds: docs/protocol/cloud-model.md sections 3 and 5. The same table drives logins, what
 /// stores do to tokens, docs/life-cycles.md and exhaustive tests of itself and of every store. The events that code makes by now are
-/// login, replaced, device_removed, revealed and key_rotated; the others wait for the static and dynamic way.
+/// those of the manual and the dynamic way; the others wait for the static one.
 namespace muster::domain {
 
 enum class TokenEvent : std::uint8_t {
@@ -22,16 +22,18 @@ enum class TokenEvent : std::uint8_t {
   info_refused,          ///< ... names an unknown or foreign one.
   successor_logged_in,   ///< First login with the token that shall replace it (reconfigure, rotation with delivery).
   successor_proved,      ///< That login lasted, or came twice: the old token has done its duty.
+  successor_dropped,     ///< That token was never proved, and the device came back with the old one, which is the device's again.
   replaced,              ///< A person regenerated or set the token without grace, or rotated a leaked one.
   replaced_with_grace,   ///< The same, and the old token still works for a while.
   expired,               ///< Its time is over (a static token has one only while it waits to replace another).
+  unproved,              ///< It should have replaced another one, and the device came back with that one after its time.
   canceled,              ///< Its provisioning session was canceled, or a newer one took its place.
   device_removed,        ///< The device was deleted, or given back.
   static_token_removed,  ///< The static token itself was deleted.
   revealed,              ///< Shown to a person, exported.
   key_rotated,           ///< Digested and sealed anew under another key.
 };
-inline constexpr std::size_t token_event_count = 13;
+inline constexpr std::size_t token_event_count = 15;
 inline constexpr std::size_t token_kind_count = 6;
 
 struct TokenTransition {

@@ -15,18 +15,20 @@ constexpr std::size_t batch_rows = 1000;
 
 /// What the listener will be told once no lock is held.
 struct News {
-  std::vector<DeviceId> token_gone;
+  std::vector<std::pair<DeviceId, AuthTokenId>> token_gone;
   std::vector<DeviceId> device_gone;
   std::vector<UserId> access_tokens_changed;
+  std::vector<ProvisionSession> provision_sessions;
   bool permissions_changed = false;
   bool settings_changed = false;
 
   void tell(Views::Listener* listener) const {
     if (listener == nullptr) return;
     for (const auto device : device_gone) listener->device_gone(device);
-    for (const auto device : token_gone) listener->token_gone(device);
+    for (const auto& [device, token] : token_gone) listener->token_gone(device, token);
     if (permissions_changed) listener->permissions_changed();
     for (const auto user : access_tokens_changed) listener->access_tokens_changed(user);
+    for (const auto& session : provision_sessions) listener->provision_session_changed(session);
     if (settings_changed) listener->settings_changed();
   }
 };
@@ -67,8 +69,13 @@ class Views::Follower {
     for (const auto key_id : key_ids) MUSTER_TRY_VOID(meet_key(key_id));
     if (views_.seen_ip_) MUSTER_TRY_VOID(store_.for_each_seen_ip(views_.seen_ip_));
 
+    ProvisionDirectory provisioning;
+    MUSTER_TRY(const auto sessions, store_.live_provision_sessions());
+    for (const auto& session : sessions) provisioning.put(session);
+
     const bool again = views_.ready();
     views_.directory.swap(directory);
+    views_.provisioning.swap(provisioning);
     views_.credentials.swap(credentials);
     views_.hold_unknown_.store(mode != UnknownTokens::refuse, std::memory_order_release);
     views_.applied_.store(newest, std::memory_order_release);
@@ -96,7 +103,7 @@ class Views::Follower {
   /// After a rebuild nobody knows what went in between: whatever was here before and is not now.
   void compare(const CredentialIndex& old_credentials, const Directory& old_directory) {
     old_credentials.for_each([&](AuthTokenId id, DeviceId device) {
-      if (!views_.credentials.find(id)) news_.token_gone.push_back(device);
+      if (!views_.credentials.find(id)) news_.token_gone.emplace_back(device, id);
     });
     old_directory.for_each_device([&](DeviceId id, const DevicePlace&) {
       if (!views_.directory.device(id)) news_.device_gone.push_back(id);
@@ -159,6 +166,17 @@ class Views::Follower {
         news_.settings_changed = true;
         return {};
       }
+      case ChangeKind::provision_session: {
+        const ProvisionSessionId id{change.id};
+        MUSTER_TRY(const auto session, store_.find_provision_session(id));
+        if (session) {
+          views_.provisioning.put(*session);
+          news_.provision_sessions.push_back(*session);
+        } else {
+          views_.provisioning.remove(id);
+        }
+        return {};
+      }
     }
     return {};  // A kind of a newer version: nothing here depends on it.
   }
@@ -173,7 +191,7 @@ class Views::Follower {
     if (present.kind != TokenKind::revoked) MUSTER_TRY_VOID(meet_key(present.digest.key_id));
     // Noted first: were there no memory for it afterwards, nobody would ever be told.
     if (before && (present.kind == TokenKind::revoked || present.device_id != before->device_id))
-      news_.token_gone.push_back(before->device_id);
+      news_.token_gone.emplace_back(before->device_id, id);
     views_.credentials.apply(present);
     return {};
   }

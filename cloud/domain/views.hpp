@@ -11,6 +11,7 @@
 #include "cloud/base/result.hpp"
 #include "cloud/domain/credential_index.hpp"
 #include "cloud/domain/directory.hpp"
+#include "cloud/domain/provision_directory.hpp"
 #include "cloud/domain/store.hpp"
 
 namespace muster::domain {
@@ -27,6 +28,7 @@ class Views {
 
   CredentialIndex credentials;
   Directory directory;
+  ProvisionDirectory provisioning;
 
   [[nodiscard]] bool ready() const noexcept { return ready_.load(std::memory_order_acquire); }
   /// Rows in `unknown_tokens = hold` mode: a miss is never answered "invalid".
@@ -43,11 +45,13 @@ class Views {
   /// rebuild or catch_up returns, on its thread, with no lock held.
   struct Listener {
     virtual ~Listener() = default;
-    virtual void token_gone(DeviceId device) = 0;  ///< Close the device's session: its next login hears the truth.
+    /// Close the device's session, if it logged in with this token: its next login hears the truth.
+    virtual void token_gone(DeviceId device, AuthTokenId token) = 0;
     virtual void device_gone(DeviceId device) = 0;
     virtual void permissions_changed() = 0;  ///< Roles, users, organizations: re-check open streams.
     /// Access tokens of this user were made, prolonged or ended; no user: anybody's, after a rebuild. May block: ask the store which.
     virtual void access_tokens_changed(UserId /*user*/) {}
+    virtual void provision_session_changed(const ProvisionSession& /*session*/) {}
     virtual void settings_changed() {}  ///< Server-wide settings; also after a key was added: read the key ring again.
   };
   void set_listener(Listener* listener) noexcept { listener_ = listener; }

@@ -18,7 +18,7 @@ struct Recorder : Views::Listener {
   std::vector<std::int64_t> access_tokens;
   int permissions = 0, settings = 0;
   std::function<void()> inside;
-  void token_gone(DeviceId device) override {
+  void token_gone(DeviceId device, AuthTokenId /*token*/) override {
     tokens.push_back(device.value());
     if (inside) inside();
   }

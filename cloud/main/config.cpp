@@ -80,6 +80,9 @@ std::vector<Key> schema(Config& c) {
        &c.api.requests_per_minute_per_organization},
       {"api.stream_clients_max", "live streams signed in at the same time", 1, million, &c.api.stream_clients_max},
       {"api.stream_rows_max", "rows that one live stream may subscribe to", 1, million, &c.api.stream_rows_max},
+      {"provision.token_ttl_s", "how long a provisioning token waits for its device", 600, 604'800, &c.api.provision_token_life},
+      {"provision.sessions_open_max", "provisioning sessions of one user that may be open at once", 1, 100'000,
+       &c.api.provision_sessions_open_max},
       {"values.memory_mib", "memory for last values", 1, 1'000'000, &c.values_memory_mib},
   };
 }
@@ -128,7 +131,7 @@ std::string assign(const Key& key, const toml::node& node) {
         } else if constexpr (std::is_same_v<T, double>) {
           const auto value = node.value<double>();
           if (!value) return "must be a number";
-          if (*value < static_cast<double>(key.min) || *value > static_cast<double>(key.max))
+          if (!(*value >= static_cast<double>(key.min) && *value <= static_cast<double>(key.max)))  // Not a number is neither.
             return fmt::format("must be {}..{}", key.min, key.max);
           *out = *value;
         } else if constexpr (std::is_same_v<T, std::vector<std::string>>) {

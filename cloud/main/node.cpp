@@ -40,6 +40,8 @@ using namespace std::chrono_literals;
 
 constexpr auto follow_interval = 250ms;        // How often other processes' changes are looked for: a revoked token is out within 1 s.
 constexpr auto write_behind_interval = 500ms;  // What kill -9 may lose of values: this, and the time of one write.
+constexpr auto expiry_interval = 60s;          // How long after its end a provisioning session may still be shown as open.
+constexpr std::size_t expired_at_once = 200;   // In one transaction: others wait for it.
 constexpr auto housekeeping_interval = 10min;
 constexpr std::int64_t changes_kept = 100'000;  // A consumer further behind than this rebuilds.
 constexpr auto stop_grace = 8s;
@@ -58,6 +60,7 @@ WorkerPoolOptions lanes() {
   options[Lane::api] = {8, 1'024};    // They wait for group commits most of the time.
   options[Lane::password] = {1, 64};  // One hash at a time: 64 MiB and all of a core each.
   options[Lane::values] = {1, 4'096};
+  options[Lane::device_writes] = {4, 4'096};  // They wait for group commits most of the time.
   return options;
 }
 
@@ -135,7 +138,7 @@ struct Node::Parts final : domain::Views::Listener {
   std::thread follower, writer;
 
   // --- Views::Listener -------------------------------------------------------------------------------------------------------
-  void token_gone(DeviceId device) override { gateway->close_device(device, protocol::CloseReason::token_gone); }
+  void token_gone(DeviceId device, AuthTokenId token) override { gateway->close_token(device, token, protocol::CloseReason::token_gone); }
   void device_gone(DeviceId device) override {
     gateway->close_device(device, protocol::CloseReason::token_gone);
     values.forget(device);
@@ -199,6 +202,7 @@ struct Node::Parts final : domain::Views::Listener {
   void follow() {
     Error last_trouble;
     auto housekeeping = clock.now() + housekeeping_interval;
+    auto expiry = clock.now();
     std::int64_t keys_changed_ns = keys_mtime();
     do {
       take_turn("follower", [&] {
@@ -213,6 +217,10 @@ struct Node::Parts final : domain::Views::Listener {
         if (trouble != last_trouble) {
           tell_trouble(trouble);
           last_trouble = trouble;
+        }
+        if (clock.now() >= expiry) {
+          expiry = clock.now() + expiry_interval;
+          expire_provision_sessions();
         }
         if (clock.now() >= housekeeping) {
           housekeeping = clock.now() + housekeeping_interval;
@@ -265,6 +273,16 @@ struct Node::Parts final : domain::Views::Listener {
     const auto newest = store->newest_change();
     if (!newest) return newest.error();
     return *newest == views->applied_change() ? Result<void>{} : views->catch_up();
+  }
+
+  void expire_provision_sessions() {
+    if (!views->ready()) return;
+    for (std::size_t ended = expired_at_once; ended == expired_at_once;) {
+      const auto result = store->expire_provision_sessions(clock.utc_now(), expired_at_once);
+      if (!result) return metrics.store_errors_total.add();
+      ended = *result;
+      metrics.provision_expired_total.add(ended);
+    }
   }
 
   void keep_house() {
@@ -327,6 +345,9 @@ std::variant<std::unique_ptr<Node>, Node::Problem> Node::start(const ServeOption
                                (p.directory->path() / "store").string(), recorded.error().message())};
   }
   const auto database = options.store_url.empty() ? p.directory->database() : database_of_url(options.store_url);
+  if (std::error_code ignored; database.has_parent_path() && !std::filesystem::is_directory(database.parent_path(), ignored))
+    return Problem{fmt::format("--store names {}, but the directory {} is not there; make it first", database.string(),
+                               database.parent_path().string())};
   if (options.store_url.empty() && *recorded != database) {
     return Problem{
         fmt::format("{} was last served with --store sqlite:{}; give that again, or --store sqlite:{} for the database in the directory",
@@ -373,6 +394,8 @@ std::variant<std::unique_ptr<Node>, Node::Problem> Node::start(const ServeOption
   api_options.public_url = options.public_url;
   api_options.setup_code = p.setup_code;
   api_options.version = version;
+  for (const auto& address : p.server->addresses()) api_options.ports_plain.push_back(address.port);
+  for (const auto& address : p.server->tls_addresses()) api_options.ports_tls.push_back(address.port);
   p.api = std::make_unique<api::Api>(
       api::Api::Dependencies{*p.store, *p.views, p.sessions, p.values, p.presence, p.link, *p.keys, p.random, p.clock, p.metrics},
       api_options);

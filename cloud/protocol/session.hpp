@@ -40,6 +40,8 @@ enum class CloseReason : std::uint8_t {
   shutdown,
   template_refused,
   server_error,
+  info_missing,          ///< Logged in with a provisioning token, and did not say what it is.
+  provisioning_refused,  ///< It did, and cannot be set up.
 };
 
 struct Peer {
@@ -63,8 +65,10 @@ struct TokenResolved {
     live,
     invalid,
     hold,
-    look_again
-  };  ///< look_again: no answer; the session's own timer asks for another look.
+    look_again,
+    silent,
+  };  ///< look_again: no answer; the session's own timer asks for another look. silent: a tombstone
+      ///< that devices are not told about.
   Outcome outcome = Outcome::hold;  ///< hold: nobody knows now; never answered with a status.
   DeviceId device_id;
   domain::TokenKind kind = domain::TokenKind::device;
@@ -91,8 +95,14 @@ struct MetadataLoaded {
 };
 struct CloseSession {
   CloseReason reason = CloseReason::shutdown;
+  AuthTokenId token;  ///< Set: only a session that logged in with this one.
 };
-using SessionEvent = std::variant<TokenResolved, PushValue, PushInternal, ValuesLoaded, MetadataLoaded, InternalAnswer, CloseSession>;
+struct InfoDecided {
+  enum class Outcome : std::uint8_t { accepted, refused, trouble };
+  Outcome outcome = Outcome::trouble;
+};  ///< About a device that logged in with a provisioning token.
+using SessionEvent =
+    std::variant<TokenResolved, PushValue, PushInternal, ValuesLoaded, MetadataLoaded, InternalAnswer, CloseSession, InfoDecided>;
 
 /// Carries events to the loop that owns the session. Thread-safe.
 class SessionRouter {

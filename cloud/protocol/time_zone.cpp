@@ -288,20 +288,33 @@ const TimeZone* TimeZones::cached(std::string_view name) const {
   return found == zones_.end() ? nullptr : found->second.get();
 }
 
-const TimeZone& TimeZones::load(std::string_view name) {
-  if (const TimeZone* known = cached(name)) return *known;
-  std::optional<TimeZone> zone;
-  if (std::ifstream in{directory_ + '/' + std::string{name}, std::ios::binary}) {
-    std::string bytes(file_size_max_bytes, '\0');
-    in.read(bytes.data(), static_cast<std::streamsize>(bytes.size()));
-    bytes.resize(static_cast<std::size_t>(std::max<std::streamsize>(0, in.gcount())));
-    zone = TimeZone::parse(name, ByteView{bytes});
-  }
+std::optional<TimeZone> TimeZones::read(std::string_view name) const {
+  std::ifstream in{directory_ + '/' + std::string{name}, std::ios::binary};
+  if (!in) return std::nullopt;
+  std::string bytes(file_size_max_bytes, '\0');
+  in.read(bytes.data(), static_cast<std::streamsize>(bytes.size()));
+  bytes.resize(static_cast<std::size_t>(std::max<std::streamsize>(0, in.gcount())));
+  return TimeZone::parse(name, ByteView{bytes});
+}
+
+const TimeZone& TimeZones::keep(std::string_view name, TimeZone zone) {
   const std::unique_lock lock{mutex_};
   if (zones_.size() >= zones_max) return utc_;
   const auto [place, is_new] = zones_.try_emplace(std::string{name});
-  if (is_new) place->second = std::make_unique<const TimeZone>(zone ? std::move(*zone) : TimeZone::utc());
+  if (is_new) place->second = std::make_unique<const TimeZone>(std::move(zone));
   return *place->second;
+}
+
+const TimeZone* TimeZones::find(std::string_view name) {
+  if (const TimeZone* known = cached(name)) return known->name() == name ? known : nullptr;  // Also what cannot be a name.
+  auto zone = read(name);
+  return zone ? &keep(name, std::move(*zone)) : nullptr;
+}
+
+const TimeZone& TimeZones::load(std::string_view name) {
+  if (const TimeZone* known = cached(name)) return *known;
+  auto zone = read(name);
+  return keep(name, zone ? std::move(*zone) : TimeZone::utc());
 }
 
 std::string iso_8601(std::int64_t unix_s, std::int32_t offset_s) {

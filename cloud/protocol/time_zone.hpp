@@ -69,10 +69,15 @@ class TimeZones {
   explicit TimeZones(std::string directory = "/usr/share/zoneinfo");
   /// nullptr: not read yet (call load, away from the network loops). "UTC" is always there.
   [[nodiscard]] const TimeZone* cached(std::string_view name) const;
+  /// Blocks: reads a file. nullptr: there is no such zone. For names from devices: what does not exist is not remembered either.
+  const TimeZone* find(std::string_view name);
   /// Blocks: reads a file. An unknown or damaged zone is UTC.
   const TimeZone& load(std::string_view name);
 
  private:
+  [[nodiscard]] std::optional<TimeZone> read(std::string_view name) const;
+  const TimeZone& keep(std::string_view name, TimeZone zone);
+
   const std::string directory_;
   TimeZone utc_;
   mutable std::shared_mutex mutex_;

@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "cloud/domain/permission.hpp"
+#include "cloud/domain/provision_session_life_cycle.hpp"
 #include "cloud/domain/store.hpp"
 #include "cloud/domain/token_life_cycle.hpp"
 
@@ -130,6 +131,36 @@ class StoreContract : public testing::TestWithParam<StoreBackend> {
     const auto made = try_device(organization, template_id, std::move(name), secret, owner);
     EXPECT_TRUE(made) << made.error().message();
     return made ? *made : Device{};
+  }
+
+  static constexpr std::int64_t hour = 3'600'000;
+  Result<ProvisionSession> try_session(std::uint64_t secret, std::string uid = "", DeviceId device = {}, UserId owner = {}) {
+    NewProvisionSession wanted;
+    wanted.organization_id = root_;
+    wanted.owner_id = owner;
+    wanted.client = "Test app";
+    wanted.uid = std::move(uid);
+    wanted.device_id = device;
+    wanted.expires_at = {t0 + hour};
+    return store().create_provision_session(wanted, token(secret), actor());
+  }
+  ProvisionSession make_session(std::uint64_t secret, std::string uid = "", DeviceId device = {}, UserId owner = {}) {
+    const auto made = try_session(secret, std::move(uid), device, owner);
+    EXPECT_TRUE(made) << made.error().message();
+    return made ? *made : ProvisionSession{};
+  }
+  ProvisionSession session_now(ProvisionSessionId id) { return store().find_provision_session(id).value().value(); }
+  TokenKind kind_of(std::uint64_t secret) { return store().find_token(std::array{digest(secret)}).value().value().record.kind; }
+  static ReportedInfo info(std::string tmpl_id, std::int64_t at_ms = t0 + 1000) {
+    ReportedInfo value;
+    value.tmpl_id = std::move(tmpl_id);
+    value.at = {at_ms};
+    return value;
+  }
+  std::vector<std::string> steps_of(ProvisionSessionId id) {
+    std::vector<std::string> out;
+    for (const auto& step : store().provision_steps(id).value()) out.push_back(step.step);
+    return out;
   }
 
   // --- what the log and the feed say ------------------------------------------------------------------------------------------
@@ -884,7 +915,7 @@ TEST_P(StoreContract, KeepsATemplateAndAddsWhatIsBuiltIn) {
   EXPECT_TRUE(serial->in_provisioning);
   EXPECT_TRUE(serial->required);
   EXPECT_FALSE(serial->is_builtin);
-  for (const auto* name : {"Device Name", "Device Owner", "Location", "Device Timezone", "Hotspot Name"}) {
+  for (const auto* name : {"Device Name", "Device Owner", "Location", "Device Timezone", "Hotspot Name", "Device UID"}) {
     const auto builtin =
         std::find_if(found.meta_fields.begin(), found.meta_fields.end(), [&](const auto& field) { return field.name == name; });
     ASSERT_NE(builtin, found.meta_fields.end()) << name;
@@ -1658,6 +1689,324 @@ TEST_P(StoreContract, ReplacingATokenLeavesOneThatCannotBeReplaced) {
   force_kind(second, TokenKind::reprovision);
   EXPECT_REFUSED(DomainError::wrong_state, store().replace_token(device.id, token(3), actor()));
   EXPECT_EQ(store().find_token_by_id(second).value()->kind, TokenKind::reprovision);
+}
+
+// --- provisioning sessions -------------------------------------------------------------------------------------------------------
+
+TEST_P(StoreContract, AProvisioningSessionMakesItsDeviceWhenTheInfoIsAccepted) {
+  set_up();
+  const auto product = make_template(root_, "Product");
+  const auto owner = make_user(root_, "owner2@example.com");
+  const auto before = make_device(root_, product.id, "Before", 1);
+  const auto seq = newest();
+  const auto session = make_session(2, "uid", {}, owner.id);
+  EXPECT_EQ(session.state, ProvisionState::token_issued);
+  EXPECT_EQ(session.kind, ProvisionKind::new_device);
+  EXPECT_EQ(session.created_by, admin_);
+  EXPECT_GT(session.device_id, before.id);
+  EXPECT_TRUE(changed_since(seq, ChangeKind::provision_session, session.id.value()));
+  EXPECT_TRUE(changed_since(seq, ChangeKind::token, session.token_id.value()));
+  EXPECT_EQ(audit_of("provision.create").size(), 1u);
+  EXPECT_EQ(audit_of("provision.create")[0].detail.find("sealed"), std::string::npos);
+  EXPECT_FALSE(store().find_device(session.device_id).value());
+  const auto record = store().find_token(std::array{digest(2)}).value().value().record;
+  EXPECT_EQ(record.kind, TokenKind::provision);
+  EXPECT_EQ(record.device_id, session.device_id);
+  EXPECT_EQ(record.expires_at, session.expires_at);
+  std::size_t seen = 0;
+  ASSERT_OK(store().for_each_live_token(
+      [&](const TokenRecord& one) { seen += one.id == session.token_id && one.device_id == session.device_id; }));
+  EXPECT_EQ(seen, 1u);
+
+  // The id is nobody else's, also not over a restart.
+  const auto by_hand = make_device(root_, product.id, "By hand", 3);
+  EXPECT_GT(by_hand.id, session.device_id);
+  reopen();
+  const auto other = make_session(4);
+  EXPECT_GT(other.device_id, by_hand.id);
+
+  ASSERT_OK(store().note_provision_login(session.id, {t0 + 500}, "192.0.2.9"));
+  EXPECT_EQ(session_now(session.id).state, ProvisionState::connected);
+  const auto before_info = newest();
+  const auto verdict = store().accept_info(session.id, info("TMPLProduct"), actor(t0 + 1000));
+  ASSERT_OK(verdict);
+  EXPECT_EQ(verdict->failure, ProvisionFailure::none);
+  ASSERT_TRUE(verdict->device);
+  EXPECT_EQ(verdict->device->id, session.device_id);
+  EXPECT_EQ(verdict->device->name, "Product");
+  EXPECT_EQ(verdict->device->owner_id, owner.id);
+  EXPECT_EQ(verdict->device->activation_way, ActivationWay::dynamic);
+  EXPECT_EQ(verdict->device->activated_at, (UtcTime{t0 + 1000}));
+  EXPECT_EQ(verdict->device->activated_by, admin_);
+  EXPECT_EQ(verdict->session.state, ProvisionState::active);
+  EXPECT_EQ(verdict->session.template_id, product.id);
+  EXPECT_TRUE(changed_since(before_info, ChangeKind::device, session.device_id.value()));
+  EXPECT_TRUE(changed_since(before_info, ChangeKind::token, session.token_id.value()));
+  EXPECT_TRUE(changed_since(before_info, ChangeKind::provision_session, session.id.value()));
+  EXPECT_EQ(kind_of(2), TokenKind::device);
+  EXPECT_EQ(store().tokens_of_device(session.device_id)->size(), 1u);
+  EXPECT_EQ(store().find_token_by_id(session.token_id).value()->expires_at.ms, 0);
+  EXPECT_EQ(steps_of(session.id), (std::vector<std::string>{"token_issued", "login", "active"}));
+
+  // Again: the same answer, and nothing happens.
+  const auto after = newest();
+  const auto again = store().accept_info(session.id, info("TMPLProduct", t0 + 2000), actor(t0 + 2000));
+  ASSERT_OK(again);
+  EXPECT_EQ(again->device->id, session.device_id);
+  EXPECT_EQ(newest(), after);
+  make_template(root_, "Another");
+  const auto lie = store().accept_info(session.id, info("TMPLAnother"), actor());
+  ASSERT_OK(lie);
+  EXPECT_EQ(lie->failure, ProvisionFailure::template_foreign);
+  EXPECT_FALSE(lie->device);
+  EXPECT_EQ(kind_of(2), TokenKind::device);
+
+  ASSERT_OK(store().note_first_value(session.id, {t0 + 3000}));
+  ASSERT_OK(store().note_first_value(session.id, {t0 + 4000}));
+  EXPECT_EQ(session_now(session.id).first_value_at, (UtcTime{t0 + 3000}));
+  ProvisionStep done;
+  done.source = StepSource::app;
+  done.step = "done";
+  ASSERT_OK(store().post_provision_step(session.id, done));
+  EXPECT_EQ(session_now(session.id).state, ProvisionState::done);
+}
+
+TEST_P(StoreContract, ARefusedInfoLeavesNoDeviceAndNoToken) {
+  set_up();
+  make_template(root_, "Product");
+  const auto branch = make_organization(root_, "Branch");
+  make_template(branch.id, "Theirs");
+  const auto owner = make_user(root_, "owner2@example.com");
+  struct Case {
+    std::uint64_t secret;
+    std::string tmpl;
+    ProvisionFailure failure;
+  };
+  for (const Case& one :
+       {Case{1, "TMPLNobody", ProvisionFailure::template_unknown}, Case{2, "TMPLTheirs", ProvisionFailure::template_foreign},
+        Case{3, "TMPLProduct", ProvisionFailure::owner_gone}}) {
+    const auto session = make_session(one.secret, "", {}, owner.id);
+    if (one.failure == ProvisionFailure::owner_gone) ASSERT_OK(store().update_user(owner.id, status(UserStatus::suspended), actor()));
+    const auto verdict = store().accept_info(session.id, info(one.tmpl), actor());
+    ASSERT_OK(verdict);
+    EXPECT_EQ(verdict->failure, one.failure);
+    EXPECT_FALSE(verdict->device);
+    EXPECT_FALSE(store().find_device(session.device_id).value());
+    EXPECT_EQ(session_now(session.id).state, ProvisionState::failed);
+    EXPECT_EQ(session_now(session.id).failure_code, static_cast<std::uint16_t>(one.failure));
+    EXPECT_GT(session_now(session.id).ended_at.ms, 0);
+    EXPECT_EQ(kind_of(one.secret), TokenKind::revoked);
+    EXPECT_FALSE(store().find_token(std::array{digest(one.secret)}).value()->record.is_quiet);
+    EXPECT_REFUSED(DomainError::wrong_state, store().accept_info(session.id, info("TMPLProduct"), actor()));
+    EXPECT_REFUSED(DomainError::token_taken, try_session(one.secret));
+  }
+  EXPECT_EQ(audit_of("provision.refused").size(), 3u);
+  // No template at all: the token waits on.
+  const auto session = make_session(4);
+  EXPECT_EQ(store().accept_info(session.id, info(""), actor())->failure, ProvisionFailure::info_missing);
+  EXPECT_EQ(session_now(session.id).state, ProvisionState::connected);
+  EXPECT_EQ(kind_of(4), TokenKind::provision);
+  EXPECT_EQ(store().accept_info(session.id, info("TMPLProduct"), actor())->failure, ProvisionFailure::none);
+  EXPECT_EQ(session_now(session.id).failure_code, 0);
+  // Plain text from a public address, without the template's leave.
+  const auto exposed = make_session(5);
+  auto plain = info("TMPLProduct");
+  plain.is_public_plain_text = true;
+  EXPECT_EQ(store().accept_info(exposed.id, plain, actor())->failure, ProvisionFailure::plain_text_refused);
+  EXPECT_EQ(kind_of(5), TokenKind::provision);
+  EXPECT_FALSE(store().find_device(exposed.device_id).value());
+}
+
+TEST_P(StoreContract, ProvisioningSessionsEndByCancelTimeAndSuccessor) {
+  set_up();
+  make_template(root_, "Product");
+  const auto canceled = make_session(1);
+  ASSERT_OK(store().cancel_provision_session(canceled.id, actor()));
+  EXPECT_EQ(session_now(canceled.id).state, ProvisionState::canceled);
+  EXPECT_EQ(kind_of(1), TokenKind::revoked);
+  EXPECT_EQ(audit_of("provision.cancel").size(), 1u);
+  EXPECT_REFUSED(DomainError::wrong_state, store().cancel_provision_session(canceled.id, actor()));
+  EXPECT_REFUSED(DomainError::not_found, store().cancel_provision_session(ProvisionSessionId{999}, actor()));
+
+  const auto older = make_session(2, "same"), other = make_session(3, "other");
+  const auto newer = make_session(4, "same");
+  EXPECT_EQ(session_now(older.id).state, ProvisionState::superseded);
+  EXPECT_EQ(kind_of(2), TokenKind::revoked);
+  EXPECT_EQ(session_now(other.id).state, ProvisionState::token_issued);
+  EXPECT_NE(newer.device_id, older.device_id);
+
+  EXPECT_EQ(store().expire_provision_sessions({t0 + hour - 1}, 100).value(), 0u);
+  EXPECT_EQ(store().expire_provision_sessions({t0 + hour}, 1).value(), 1u);
+  EXPECT_EQ(store().expire_provision_sessions({t0 + hour}, 100).value(), 1u);
+  EXPECT_EQ(store().expire_provision_sessions({t0 + hour}, 100).value(), 0u);
+  for (const auto id : {other.id, newer.id}) EXPECT_EQ(session_now(id).state, ProvisionState::expired);
+  EXPECT_EQ(kind_of(4), TokenKind::revoked);
+  EXPECT_EQ(audit_of("provision.expired").size(), 2u);
+  EXPECT_TRUE(store().live_provision_sessions()->empty());
+
+  // A device whose info comes after the session's time, before anybody expired it.
+  const auto late = make_session(5);
+  EXPECT_EQ(store().accept_info(late.id, info("TMPLProduct", t0 + hour), actor())->failure, ProvisionFailure::expired);
+  EXPECT_EQ(kind_of(5), TokenKind::revoked);
+  EXPECT_FALSE(store().find_device(late.device_id).value());
+
+  // An active one is done when its time is over; old traces go.
+  const auto made = make_session(6);
+  ASSERT_OK(store().accept_info(made.id, info("TMPLProduct"), actor()));
+  ASSERT_OK(store().expire_provision_sessions({t0 + hour}, 100));
+  EXPECT_EQ(session_now(made.id).state, ProvisionState::done);
+  EXPECT_EQ(kind_of(6), TokenKind::device);
+  ASSERT_OK(store().expire_provision_sessions({t0 + hour + provision_history_kept_ms + 1}, 100));
+  EXPECT_FALSE(store().find_provision_session(made.id).value());
+  EXPECT_TRUE(store().find_device(made.device_id).value());
+}
+
+TEST_P(StoreContract, OpenProvisioningSessionsOfAUserAreLimited) {
+  set_up();
+  for (std::uint64_t i = 1; i <= 50; ++i) make_session(i);
+  EXPECT_REFUSED(DomainError::limit_reached, try_session(51));
+  const auto live = store().live_provision_sessions().value();
+  ASSERT_EQ(live.size(), 50u);
+  ASSERT_OK(store().cancel_provision_session(live[0].id, actor()));
+  make_session(52);
+}
+
+TEST_P(StoreContract, ReprovisioningKeepsTheOldTokenUntilTheNewOneIsProved) {
+  set_up();
+  const auto product = make_template(root_, "Product");
+  make_template(root_, "Another");
+  const auto device = make_device(root_, product.id, "Device", 1);
+  const auto session = make_session(2, "", device.id);
+  EXPECT_EQ(session.state, ProvisionState::reprovisioning);
+  EXPECT_EQ(session.kind, ProvisionKind::reconfigure);
+  EXPECT_EQ(session.device_id, device.id);
+  EXPECT_EQ(kind_of(1), TokenKind::device);
+  EXPECT_EQ(kind_of(2), TokenKind::reprovision);
+  EXPECT_EQ(store().reveal_token(device.id, actor()).value(), "sealed-1");
+  // Another kind of device: only noted.
+  EXPECT_EQ(store().accept_info(session.id, info("TMPLAnother"), actor())->failure, ProvisionFailure::template_foreign);
+  EXPECT_EQ(session_now(session.id).state, ProvisionState::reprovisioning);
+  EXPECT_EQ(session_now(session.id).failure_code, 801);
+  EXPECT_EQ(kind_of(2), TokenKind::reprovision);
+
+  ASSERT_OK(store().accept_info(session.id, info("TMPLProduct"), actor()));
+  EXPECT_EQ(session_now(session.id).state, ProvisionState::proving);
+  EXPECT_EQ(session_now(session.id).failure_code, 0);
+  EXPECT_EQ(kind_of(1), TokenKind::grace);
+  EXPECT_EQ(kind_of(2), TokenKind::device);
+  EXPECT_EQ(store().reveal_token(device.id, actor()).value(), "sealed-2");
+  // No time ends that: the device may have stored either token.
+  ASSERT_OK(store().expire_provision_sessions({t0 + 100 * hour}, 100));
+  EXPECT_EQ(session_now(session.id).state, ProvisionState::proving);
+  EXPECT_REFUSED(DomainError::wrong_state, store().cancel_provision_session(session.id, actor()));
+  reopen();
+  ASSERT_EQ(store().live_provision_sessions()->size(), 1u);
+
+  const auto seq = newest();
+  ASSERT_OK(store().finish_reprovision(session.id, true, actor()));
+  EXPECT_EQ(session_now(session.id).state, ProvisionState::active);
+  EXPECT_EQ(kind_of(1), TokenKind::revoked);
+  EXPECT_EQ(kind_of(2), TokenKind::device);
+  EXPECT_TRUE(changed_since(seq, ChangeKind::token, session.old_token_id.value()));
+  EXPECT_EQ(audit_of("provision.proved").size(), 1u);
+  EXPECT_REFUSED(DomainError::wrong_state, store().finish_reprovision(session.id, true, actor()));
+}
+
+TEST_P(StoreContract, AReprovisioningThatComesToNothingGivesTheOldTokenBack) {
+  set_up();
+  const auto product = make_template(root_, "Product");
+  const auto device = make_device(root_, product.id, "Device", 1);
+  // Fell back.
+  const auto first = make_session(2, "", device.id);
+  ASSERT_OK(store().accept_info(first.id, info("TMPLProduct"), actor()));
+  ASSERT_OK(store().finish_reprovision(first.id, false, actor()));
+  EXPECT_EQ(session_now(first.id).state, ProvisionState::expired);
+  EXPECT_EQ(kind_of(1), TokenKind::device);
+  EXPECT_EQ(kind_of(2), TokenKind::revoked);
+  EXPECT_TRUE(store().find_token(std::array{digest(2)}).value()->record.is_quiet);
+  // Superseded, and out of time: nobody decided on these tokens.
+  const auto second = make_session(3, "", device.id);
+  const auto third = make_session(4, "", device.id);
+  EXPECT_EQ(session_now(second.id).state, ProvisionState::superseded);
+  EXPECT_TRUE(store().find_token(std::array{digest(3)}).value()->record.is_quiet);
+  ASSERT_OK(store().expire_provision_sessions({t0 + hour}, 100));
+  EXPECT_EQ(session_now(third.id).state, ProvisionState::expired);
+  EXPECT_TRUE(store().find_token(std::array{digest(4)}).value()->record.is_quiet);
+  // Canceled: somebody did.
+  const auto fourth = make_session(5, "", device.id);
+  ASSERT_OK(store().cancel_provision_session(fourth.id, actor()));
+  EXPECT_FALSE(store().find_token(std::array{digest(5)}).value()->record.is_quiet);
+  EXPECT_EQ(kind_of(1), TokenKind::device);
+  // The device goes, and everything with it.
+  const auto fifth = make_session(6, "", device.id);
+  ASSERT_OK(store().delete_device(device.id, actor()));
+  EXPECT_EQ(session_now(fifth.id).state, ProvisionState::canceled);
+  EXPECT_EQ(kind_of(6), TokenKind::revoked);
+  EXPECT_EQ(kind_of(1), TokenKind::revoked);
+  EXPECT_EQ(try_session(7, "", device.id).error(), Error{DomainError::not_found});
+}
+
+TEST_P(StoreContract, KeepsTheTraceOfAProvisioningSessionAndFindsSessions) {
+  set_up();
+  make_template(root_, "Product");
+  const auto first = make_session(1), second = make_session(2);
+  ProvisionStep step;
+  step.at = {t0 + 10};
+  step.source = StepSource::agent;
+  step.step = "net_fail";
+  step.code = 722;
+  step.message = std::string(300, 'x');
+  const auto seq = newest();
+  const auto entries = audit_count();
+  ASSERT_OK(store().post_provision_step(first.id, step));
+  EXPECT_TRUE(changed_since(seq, ChangeKind::provision_session, first.id.value()));
+  EXPECT_EQ(audit_count(), entries);
+  EXPECT_EQ(session_now(first.id).state, ProvisionState::delivering);
+  EXPECT_EQ(session_now(first.id).failure_code, 722);
+  const auto steps = store().provision_steps(first.id).value();
+  ASSERT_EQ(steps.size(), 2u);
+  EXPECT_EQ(steps[1].source, StepSource::agent);
+  EXPECT_EQ(steps[1].code, 722);
+  EXPECT_EQ(steps[1].message.size(), 200u);
+  for (std::size_t i = steps.size(); i < provision_steps_max; ++i) ASSERT_OK(store().post_provision_step(first.id, step));
+  EXPECT_REFUSED(DomainError::limit_reached, store().post_provision_step(first.id, step));
+  ASSERT_OK(store().note_provision_login(first.id, {t0 + 20}, "192.0.2.9"));  // The cloud's own still fit.
+  EXPECT_REFUSED(DomainError::not_found, store().post_provision_step(ProvisionSessionId{99}, step));
+
+  Page page;
+  const std::array here{root_};
+  ProvisionSessionFilter filter;
+  filter.organizations = here;
+  const auto ids = [&] {
+    std::vector<std::int64_t> out;
+    for (const auto& row : store().provision_sessions(filter, page)->rows) out.push_back(row.id.value());
+    return out;
+  };
+  EXPECT_EQ(ids(), (std::vector<std::int64_t>{second.id.value(), first.id.value()}));
+  page.limit = 1;
+  EXPECT_EQ(ids(), (std::vector<std::int64_t>{second.id.value()}));
+  EXPECT_EQ(store().provision_sessions(filter, page)->total, 2);
+  page.limit = 50;
+  filter.code = 722;
+  EXPECT_EQ(ids(), (std::vector<std::int64_t>{first.id.value()}));
+  filter = {};
+  EXPECT_TRUE(ids().empty());
+  filter.or_user = admin_;
+  EXPECT_EQ(ids().size(), 2u);
+  filter.state = ProvisionState::token_issued;
+  EXPECT_EQ(ids(), (std::vector<std::int64_t>{second.id.value()}));
+  filter.state = {};
+  filter.client = "test APP";
+  EXPECT_EQ(ids().size(), 2u);
+  filter.client = "other";
+  EXPECT_TRUE(ids().empty());
+  filter = {};
+  filter.organizations = here;
+  filter.user = UserId{777};
+  EXPECT_TRUE(ids().empty());
+  filter.user = {};
+  filter.device = first.device_id;
+  EXPECT_EQ(ids(), (std::vector<std::int64_t>{first.id.value()}));
 }
 
 TEST_P(StoreContract, StreamsDevicesWithARecentSession) {

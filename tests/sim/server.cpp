@@ -81,7 +81,7 @@ struct Server::Life final : Executor, protocol::SessionRouter, domain::Views::Li
   }
 
   // --- views' listener ----------------------------------------------------------------------------------------------------------------
-  void token_gone(DeviceId device) override {
+  void token_gone(DeviceId device, AuthTokenId /*token*/) override {
     if (w.bug != Bug::revoked_session_lives) gateway.close_device(device, CloseReason::token_gone);
   }
   void device_gone(DeviceId device) override {

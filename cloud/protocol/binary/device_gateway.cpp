@@ -44,6 +44,11 @@ Step DeviceGateway::Impl::next(const Call& call, std::size_t consumed_bytes) {
       step.paused = true;
       step.deadline = std::min(session.mark_, session.phase_since_ + call.limits.login_hold);
       break;
+    case DeviceSession::State::await_info: step.deadline = session.phase_since_ + call.limits.info_wait; break;
+    case DeviceSession::State::deciding:
+      step.paused = true;
+      step.deadline = session.phase_since_ + call.limits.info_wait;
+      break;
     case DeviceSession::State::active: step.deadline = session.last_received_ + heartbeat_timeout(session, call.limits); break;
     case DeviceSession::State::closed: break;
   }
@@ -117,14 +122,15 @@ Step DeviceGateway::on_bytes(DeviceSession& session, const domain::SessionAddres
   Impl& impl = *impl_;
   Impl::Call call{session, self, peer, out, now, impl.limits()};
   if (session.state_ == DeviceSession::State::closed) return Impl::close(call, CloseReason::server_error, input.size);
-  if (session.state_ == DeviceSession::State::resolving) return Impl::next(call);
-  if (session.state_ == DeviceSession::State::active) Impl::refill(session, call.limits, now);
+  using State = DeviceSession::State;
+  if (session.state_ == State::resolving || session.state_ == State::deciding) return Impl::next(call);
+  if (session.state_ == State::active || session.state_ == State::await_info) Impl::refill(session, call.limits, now);
   if (!input.empty()) session.last_received_ = now;
 
   wire::ByteView rest = input;
   CloseReason ended = CloseReason::none;
-  while (ended == CloseReason::none && session.state_ != DeviceSession::State::resolving) {
-    const bool active = session.state_ == DeviceSession::State::active;
+  while (ended == CloseReason::none && session.state_ != State::resolving && session.state_ != State::deciding) {
+    const bool active = session.state_ != State::await_login;
     if (session.logged_in_with_legacy_command_) rest = rest.drop(session.legacy_ping_reply_.skip(rest));
     const wire::Decoded decoded = wire::decode_frame(rest, active ? call.limits.body_size_max_bytes : login_body_size_max_bytes);
     if (decoded.status == wire::DecodeStatus::need_more) break;
@@ -140,12 +146,14 @@ Step DeviceGateway::on_bytes(DeviceSession& session, const domain::SessionAddres
       continue;
     }
     if (session.logged_in_with_legacy_command_) session.legacy_ping_reply_.on_frame(decoded.frame);
-    if (impl.within_rate(call, decoded.frame, ended)) ended = impl.handle(call, decoded.frame);
+    if (!impl.within_rate(call, decoded.frame, ended)) continue;
+    ended = session.state_ == State::active ? impl.handle(call, decoded.frame) : impl.before_info(call, decoded.frame);
   }
   // One addition a call, not one a frame: all loops share these counters.
   if (call.frames != 0) impl.d.metrics.frames_in_total.add(call.frames);
   if (call.values != 0) {
     impl.d.metrics.values_written_total.add(call.values);
+    if (session.awaits_value_) impl.first_value(session, impl.utc(call));
     if (now >= session.phase_since_) {
       session.phase_since_ = now + report_interval;
       impl.d.presence.reported(session.device_id_, impl.utc(call));
@@ -164,6 +172,8 @@ Step DeviceGateway::on_event(DeviceSession& session, const domain::SessionAddres
   if (session.state_ == DeviceSession::State::closed) return Impl::close(call, CloseReason::server_error);
   if (const auto* resolved = std::get_if<TokenResolved>(&event)) {
     if (session.state_ == DeviceSession::State::resolving) ended = impl.on_resolved(call, *resolved);
+  } else if (const auto* decided = std::get_if<InfoDecided>(&event)) {
+    if (session.state_ == DeviceSession::State::deciding) ended = impl.on_decided(call, *decided);
   } else if (const auto* value = std::get_if<PushValue>(&event)) {
     if (active) impl.push(call, *value);
   } else if (const auto* words = std::get_if<PushInternal>(&event)) {
@@ -181,6 +191,8 @@ Step DeviceGateway::on_event(DeviceSession& session, const domain::SessionAddres
     const std::size_t end = std::min(all.find('\0'), all.size());
     if (active) impl.send(call, wire::Command::internal, answer->request_id, all.substr(0, end), all.substr(std::min(end + 1, all.size())));
   } else if (const auto* closing = std::get_if<CloseSession>(&event)) {
+    const bool meant = !closing->token || static_cast<std::uint32_t>(closing->token.value()) == session.token_tag_;
+    if (!meant) return Impl::next(call);
     ended = closing->reason == CloseReason::none ? CloseReason::server_error : closing->reason;
     session.shut_down_ = ended == CloseReason::shutdown;
   }
@@ -200,6 +212,8 @@ Step DeviceGateway::on_deadline(DeviceSession& session, const domain::SessionAdd
       ended = CloseReason::login_timeout;
       break;
     case DeviceSession::State::resolving: ended = impl.retry_login(call); break;
+    case DeviceSession::State::await_info: ended = impl.info_did_not_come(call); break;
+    case DeviceSession::State::deciding: ended = CloseReason::held; break;
     case DeviceSession::State::active:
       impl.d.metrics.heartbeat_lost_total.add();
       session.silent_ = true;
@@ -221,6 +235,7 @@ void DeviceGateway::on_closed(DeviceSession& session, const domain::SessionAddre
     }
   } else {
     impl.forget_held(self);
+    if (session.counted_) impl.forget_provisional(self);
   }
   if (session.counted_) impl.d.metrics.sessions_open.subtract();
   session = DeviceSession{};
@@ -242,6 +257,7 @@ Result<void> DeviceGateway::expect_devices() {
 
 void DeviceGateway::end_waits() {
   Impl& impl = *impl_;
+  impl.end_proofs();
   std::vector<domain::SessionRegistry::Expired> expired;
   impl.d.sessions.expire(impl.d.clock.now(), expired);
   const UtcTime utc = impl.d.clock.utc_now();
@@ -264,7 +280,12 @@ bool DeviceGateway::push_internal(DeviceId device, std::string_view words) {
 
 bool DeviceGateway::close_device(DeviceId device, CloseReason reason) {
   const auto address = impl_->d.sessions.find(device);
-  return address && impl_->d.router.post(*address, CloseSession{reason});
+  return address && impl_->d.router.post(*address, CloseSession{reason, {}});
+}
+
+bool DeviceGateway::close_token(DeviceId device, AuthTokenId token, CloseReason reason) {
+  const auto address = impl_->d.sessions.find(device);
+  return address && impl_->d.router.post(*address, CloseSession{reason, token});
 }
 
 }  // namespace muster::protocol

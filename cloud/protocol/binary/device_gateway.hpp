@@ -26,6 +26,8 @@ struct GatewayLimits {
   std::chrono::milliseconds login_deadline{10'000};  ///< From accept to a complete login frame.
   std::chrono::milliseconds login_hold{
       4'000};  ///< How long a login waits for the registry before it is closed unanswered; clients wait 5-6 s.
+  std::chrono::milliseconds info_wait{30'000};  ///< From a login with a provisioning token to the info, and from there to the answer.
+  std::chrono::milliseconds reprovision_proof{60'000};  ///< A session this long after its info proves a re-provisioned token.
   std::chrono::milliseconds heartbeat_default{45'000};  ///< Until the info frame came.
   double heartbeat_factor = 1.5;
   std::chrono::milliseconds offline_wait{60'000};  ///< A device whose session ended is offline when none came back in this time.
@@ -47,7 +49,14 @@ struct GatewayLimits {
 /// What one device connection needs between its events: lives in the loop's slab, owns no buffer and no timer.
 class DeviceSession {
  public:
-  enum class State : std::uint8_t { await_login, resolving, active, closed };
+  enum class State : std::uint8_t {
+    await_login,
+    resolving,
+    await_info,  ///< Logged in with a provisioning token.
+    deciding,    ///< The store decides about its info.
+    active,
+    closed,
+  };
   [[nodiscard]] State state() const noexcept { return state_; }
   [[nodiscard]] DeviceId device() const noexcept { return device_id_; }
 
@@ -55,7 +64,8 @@ class DeviceSession {
   friend class DeviceGateway;
   std::shared_ptr<const domain::PublishedTemplate> template_;  ///< Shared with the directory, which may publish another one meanwhile.
   std::uint64_t template_generation_ = 0;
-  Instant phase_since_{};  ///< Awaiting the login: the accept. Resolving: the login frame. Active: when values are next a report.
+  Instant phase_since_{};  ///< Awaiting the login: the accept. Resolving: the login frame. Awaiting the info: the login. Deciding:
+                           ///< the info. Active: when values are next a report.
   Instant last_received_{};
   Instant mark_{};             ///< Resolving: the next try. Active: since when frames are dropped; zero = they are not.
   Instant flood_told_{};       ///< When status 1 was sent last; zero = never.
@@ -67,8 +77,10 @@ class DeviceSession {
   Transport transport_ = Transport::tcp;
   wire::LegacyPingReply legacy_ping_reply_;
   bool logged_in_with_legacy_command_ = false, has_info_ = false, counted_ = false;
-  bool shut_down_ = false;  ///< The server ended it by stopping: that is no disconnect of the device.
-  bool silent_ = false;     ///< Its heartbeat ended it.
+  bool awaits_value_ = false;    ///< Its first value is a step of its provisioning session.
+  std::uint32_t token_tag_ = 0;  ///< Low half of the id of the token that it logged in with.
+  bool shut_down_ = false;       ///< The server ended it by stopping: that is no disconnect of the device.
+  bool silent_ = false;          ///< Its heartbeat ended it.
 };
 /// One a connection, 20,000 and more a process.
 static_assert(sizeof(DeviceSession) <= 96);
@@ -112,10 +124,12 @@ class DeviceGateway {
   bool push_value(DeviceId device, std::uint8_t pin, std::string_view value);
   bool push_internal(DeviceId device, std::string_view words);
   bool close_device(DeviceId device, CloseReason reason);
+  /// The same, unless it logged in with another token.
+  bool close_token(DeviceId device, AuthTokenId token, CloseReason reason);
   /// Once, before the first login: whoever had a session when the server stopped, or was waited for, is waited for now. Blocks.
   /// Errors: the store's; then call it again.
   Result<void> expect_devices();
-  /// Tells of devices that were waited for in vain; call it about once a second, on any one thread.
+  /// Tells of devices that were waited for in vain, and finds re-provisioned tokens that have proved themselves; call it about once a second, on any one thread.
   void end_waits();
   /// Addresses of past logins, for the breaker.
   void remember_address(const IpAddress& address);

@@ -64,7 +64,12 @@ struct DeviceGateway::Impl {
   [[nodiscard]] CloseReason login(Call& call, const wire::Frame& frame);
   [[nodiscard]] CloseReason resolve(Call& call, const AuthToken& token);
   [[nodiscard]] CloseReason resolve_from_index(Call& call, const AuthToken& token, bool& missed);
-  [[nodiscard]] CloseReason admit(Call& call, const AuthToken& token, const TokenDigests& digests, DeviceId device);
+  [[nodiscard]] CloseReason admit(Call& call, const AuthToken& token, const TokenDigests& digests,
+                                  const domain::CredentialIndex::Entry& entry);
+  /// Sends the device away when its home is elsewhere: what to do then.
+  [[nodiscard]] std::optional<CloseReason> redirect(Call& call, DeviceId device, bool is_plain);
+  /// Binds the session to its device, from now on the only one. False: the token stopped being live meanwhile.
+  [[nodiscard]] bool become_active(Call& call, const TokenDigests& digests, AuthTokenId token, DeviceId device);
   [[nodiscard]] CloseReason refuse_invalid(Call& call);
   [[nodiscard]] bool may_say_invalid(const IpAddress& address, Instant now, const GatewayLimits& limits);
   [[nodiscard]] CloseReason hold(Call& call, const AuthToken* token, Duration retry_in, bool in_flight = false);
@@ -76,6 +81,23 @@ struct DeviceGateway::Impl {
   void bind(Call& call, DeviceId device);
   void tell_conflict(DeviceId device, const IpAddress& address, Instant now, UtcTime at);
   [[nodiscard]] bool lives_elsewhere(const Call& call, const domain::Home& home) const;
+
+  // --- provisioning.cpp --------------------------------------------------------------------------------------------------------
+  [[nodiscard]] CloseReason await_info(Call& call, const AuthToken& token, const TokenDigests& digests,
+                                       const domain::CredentialIndex::Entry& entry);
+  [[nodiscard]] CloseReason before_info(Call& call, const wire::Frame& frame);
+  [[nodiscard]] CloseReason decide_info(Call& call, const wire::Frame& frame);
+  [[nodiscard]] CloseReason on_decided(Call& call, const InfoDecided& event);
+  [[nodiscard]] CloseReason info_did_not_come(Call& call);
+  void forget_provisional(const domain::SessionAddress& self);
+  void expire_sessions_and_look_again(const domain::SessionAddress& self);
+  /// A token of a re-provisioned device logged in: what that proves.
+  void notice_token(const domain::CredentialIndex::Entry& entry, UtcTime now);
+  void finish_reprovision(ProvisionSessionId session, bool proved);
+  void first_value(DeviceSession& session, UtcTime now);
+  void end_proofs();
+  [[nodiscard]] bool plain_text_may_be_allowed(const domain::ProvisionSession& session) const;
+  void post_step(ProvisionSessionId session, std::string_view step, domain::ProvisionFailure failure, UtcTime at);
 
   // --- commands.cpp ------------------------------------------------------------------------------------------------------------
   [[nodiscard]] CloseReason handle(Call& call, const wire::Frame& frame);
@@ -97,6 +119,8 @@ struct DeviceGateway::Impl {
   // --- internal.cpp ------------------------------------------------------------------------------------------------------------
   void internal(Call& call, const wire::Frame& frame);
   void info(Call& call, const wire::Frame& frame);
+  /// Takes the link's figures into the session; what else the device says of itself. nullopt: no info.
+  [[nodiscard]] static std::optional<domain::HardwareInfo> read_info(Call& call, const wire::Frame& frame);
   void time_of_day(Call& call, const wire::Frame& frame, bool local, std::string_view what);
   void metadata(Call& call, const wire::Frame& frame, wire::Fields fields);
   [[nodiscard]] std::string time_zone_of(DeviceId device) const;
@@ -124,6 +148,24 @@ struct DeviceGateway::Impl {
   std::mutex held_mutex_;
   std::unordered_map<domain::SessionAddress, Held, SessionAddressHash> held_;
   std::atomic<std::size_t> look_ups_waiting_{0};
+
+  /// A login with a provisioning token, until its info is decided.
+  struct Provisional {
+    ProvisionSessionId session;
+    domain::CredentialIndex::Entry entry;
+    TokenDigests digests;
+    std::uint16_t info_id = 0;
+    domain::HardwareInfo hardware;
+  };
+  /// A re-provisioned device whose new token is being proved by the session that is up.
+  struct Proof {
+    ProvisionSessionId session;
+    domain::SessionAddress address;
+    Instant since;
+  };
+  std::mutex provisional_mutex_;
+  std::unordered_map<domain::SessionAddress, Provisional, SessionAddressHash> provisional_;
+  std::unordered_map<DeviceId, Proof> proofs_;
 
   std::mutex conflict_mutex_;
   std::unordered_map<DeviceId, Instant> conflict_told_;

@@ -57,6 +57,9 @@ bool is_utc_word(std::string_view what) {
 /// Of one "meta set", in frames of the flood limit: 50 a second by default, so 5 of these.
 constexpr float metadata_set_cost = 10.0F;
 
+/// The built-in field that holds what devices call "Time Zone".
+constexpr std::string_view device_time_zone_field = "Device Timezone";
+
 /// Reserved names that a device may set although no field of the template has them: what stock firmware reports at each start.
 bool may_be_set_unasked(std::string_view name) {
   return name == "Hotspot Name" || name == "Device UID" || name == "Location" || name == "Time Zone";
@@ -81,30 +84,37 @@ void DeviceGateway::Impl::internal(Call& call, const wire::Frame& frame) {
   // Other words are none of ours, and clients ignore those that they do not know as well.
 }
 
-void DeviceGateway::Impl::info(Call& call, const wire::Frame& frame) {
+std::optional<domain::HardwareInfo> DeviceGateway::Impl::read_info(Call& call, const wire::Frame& frame) {
   DeviceSession& session = call.session;
   wire::DeviceInfo said;
-  if (!wire::decode_info(frame.body, said)) return;
+  if (!wire::decode_info(frame.body, said)) return std::nullopt;
   session.has_info_ = true;
   session.heartbeat_s_ = said.heartbeat_s == 0 ? std::uint16_t{0} : std::clamp(said.heartbeat_s, heartbeat_min_s, heartbeat_max_s);
   session.buffer_in_bytes_ = said.buffer_in_bytes == 0 ? call.limits.buffer_in_default_bytes : said.buffer_in_bytes;
+  return domain::HardwareInfo{.version = clean(said.firmware_version),
+                              .firmware_type = clean(said.firmware_type),
+                              .library_version = clean(said.library_version),
+                              .board_type = clean(said.board),
+                              .build = clean(said.build),
+                              .template_id = clean(said.template_id),
+                              .agent = clean(said.agent),
+                              .heartbeat_s = session.heartbeat_s_,
+                              .buffer_in_bytes = said.buffer_in_bytes};
+}
+
+void DeviceGateway::Impl::info(Call& call, const wire::Frame& frame) {
+  DeviceSession& session = call.session;
+  const auto hardware = read_info(call, frame);
+  if (!hardware) return;
   respond(call, frame.id, wire::Status::success);
 
   domain::PresenceUpdate update;
   update.device_id = session.device_id_;
   update.reported_at = utc(call);
-  update.hardware = domain::HardwareInfo{.version = clean(said.firmware_version),
-                                         .firmware_type = clean(said.firmware_type),
-                                         .library_version = clean(said.library_version),
-                                         .board_type = clean(said.board),
-                                         .build = clean(said.build),
-                                         .template_id = clean(said.template_id),
-                                         .agent = clean(said.agent),
-                                         .heartbeat_s = session.heartbeat_s_,
-                                         .buffer_in_bytes = said.buffer_in_bytes};
+  update.hardware = *hardware;
   if (const auto* published = current_template(session);
-      published != nullptr && !said.template_id.empty() &&
-      std::find(published->tmpl_ids.begin(), published->tmpl_ids.end(), said.template_id) == published->tmpl_ids.end()) {
+      published != nullptr && !hardware->template_id.empty() &&
+      std::find(published->tmpl_ids.begin(), published->tmpl_ids.end(), hardware->template_id) == published->tmpl_ids.end()) {
     log::info("template_mismatch", {{"device", session.device_id_.value()}, {"reported", update.hardware->template_id}});
   }
   d.presence.put(std::move(update));
@@ -117,16 +127,18 @@ std::string DeviceGateway::Impl::time_zone_of(DeviceId device) const {
 }
 
 void DeviceGateway::Impl::time_of_day(Call& call, const wire::Frame& frame, bool local, std::string_view what) {
-  const std::int64_t utc_ms = utc(call).ms;
-  const std::string name = time_zone_of(call.session.device_id_);
-  if (const TimeZone* zone = zones.cached(name)) {
-    const std::string words = utc_words(what, *zone, utc_ms, local);
+  if (!local && what == "time") {
+    // The same everywhere.
+    const std::string words = utc_words(what, *zones.cached("UTC"), utc(call).ms, local);
     send(call, wire::Command::internal, frame.id, std::string_view{words}.substr(0, 3), std::string_view{words}.substr(4));
     return;
   }
-  // A zone that nobody asked for yet is a file to read: not on the network loop.
-  post(Lane::values, [this, self = call.self, id = frame.id, name, what = std::string{what}, local] {
-    const TimeZone& zone = zones.load(name);
+  // The device's own zone is in the store, and one that nobody asked for yet is a file to read: not on the network loop.
+  post(Lane::values, [this, self = call.self, device = call.session.device_id_, id = frame.id, what = std::string{what}, local] {
+    const auto own = d.store.device_metadata(device, device_time_zone_field);
+    if (!own) d.metrics.store_errors_total.add();
+    const TimeZone* named = own && *own && !(*own)->empty() ? zones.find(**own) : nullptr;
+    const TimeZone& zone = named != nullptr ? *named : zones.load(time_zone_of(device));
     d.router.post(self, InternalAnswer{id, utc_words(what, zone, d.clock.utc_now().ms, local)});
   });
 }
@@ -136,33 +148,35 @@ void DeviceGateway::Impl::metadata(Call& call, const wire::Frame& frame, wire::F
   const std::string name{fields.next()};
   const DeviceId device = call.session.device_id_;
   const domain::PublishedTemplate* published = current_template(call.session);
-  const domain::MetaField* field = nullptr;
-  if (published != nullptr) {
+  const auto find_field = [published](std::string_view wanted) -> const domain::MetaField* {
+    if (published == nullptr) return nullptr;
     const auto found = std::find_if(published->meta_fields.begin(), published->meta_fields.end(),
-                                    [&](const domain::MetaField& one) { return one.name == name; });
-    if (found != published->meta_fields.end()) field = &*found;
-  }
+                                    [&](const domain::MetaField& one) { return one.name == wanted; });
+    return found == published->meta_fields.end() ? nullptr : &*found;
+  };
+  const domain::MetaField* field = find_field(name);
+  if (field == nullptr && name == "Time Zone") field = find_field(device_time_zone_field);
   const bool sane = !name.empty() && name.size() <= metadata_name_size_max_chars && domain::is_valid_utf8(name);
 
   if (verb == "get") {
     // An unknown name has no documented answer, and the token is nothing to hand out: silence.
     if (!sane || name == "Auth Token") return;
-    post(Lane::values,
-         [this, self = call.self, device, id = frame.id, name, default_value = field != nullptr ? field->default_value : std::string{}] {
-           const auto stored = d.store.device_metadata(device, name);
-           if (!stored) return d.metrics.store_errors_total.add();
-           std::string value = stored->value_or("");
-           if (value.empty()) value = default_value;
-           if (value.empty() && name == "Device Name") {
-             if (const auto row = d.store.find_device(device); row && *row) value = (*row)->name;
-           } else if (value.empty() && name == "Device Owner") {
-             const auto place = d.views.directory.device(device);
-             if (const auto owner = place ? d.views.directory.user(place->owner_id) : std::nullopt) value = owner->name;
-           } else if (value.empty() && name == "Time Zone") {
-             value = time_zone_of(device);
-           }
-           if (!value.empty()) d.router.post(self, MetadataLoaded{id, name, std::move(value)});
-         });
+    post(Lane::values, [this, self = call.self, device, id = frame.id, name, kept_as = field != nullptr ? field->name : name,
+                        default_value = field != nullptr ? field->default_value : std::string{}] {
+      const auto stored = d.store.device_metadata(device, kept_as);
+      if (!stored) return d.metrics.store_errors_total.add();
+      std::string value = stored->value_or("");
+      if (value.empty()) value = default_value;
+      if (value.empty() && name == "Device Name") {
+        if (const auto row = d.store.find_device(device); row && *row) value = (*row)->name;
+      } else if (value.empty() && name == "Device Owner") {
+        const auto place = d.views.directory.device(device);
+        if (const auto owner = place ? d.views.directory.user(place->owner_id) : std::nullopt) value = owner->name;
+      } else if (value.empty() && name == "Time Zone") {
+        value = time_zone_of(device);
+      }
+      if (!value.empty()) d.router.post(self, MetadataLoaded{id, name, std::move(value)});
+    });
     return;
   }
   if (verb != "set" || !sane) {
@@ -183,7 +197,8 @@ void DeviceGateway::Impl::metadata(Call& call, const wire::Frame& frame, wire::F
                       .client = "Device",
                       .ip = call.peer.address.text(),
                       .at = utc(call)};
-  post(Lane::values, [this, device, name, value = std::move(value), actor = std::move(actor)] {
+  post(Lane::device_writes, [this, device, name = field->name, value = std::move(value), actor = std::move(actor)] {
+    if (name == device_time_zone_field && zones.find(value) == nullptr) return d.metrics.values_dropped_total.add();
     // Stock firmware says the same at each start: no write, and no audit entry, for what is known.
     if (const auto stored = d.store.device_metadata(device, name); stored && *stored && **stored == value) return;
     const auto set = d.store.set_device_metadata(device, name, value, actor);

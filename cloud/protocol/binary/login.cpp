@@ -45,7 +45,7 @@ CloseReason DeviceGateway::Impl::resolve_from_index(Call& call, const AuthToken&
   missed = false;
   if (!d.views.ready()) return hold(call, &token, retry_when_starting);
   const TokenDigests digests = d.keys.digest("auth-token", token.reveal());
-  if (const auto entry = d.views.credentials.find(digests)) return admit(call, token, digests, entry->device_id);
+  if (const auto entry = d.views.credentials.find(digests)) return admit(call, token, digests, *entry);
   missed = true;
   return CloseReason::none;
 }
@@ -84,7 +84,7 @@ void DeviceGateway::Impl::look_up(const domain::SessionAddress& self, const Auth
       answer.outcome = TokenResolved::Outcome::invalid;
     }
   } else if (!domain::may_log_in((*found)->record.kind)) {
-    answer.outcome = TokenResolved::Outcome::invalid;
+    answer.outcome = (*found)->record.is_quiet ? TokenResolved::Outcome::silent : TokenResolved::Outcome::invalid;
   } else if (d.views.catch_up()) {
     // The index decides about "yes", so that a revocation can never be overtaken by an answer that is on its way.
     answer = {TokenResolved::Outcome::live, (*found)->record.device_id, (*found)->record.kind};
@@ -114,6 +114,10 @@ CloseReason DeviceGateway::Impl::on_resolved(Call& call, const TokenResolved& ev
   bool missed = false;
   const CloseReason reason = resolve_from_index(call, *token, missed);
   if (!missed) return reason;
+  if (event.outcome == TokenResolved::Outcome::silent) {
+    d.metrics.logins_held_total.add();
+    return CloseReason::held;
+  }
   return event.outcome == TokenResolved::Outcome::invalid ? refuse_invalid(call) : hold(call, &*token, retry_when_starting);
 }
 
@@ -195,65 +199,84 @@ bool DeviceGateway::Impl::lives_elsewhere(const Call& call, const domain::Home& 
   return elsewhere(std::nullopt) && elsewhere(d.router.local_address(call.self));
 }
 
-CloseReason DeviceGateway::Impl::admit(Call& call, const AuthToken& token, const TokenDigests& digests, DeviceId device) {
+std::optional<CloseReason> DeviceGateway::Impl::redirect(Call& call, DeviceId device, bool is_plain) {
+  const auto home = d.views.directory.home_of(device);
+  if (!home || !lives_elsewhere(call, *home)) return std::nullopt;
+  if (!redirects.ask(device, home->host, call.now)) {
+    log::warning("redirect_comes_back", {{"device", device.value()}, {"host", home->host}});
+    return hold(call, nullptr, retry_when_troubled);
+  }
+  std::array<char, 8> text;
+  const auto end = std::to_chars(text.data(), text.data() + text.size(), is_plain ? home->port_plain : home->port_tls).ptr;
+  std::string port{text.data(), static_cast<std::size_t>(end - text.data())};
+  // One old library takes a length that is also a status for that status. A leading zero changes the length alone.
+  if (const std::size_t body = home->host.size() + 1 + port.size();
+      call.session.logged_in_with_legacy_command_ && (body == 9 || body == 200))
+    port.insert(0, 1, '0');
+  send(call, wire::Command::redirect, call.session.login_id_, home->host, port);
+  d.metrics.logins_redirected_total.add();
+  return CloseReason::redirected;
+}
+
+bool DeviceGateway::Impl::become_active(Call& call, const TokenDigests& digests, AuthTokenId token, DeviceId device) {
   DeviceSession& session = call.session;
   const std::uint64_t generation = d.views.directory.template_generation();
   const auto place = d.views.directory.device(device);
-  if (!place) return hold(call, &token, retry_when_starting);  // The views are a moment apart.
-  auto its_template = d.views.directory.find_template(place->template_id);
-
-  const bool plain = !is_encrypted(call.peer.transport);
-  if (plain && !call.limits.allow_plain_from_public && !call.peer.address.is_private() &&
-      !(its_template && its_template->allow_public_plain_text)) {
-    d.metrics.plain_refused_total.add();
-    return CloseReason::plain_refused;
-  }
-  if (const auto home = d.views.directory.home_of(device); home && lives_elsewhere(call, *home)) {
-    if (!redirects.ask(device, home->host, call.now)) {
-      log::warning("redirect_comes_back", {{"device", device.value()}, {"host", home->host}});
-      return hold(call, nullptr, retry_when_troubled);
-    }
-    std::array<char, 8> text;
-    const auto end = std::to_chars(text.data(), text.data() + text.size(), plain ? home->port_plain : home->port_tls).ptr;
-    std::string port{text.data(), static_cast<std::size_t>(end - text.data())};
-    // One old library takes a length that is also a status for that status. A leading zero changes the length alone.
-    if (const std::size_t body = home->host.size() + 1 + port.size(); session.logged_in_with_legacy_command_ && (body == 9 || body == 200))
-      port.insert(0, 1, '0');
-    send(call, wire::Command::redirect, session.login_id_, home->host, port);
-    d.metrics.logins_redirected_total.add();
-    return CloseReason::redirected;
-  }
+  auto its_template = place ? d.views.directory.find_template(place->template_id) : nullptr;
 
   const auto replaced = d.sessions.bind(device, call.self, call.now);
   // Whoever revokes erases from the index first and looks for a session then; we bind first and look into the index then: one
   // of the two sees the other.
   const auto still = d.views.credentials.find(digests);
   if (replaced && replaced->address != call.self) {
-    d.router.post(replaced->address, CloseSession{CloseReason::replaced});
+    d.router.post(replaced->address, CloseSession{CloseReason::replaced, {}});
     d.metrics.sessions_replaced_total.add();
   }
   if (!still || still->device_id != device) {
     d.sessions.leave(device, call.self, call.now + call.limits.offline_wait, call.now);
-    return hold(call, &token, retry_when_starting);
+    return false;
   }
-  if (session.state_ == DeviceSession::State::resolving) forget_held(call.self);
   session.device_id_ = device;
+  session.token_tag_ = static_cast<std::uint32_t>(token.value());
   session.template_ = std::move(its_template);
   session.template_generation_ = generation;
   session.state_ = DeviceSession::State::active;
   session.mark_ = {};
   session.phase_since_ = {};
+  session.awaits_value_ = d.views.provisioning.awaits_first_value(device).has_value();
   session.flood_tokens_ = static_cast<float>(call.limits.flood_burst);
   session.last_received_ = call.now;
+  if (!session.counted_) d.metrics.sessions_open.add();
   session.counted_ = true;
-  respond(call, session.login_id_, wire::Status::success);
-  d.metrics.logins_ok_total.add();
-  d.metrics.sessions_open.add();
-  d.presence.connected(device, utc(call), call.peer.address.text(), plain);
+  d.presence.connected(device, utc(call), call.peer.address.text(), !is_encrypted(call.peer.transport));
   guard.remember(call.peer.address);
   if (d.live.watched()) d.live.device_status_changed(device);
   if (replaced && replaced->swaps_in_last_minute > call.limits.conflict_swaps_per_minute)
     tell_conflict(device, call.peer.address, call.now, utc(call));
+  return true;
+}
+
+CloseReason DeviceGateway::Impl::admit(Call& call, const AuthToken& token, const TokenDigests& digests,
+                                       const domain::CredentialIndex::Entry& entry) {
+  if (entry.kind == domain::TokenKind::provision || entry.kind == domain::TokenKind::reprovision)
+    return await_info(call, token, digests, entry);
+  const auto place = d.views.directory.device(entry.device_id);
+  if (!place) return hold(call, &token, retry_when_starting);  // The views are a moment apart.
+  const bool plain = !is_encrypted(call.peer.transport);
+  if (plain && !call.limits.allow_plain_from_public && !call.peer.address.is_private()) {
+    const auto its_template = d.views.directory.find_template(place->template_id);
+    if (!its_template || !its_template->allow_public_plain_text) {
+      d.metrics.plain_refused_total.add();
+      return CloseReason::plain_refused;
+    }
+  }
+  if (const auto sent_away = redirect(call, entry.device_id, plain)) return *sent_away;
+  const bool was_held = call.session.state_ == DeviceSession::State::resolving;
+  if (!become_active(call, digests, entry.token_id, entry.device_id)) return hold(call, &token, retry_when_starting);
+  if (was_held) forget_held(call.self);
+  respond(call, call.session.login_id_, wire::Status::success);
+  d.metrics.logins_ok_total.add();
+  notice_token(entry, utc(call));
   return CloseReason::none;
 }
 

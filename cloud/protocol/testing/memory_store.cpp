@@ -406,6 +406,211 @@ Result<std::vector<domain::Store::MetadataValue>> MemoryStore::all_device_metada
   return out;
 }
 
+// --- provisioning: what a gateway can make happen; supersede, quota and organizations are the contract's matter ----------------
+
+using domain::ProvisionEvent;
+using domain::ProvisionFailure;
+using domain::ProvisionKind;
+using domain::ProvisionSession;
+using domain::ProvisionState;
+using domain::TokenEvent;
+
+void MemoryStore::move_token(AuthTokenId id, TokenEvent event, bool quiet) {
+  const auto found = tokens_.find(id.value());
+  if (found == tokens_.end()) return;
+  const auto transition = domain::next(found->second.record.kind, event);
+  if (!transition.allowed) return;
+  found->second.record.kind = transition.next;
+  found->second.record.is_quiet = quiet && transition.next == TokenKind::revoked;
+  changed(ChangeKind::token, id.value());
+}
+void MemoryStore::move_other_tokens(DeviceId device, AuthTokenId but, TokenEvent event) {
+  std::vector<AuthTokenId> all;
+  for (const auto& [id, token] : tokens_) {
+    if (token.record.device_id == device && token.record.id != but) all.push_back(token.record.id);
+  }
+  for (const AuthTokenId id : all) move_token(id, event);
+}
+Result<void> MemoryStore::move_session(Session& session, ProvisionEvent event, UtcTime at, std::string_view step,
+                                       ProvisionFailure failure) {
+  MUSTER_TRY(session.row.state, domain::after(session.row.state, event));
+  session.row.updated_at = at;
+  if (domain::is_ended(session.row.state)) session.row.ended_at = at;
+  session.row.failure_code = static_cast<std::uint16_t>(failure);
+  domain::ProvisionStep line;
+  line.seq = static_cast<std::int64_t>(session.steps.size()) + 1;
+  line.at = at;
+  line.step = step;
+  line.code = session.row.failure_code;
+  session.steps.push_back(std::move(line));
+  changed(ChangeKind::provision_session, session.row.id.value());
+  return {};
+}
+
+Result<ProvisionSession> MemoryStore::create_provision_session(const domain::NewProvisionSession& given, const domain::NewToken& token,
+                                                               const Actor& actor) {
+  MUSTER_ENTER("create_provision_session");
+  if (taken(token)) return DomainError::token_taken;
+  Session session;
+  session.row.id = ProvisionSessionId{next_session_id_++};
+  session.row.organization_id = given.organization_id;
+  session.row.owner_id = given.owner_id;
+  session.row.created_by = actor.user_id;
+  session.row.template_id = given.template_id;
+  session.row.expires_at = given.expires_at;
+  session.row.created_at = actor.at;
+  if (given.device_id) {
+    const auto device = devices_.find(given.device_id.value());
+    if (device == devices_.end()) return DomainError::not_found;
+    session.row.kind = ProvisionKind::reconfigure;
+    session.row.state = ProvisionState::reprovisioning;
+    session.row.device_id = given.device_id;
+    session.row.organization_id = device->second.organization_id;
+    session.row.template_id = device->second.template_id;
+    for (const auto& [id, one] : tokens_) {
+      if (one.record.device_id == given.device_id && one.record.kind == TokenKind::device) session.row.old_token_id = one.record.id;
+    }
+  } else {
+    session.row.device_id = DeviceId{next_id_++};
+  }
+  insert_token(session.row.device_id, token, actor.at);
+  session.row.token_id = AuthTokenId{next_token_id_ - 1};
+  tokens_.at(session.row.token_id.value()).record.kind =
+      session.row.kind == ProvisionKind::new_device ? TokenKind::provision : TokenKind::reprovision;
+  changed(ChangeKind::provision_session, session.row.id.value());
+  audited("provision.create", session.row.id.value(), actor);
+  return sessions_.emplace(session.row.id.value(), session).first->second.row;
+}
+Result<std::optional<ProvisionSession>> MemoryStore::find_provision_session(ProvisionSessionId id) {
+  MUSTER_ENTER("find_provision_session");
+  const auto found = sessions_.find(id.value());
+  return found == sessions_.end() ? std::nullopt : std::optional{found->second.row};
+}
+Result<std::vector<ProvisionSession>> MemoryStore::live_provision_sessions() {
+  MUSTER_ENTER("live_provision_sessions");
+  std::vector<ProvisionSession> out;
+  for (const auto& [id, session] : sessions_) {
+    if (!domain::is_ended(session.row.state)) out.push_back(session.row);
+  }
+  return out;
+}
+Result<domain::PageOf<ProvisionSession>> MemoryStore::provision_sessions(const domain::ProvisionSessionFilter&, const domain::Page&) {
+  return StoreError::read_only;
+}
+Result<std::vector<domain::ProvisionStep>> MemoryStore::provision_steps(ProvisionSessionId id) {
+  MUSTER_ENTER("provision_steps");
+  const auto found = sessions_.find(id.value());
+  return found == sessions_.end() ? std::vector<domain::ProvisionStep>{} : found->second.steps;
+}
+Result<void> MemoryStore::post_provision_step(ProvisionSessionId id, const domain::ProvisionStep& step) {
+  MUSTER_ENTER("post_provision_step");
+  const auto found = sessions_.find(id.value());
+  if (found == sessions_.end()) return DomainError::not_found;
+  found->second.steps.push_back(step);
+  if (step.code != 0) found->second.row.failure_code = step.code;
+  changed(ChangeKind::provision_session, id.value());
+  return {};
+}
+Result<void> MemoryStore::note_provision_login(ProvisionSessionId id, UtcTime at, std::string_view) {
+  MUSTER_ENTER("note_provision_login");
+  const auto found = sessions_.find(id.value());
+  if (found == sessions_.end()) return DomainError::not_found;
+  return move_session(found->second, ProvisionEvent::login, at, "login");
+}
+Result<void> MemoryStore::note_first_value(ProvisionSessionId id, UtcTime at) {
+  MUSTER_ENTER("note_first_value");
+  const auto found = sessions_.find(id.value());
+  if (found == sessions_.end()) return DomainError::not_found;
+  if (found->second.row.first_value_at.ms != 0) return {};
+  found->second.row.first_value_at = at;
+  return move_session(found->second, ProvisionEvent::step_posted, at, "first_value");
+}
+Result<domain::InfoVerdict> MemoryStore::accept_info(ProvisionSessionId id, const domain::ReportedInfo& info, const Actor& actor) {
+  MUSTER_ENTER("accept_info");
+  const auto found = sessions_.find(id.value());
+  if (found == sessions_.end()) return DomainError::not_found;
+  Session& session = found->second;
+  MUSTER_TRY_VOID(domain::after(session.row.state, ProvisionEvent::info_accepted));
+  domain::InfoVerdict verdict;
+  const bool is_new = session.row.kind == ProvisionKind::new_device;
+  const bool again = !domain::is_open(session.row.state);
+  TemplateId said;
+  for (const auto& [template_id, one] : templates_) {
+    if (std::find(one.tmpl_ids.begin(), one.tmpl_ids.end(), info.tmpl_id) != one.tmpl_ids.end()) said = one.id;
+  }
+  if (!said) verdict.failure = info.tmpl_id.empty() ? ProvisionFailure::info_missing : ProvisionFailure::template_unknown;
+  if (said && session.row.template_id && said != session.row.template_id) verdict.failure = ProvisionFailure::template_foreign;
+  if (verdict.failure != ProvisionFailure::none) {
+    if (!again) {
+      const bool once_more = verdict.failure == ProvisionFailure::info_missing;
+      MUSTER_TRY_VOID(move_session(session, once_more ? ProvisionEvent::login : ProvisionEvent::info_refused, info.at, "info_refused",
+                                   verdict.failure));
+      if (!once_more) move_token(session.row.token_id, TokenEvent::info_refused);
+    }
+    verdict.session = session.row;
+    return verdict;
+  }
+  if (!again) {
+    session.row.template_id = said;
+    session.row.accepted_at = info.at;
+    if (is_new) {
+      Device row;
+      row.id = session.row.device_id;
+      row.organization_id = session.row.organization_id;
+      row.template_id = said;
+      row.owner_id = session.row.owner_id;
+      row.activation_way = domain::ActivationWay::dynamic;
+      row.activated_at = row.created_at = info.at;
+      devices_.emplace(row.id.value(), row);
+    } else {
+      move_other_tokens(session.row.device_id, session.row.token_id, TokenEvent::successor_logged_in);
+    }
+    move_token(session.row.token_id, TokenEvent::info_accepted);
+    MUSTER_TRY_VOID(move_session(session, ProvisionEvent::info_accepted, info.at, is_new ? "active" : "proving"));
+    changed(ChangeKind::device, session.row.device_id.value());
+    audited(is_new ? "device.create" : "device.reprovision", session.row.device_id.value(), actor);
+  }
+  verdict.session = session.row;
+  verdict.device = devices_.at(session.row.device_id.value());
+  return verdict;
+}
+Result<void> MemoryStore::finish_reprovision(ProvisionSessionId id, bool proved, const Actor& actor) {
+  MUSTER_ENTER("finish_reprovision");
+  const auto found = sessions_.find(id.value());
+  if (found == sessions_.end()) return DomainError::not_found;
+  Session& session = found->second;
+  MUSTER_TRY_VOID(move_session(session, proved ? ProvisionEvent::proved : ProvisionEvent::fell_back, actor.at,
+                               proved ? "proved" : "fell_back", proved ? ProvisionFailure::none : ProvisionFailure::expired));
+  if (proved) {
+    move_other_tokens(session.row.device_id, session.row.token_id, TokenEvent::successor_proved);
+  } else {
+    move_token(session.row.token_id, TokenEvent::unproved, true);
+    move_token(session.row.old_token_id, TokenEvent::successor_dropped);
+  }
+  return {};
+}
+Result<void> MemoryStore::cancel_provision_session(ProvisionSessionId id, const Actor& actor) {
+  MUSTER_ENTER("cancel_provision_session");
+  const auto found = sessions_.find(id.value());
+  if (found == sessions_.end()) return DomainError::not_found;
+  MUSTER_TRY_VOID(move_session(found->second, ProvisionEvent::canceled, actor.at, "canceled", ProvisionFailure::canceled));
+  move_token(found->second.row.token_id, TokenEvent::canceled);
+  return {};
+}
+Result<std::size_t> MemoryStore::expire_provision_sessions(UtcTime now, std::size_t limit) {
+  MUSTER_ENTER("expire_provision_sessions");
+  std::size_t ended = 0;
+  for (auto& [id, session] : sessions_) {
+    const bool due = session.row.state != ProvisionState::proving && !domain::is_ended(session.row.state) && session.row.expires_at <= now;
+    if (!due || ended == limit) continue;
+    const bool was_open = domain::is_open(session.row.state);
+    MUSTER_TRY_VOID(move_session(session, ProvisionEvent::expired, now, "expired", ProvisionFailure::expired));
+    if (was_open) move_token(session.row.token_id, TokenEvent::expired, session.row.kind == ProvisionKind::reconfigure);
+    ++ended;
+  }
+  return ended;
+}
+
 Result<void> MemoryStore::write_presence(std::span<const domain::PresenceUpdate> batch) {
   MUSTER_ENTER("write_presence");
   for (const domain::PresenceUpdate& update : batch) {

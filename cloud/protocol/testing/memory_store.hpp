@@ -10,7 +10,9 @@
 #include <utility>
 #include <vector>
 
+#include "cloud/domain/provision_session_life_cycle.hpp"
 #include "cloud/domain/store.hpp"
+#include "cloud/domain/token_life_cycle.hpp"
 
 namespace muster::protocol::testing {
 
@@ -93,6 +95,21 @@ class MemoryStore final : public domain::Store {
   Result<std::optional<std::string>> device_metadata(DeviceId id, std::string_view field) override;
   Result<void> set_device_metadata(DeviceId id, std::string_view field, std::string_view value, const domain::Actor& actor) override;
   Result<std::vector<MetadataValue>> all_device_metadata(DeviceId id) override;
+  Result<domain::ProvisionSession> create_provision_session(const domain::NewProvisionSession& session, const domain::NewToken& token,
+                                                            const domain::Actor& actor) override;
+  Result<std::optional<domain::ProvisionSession>> find_provision_session(ProvisionSessionId id) override;
+  Result<std::vector<domain::ProvisionSession>> live_provision_sessions() override;
+  Result<domain::PageOf<domain::ProvisionSession>> provision_sessions(const domain::ProvisionSessionFilter& filter,
+                                                                      const domain::Page& page) override;
+  Result<std::vector<domain::ProvisionStep>> provision_steps(ProvisionSessionId id) override;
+  Result<void> post_provision_step(ProvisionSessionId id, const domain::ProvisionStep& step) override;
+  Result<void> note_provision_login(ProvisionSessionId id, UtcTime at, std::string_view ip) override;
+  Result<void> note_first_value(ProvisionSessionId id, UtcTime at) override;
+  Result<domain::InfoVerdict> accept_info(ProvisionSessionId id, const domain::ReportedInfo& info, const domain::Actor& actor) override;
+  Result<void> finish_reprovision(ProvisionSessionId id, bool proved, const domain::Actor& actor) override;
+  Result<void> cancel_provision_session(ProvisionSessionId id, const domain::Actor& actor) override;
+  Result<std::size_t> expire_provision_sessions(UtcTime now, std::size_t limit) override;
+
   Result<void> write_presence(std::span<const domain::PresenceUpdate> batch) override;
   Result<void> write_values(std::span<const domain::ValueUpdate> batch) override;
   Result<std::vector<domain::PinValue>> values_of(DeviceId id) override;
@@ -113,6 +130,15 @@ class MemoryStore final : public domain::Store {
   [[nodiscard]] bool taken(const domain::NewToken& token) const;
   void insert_token(DeviceId device, const domain::NewToken& token, UtcTime at);
   void revoke_tokens(DeviceId device);
+  struct Session {
+    domain::ProvisionSession row;
+    std::vector<domain::ProvisionStep> steps;
+  };
+  void move_token(AuthTokenId id, domain::TokenEvent event, bool quiet = false);
+  void move_other_tokens(DeviceId device, AuthTokenId but, domain::TokenEvent event);
+  /// Errors: the table's refusal.
+  Result<void> move_session(Session& session, domain::ProvisionEvent event, UtcTime at, std::string_view step,
+                            domain::ProvisionFailure failure = domain::ProvisionFailure::none);
 
   std::map<std::int32_t, domain::Organization> organizations_;
   std::map<std::int64_t, domain::User> users_;
@@ -122,9 +148,10 @@ class MemoryStore final : public domain::Store {
   std::map<Mac, std::int64_t> token_by_mac_;
   std::map<std::int32_t, std::map<std::string, std::string, std::less<>>> metadata_;
   std::map<std::int32_t, std::map<std::uint8_t, domain::PinValue>> values_;
+  std::map<std::int64_t, Session> sessions_;
   std::vector<domain::Change> changes_;
   std::int32_t next_id_ = 1;
-  std::int64_t next_token_id_ = 1, trimmed_up_to_ = 0, newest_change_ = 0;
+  std::int64_t next_token_id_ = 1, next_session_id_ = 1, trimmed_up_to_ = 0, newest_change_ = 0;
 };
 
 }  // namespace muster::protocol::testing

@@ -304,6 +304,44 @@ Result<void> FaultyStore::set_device_metadata(DeviceId id, std::string_view fiel
 Result<std::vector<domain::Store::MetadataValue>> FaultyStore::all_device_metadata(DeviceId id) {
   return with_faults("all_device_metadata", [&] { return below_.all_device_metadata(id); });
 }
+Result<domain::ProvisionSession> FaultyStore::create_provision_session(const domain::NewProvisionSession& session,
+                                                                       const domain::NewToken& token, const domain::Actor& actor) {
+  return with_faults("create_provision_session", [&] { return below_.create_provision_session(session, token, actor); });
+}
+Result<std::optional<domain::ProvisionSession>> FaultyStore::find_provision_session(ProvisionSessionId id) {
+  return with_faults("find_provision_session", [&] { return below_.find_provision_session(id); });
+}
+Result<std::vector<domain::ProvisionSession>> FaultyStore::live_provision_sessions() {
+  return with_faults("live_provision_sessions", [&] { return below_.live_provision_sessions(); });
+}
+Result<domain::PageOf<domain::ProvisionSession>> FaultyStore::provision_sessions(const domain::ProvisionSessionFilter& filter,
+                                                                                 const domain::Page& page) {
+  return with_faults("provision_sessions", [&] { return below_.provision_sessions(filter, page); });
+}
+Result<std::vector<domain::ProvisionStep>> FaultyStore::provision_steps(ProvisionSessionId id) {
+  return with_faults("provision_steps", [&] { return below_.provision_steps(id); });
+}
+Result<void> FaultyStore::post_provision_step(ProvisionSessionId id, const domain::ProvisionStep& step) {
+  return with_faults("post_provision_step", [&] { return below_.post_provision_step(id, step); });
+}
+Result<void> FaultyStore::note_provision_login(ProvisionSessionId id, UtcTime at, std::string_view ip) {
+  return with_faults("note_provision_login", [&] { return below_.note_provision_login(id, at, ip); });
+}
+Result<void> FaultyStore::note_first_value(ProvisionSessionId id, UtcTime at) {
+  return with_faults("note_first_value", [&] { return below_.note_first_value(id, at); });
+}
+Result<domain::InfoVerdict> FaultyStore::accept_info(ProvisionSessionId id, const domain::ReportedInfo& info, const domain::Actor& actor) {
+  return with_faults("accept_info", [&] { return below_.accept_info(id, info, actor); });
+}
+Result<void> FaultyStore::finish_reprovision(ProvisionSessionId id, bool proved, const domain::Actor& actor) {
+  return with_faults("finish_reprovision", [&] { return below_.finish_reprovision(id, proved, actor); });
+}
+Result<void> FaultyStore::cancel_provision_session(ProvisionSessionId id, const domain::Actor& actor) {
+  return with_faults("cancel_provision_session", [&] { return below_.cancel_provision_session(id, actor); });
+}
+Result<std::size_t> FaultyStore::expire_provision_sessions(UtcTime now, std::size_t limit) {
+  return with_faults("expire_provision_sessions", [&] { return below_.expire_provision_sessions(now, limit); });
+}
 Result<void> FaultyStore::write_presence(std::span<const domain::PresenceUpdate> batch) {
   return with_faults("write_presence", [&] { return below_.write_presence(batch); });
 }

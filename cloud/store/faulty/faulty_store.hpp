@@ -143,6 +143,21 @@ class FaultyStore : public domain::Store {
   Result<std::optional<std::string>> device_metadata(DeviceId id, std::string_view field) override;
   Result<void> set_device_metadata(DeviceId id, std::string_view field, std::string_view value, const domain::Actor& actor) override;
   Result<std::vector<MetadataValue>> all_device_metadata(DeviceId id) override;
+  Result<domain::ProvisionSession> create_provision_session(const domain::NewProvisionSession& session, const domain::NewToken& token,
+                                                            const domain::Actor& actor) override;
+  Result<std::optional<domain::ProvisionSession>> find_provision_session(ProvisionSessionId id) override;
+  Result<std::vector<domain::ProvisionSession>> live_provision_sessions() override;
+  Result<domain::PageOf<domain::ProvisionSession>> provision_sessions(const domain::ProvisionSessionFilter& filter,
+                                                                      const domain::Page& page) override;
+  Result<std::vector<domain::ProvisionStep>> provision_steps(ProvisionSessionId id) override;
+  Result<void> post_provision_step(ProvisionSessionId id, const domain::ProvisionStep& step) override;
+  Result<void> note_provision_login(ProvisionSessionId id, UtcTime at, std::string_view ip) override;
+  Result<void> note_first_value(ProvisionSessionId id, UtcTime at) override;
+  Result<domain::InfoVerdict> accept_info(ProvisionSessionId id, const domain::ReportedInfo& info, const domain::Actor& actor) override;
+  Result<void> finish_reprovision(ProvisionSessionId id, bool proved, const domain::Actor& actor) override;
+  Result<void> cancel_provision_session(ProvisionSessionId id, const domain::Actor& actor) override;
+  Result<std::size_t> expire_provision_sessions(UtcTime now, std::size_t limit) override;
+
   Result<void> write_presence(std::span<const domain::PresenceUpdate> batch) override;
   Result<void> write_values(std::span<const domain::ValueUpdate> batch) override;
   Result<std::vector<domain::PinValue>> values_of(DeviceId id) override;

@@ -89,6 +89,22 @@ Result<std::optional<Device>> load_device(Connection& connection, DeviceId id) {
   return found ? std::optional{device_of(row)} : std::nullopt;
 }
 
+Result<DeviceId> insert_device(Transaction& transaction, const Device& device, DeviceId id, const Actor& actor) {
+  const UtcTime at = transaction.at(actor);
+  // Made by hand it is active from now on. docs/protocol/cloud-model.md section 6.
+  const bool by_hand = device.activation_way == ActivationWay::manual || device.activation_way == ActivationWay::import;
+  const UtcTime activated_at = device.activated_at.ms == 0 && by_hand ? at : device.activated_at;
+  const UserId activated_by = !device.activated_by && by_hand ? actor.user_id : device.activated_by;
+  MUSTER_TRY_VOID(transaction->run(
+      "INSERT INTO device (id, organization_id, template_id, owner_id, name, activation_way, activated_at, activated_by, created_at, "
+      "updated_at, home_host, home_port_plain, home_port_tls) VALUES (?12, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?8, ?9, ?10, ?11)",
+      device.organization_id, device.template_id, or_null(device.owner_id), device.name, device.activation_way, activated_at, activated_by,
+      at, device.home.host.empty() ? std::optional<std::string_view>{} : std::optional<std::string_view>{device.home.host},
+      device.home.port_plain, device.home.port_tls, or_null(id)));
+  if (!std::in_range<std::int32_t>(transaction->last_insert_id())) return DomainError::limit_reached;
+  return DeviceId{static_cast<std::int32_t>(transaction->last_insert_id())};
+}
+
 Result<Device> SqliteStore::create_device(const Device& device, const NewToken& token, const Actor& actor) {
   return impl_->write([&](Transaction& transaction) -> Result<Device> {
     MUSTER_TRY(const bool organization, transaction->exists("SELECT 1 FROM organization WHERE id = ?1", device.organization_id));
@@ -104,19 +120,7 @@ Result<Device> SqliteStore::create_device(const Device& device, const NewToken& 
       if (owner->status != UserStatus::active) return DomainError::not_active;
     }
     const UtcTime at = transaction.at(actor);
-    // Made by hand it is active from now on. docs/protocol/cloud-model.md section 6.
-    const bool by_hand = device.activation_way == ActivationWay::manual || device.activation_way == ActivationWay::import;
-    const UtcTime activated_at = device.activated_at.ms == 0 && by_hand ? at : device.activated_at;
-    const UserId activated_by = !device.activated_by && by_hand ? actor.user_id : device.activated_by;
-    MUSTER_TRY_VOID(transaction->run(
-        "INSERT INTO device (organization_id, template_id, owner_id, name, activation_way, activated_at, activated_by, created_at, "
-        "updated_at, "
-        "home_host, home_port_plain, home_port_tls) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?8, ?9, ?10, ?11)",
-        device.organization_id, device.template_id, or_null(device.owner_id), device.name, device.activation_way, activated_at,
-        activated_by, at, device.home.host.empty() ? std::optional<std::string_view>{} : std::optional<std::string_view>{device.home.host},
-        device.home.port_plain, device.home.port_tls));
-    if (!std::in_range<std::int32_t>(transaction->last_insert_id())) return DomainError::limit_reached;
-    const DeviceId id{static_cast<std::int32_t>(transaction->last_insert_id())};
+    MUSTER_TRY(const DeviceId id, insert_device(transaction, device, {}, actor));
     MUSTER_TRY(const auto token_id, insert_token(transaction, domain::TokenKind::device, id, token, at));
     MUSTER_TRY_VOID(transaction.audit(actor, device.organization_id, "device.create", "device", id.value(),
                                       JsonText{}
@@ -210,6 +214,7 @@ Result<void> SqliteStore::delete_device(DeviceId id, const Actor& actor) {
     MUSTER_TRY_VOID(domain::permit(state_of(before), DeviceEvent::remove));
     MUSTER_TRY(const MovedTokens tokens, move_tokens_of(transaction, id, domain::TokenEvent::device_removed));
     if (tokens.refusal) return *tokens.refusal;
+    MUSTER_TRY_VOID(end_sessions_of_devices(transaction, "id = ?1", id.value()));
     MUSTER_TRY_VOID(transaction->run("DELETE FROM device WHERE id = ?1", id));
     MUSTER_TRY_VOID(transaction.audit(actor, before->organization_id, "device.delete", "device", id.value(),
                                       JsonText{}.object("before", JsonText{}
@@ -253,6 +258,7 @@ Result<std::int64_t> delete_devices_of_template(Transaction& transaction, Templa
                          "device WHERE template_id = ?1)",
                          id, kind, turned));
   }
+  MUSTER_TRY_VOID(end_sessions_of_devices(transaction, "template_id = ?1", id.value()));
   return transaction->run("DELETE FROM device WHERE template_id = ?1", id);
 }
 

@@ -75,8 +75,14 @@ void bind_limit(Statement& statement, const domain::Page& page);
 [[nodiscard]] Result<std::optional<domain::Template>> load_template(Connection& connection, TemplateId id);
 [[nodiscard]] Result<std::optional<domain::Device>> load_device(Connection& connection, DeviceId id);
 
+/// Its row alone; `id` none: the next one. Errors: DomainError::limit_reached.
+[[nodiscard]] Result<DeviceId> insert_device(Transaction& transaction, const domain::Device& device, DeviceId id,
+                                             const domain::Actor& actor);
+
 /// Deletes the template's devices (their tokens become tombstones), with an audit entry and a change row each; how many there were.
 [[nodiscard]] Result<std::int64_t> delete_devices_of_template(Transaction& transaction, TemplateId id, const domain::Actor& actor);
+/// Sessions that would give such devices new settings end with them; `where` is a condition on `device`, `id` its ?1.
+[[nodiscard]] Result<void> end_sessions_of_devices(Transaction& transaction, std::string_view where, std::int64_t id);
 /// Deletes the row of the template and what hangs on it.
 [[nodiscard]] Result<void> delete_template_row(Transaction& transaction, TemplateId id);
 

@@ -31,7 +31,7 @@ struct BuiltinField {
 constexpr std::array builtin_fields{
     BuiltinField{"Device Name", MetaFieldType::device_name},   BuiltinField{"Device Owner", MetaFieldType::device_owner},
     BuiltinField{"Location", MetaFieldType::location},         BuiltinField{"Device Timezone", MetaFieldType::time_zone},
-    BuiltinField{"Hotspot Name", MetaFieldType::hotspot_name},
+    BuiltinField{"Hotspot Name", MetaFieldType::hotspot_name}, BuiltinField{"Device UID", MetaFieldType::device_uid},
 };
 
 struct SystemEvent {

@@ -13,10 +13,14 @@ using domain::StoreError;
 using domain::TokenEvent;
 using domain::TokenKind;
 using domain::TokenRecord;
+using domain::TokenTransition;
 
 namespace {
 
-#define MUSTER_TOKEN_COLUMNS "id, kind, device_id, key_id, mac, created_at, expires_at"
+/// A token that waits for its first device is of the id that its session reserved.
+#define MUSTER_TOKEN_COLUMNS                                                                                        \
+  "id, kind, CASE WHEN device_id IS NULL AND session_id IS NOT NULL THEN (SELECT provision_session.device_id FROM " \
+  "provision_session WHERE provision_session.id = auth_token.session_id) ELSE device_id END, key_id, mac, created_at, expires_at, quiet"
 
 /// Errors: StoreError::corrupt for a row that no version of this program can have written.
 Result<TokenRecord> token_of(const Statement& row) {
@@ -28,6 +32,7 @@ Result<TokenRecord> token_of(const Statement& row) {
   if (!row.bytes(4, record.digest.mac) || record.kind < TokenKind::device || record.kind > TokenKind::revoked) return StoreError::corrupt;
   record.created_at = row.time(5);
   record.expires_at = row.time(6);
+  record.is_quiet = row.flag(7);
   return record;
 }
 
@@ -37,7 +42,8 @@ Result<bool> is_known(Connection& connection, const TokenDigest& digest) {
 
 }  // namespace
 
-Result<AuthTokenId> insert_token(Transaction& transaction, TokenKind kind, DeviceId device, const NewToken& token, UtcTime at) {
+Result<AuthTokenId> insert_token(Transaction& transaction, TokenKind kind, DeviceId device, const NewToken& token, UtcTime at,
+                                 UtcTime expires_at) {
   MUSTER_TRY(const bool taken, is_known(*transaction, token.digest));
   if (taken) return DomainError::token_taken;
   for (const TokenDigest& digest : token.all_digests) {
@@ -46,36 +52,50 @@ Result<AuthTokenId> insert_token(Transaction& transaction, TokenKind kind, Devic
     if (known) return DomainError::token_taken;
   }
   MUSTER_TRY_VOID(
-      transaction->run("INSERT INTO auth_token (kind, device_id, key_id, mac, created_at, expires_at) VALUES (?1, ?2, ?3, ?4, ?5, 0)", kind,
-                       or_null(device), token.digest.key_id, blob(token.digest.mac), at));
+      transaction->run("INSERT INTO auth_token (kind, device_id, key_id, mac, created_at, expires_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+                       kind, or_null(device), token.digest.key_id, blob(token.digest.mac), at, expires_at));
   const AuthTokenId id{transaction->last_insert_id()};
   MUSTER_TRY_VOID(transaction->run("INSERT INTO auth_token_sealed (token_id, sealed) VALUES (?1, ?2)", id, blob(token.sealed)));
   return id;
 }
 
-Result<MovedTokens> move_tokens_of(Transaction& transaction, DeviceId device, TokenEvent event) {
-  std::vector<std::pair<std::int64_t, TokenKind>> tokens;
+Result<std::optional<TokenTransition>> move_token(Transaction& transaction, AuthTokenId id, TokenEvent event, bool quiet) {
+  MUSTER_TRY(const auto kind, transaction->number("SELECT kind FROM auth_token WHERE id = ?1", id));
+  if (!kind) return std::optional<TokenTransition>{};
+  const auto transition = domain::next(static_cast<TokenKind>(*kind), event);
+  if (!transition.allowed) return std::optional{transition};
+  const bool dies = !domain::may_log_in(transition.next);
+  if (dies) MUSTER_TRY_VOID(transaction->run("DELETE FROM auth_token_sealed WHERE token_id = ?1", id));
+  // The session's time is over with it: a device's own token has none.
+  MUSTER_TRY_VOID(transaction->run(
+      "UPDATE auth_token SET kind = ?2, device_id = iif(?3, NULL, device_id), session_id = iif(?4, NULL, session_id), "
+      "expires_at = iif(?5, 0, expires_at), quiet = ?6 WHERE id = ?1",
+      id, transition.next, dies || event == TokenEvent::device_removed, dies, transition.next == TokenKind::device, dies && quiet));
+  MUSTER_TRY_VOID(transaction.change(ChangeKind::token, id.value()));
+  return std::optional{transition};
+}
+
+Result<MovedTokens> move_tokens_of(Transaction& transaction, DeviceId device, TokenEvent event, AuthTokenId but) {
+  std::vector<std::int64_t> tokens;
   {
-    MUSTER_TRY(Statement rows, transaction->query("SELECT id, kind FROM auth_token WHERE device_id = ?1 ORDER BY id", device));
+    MUSTER_TRY(Statement rows, transaction->query("SELECT id FROM auth_token WHERE device_id = ?1 ORDER BY id", device));
     for (;;) {
       MUSTER_TRY(const bool row, rows.step());
       if (!row) break;
-      tokens.emplace_back(rows.integer(0), static_cast<TokenKind>(rows.integer(1)));
+      tokens.push_back(rows.integer(0));
     }
   }
   MovedTokens result;
-  for (const auto& [id, kind] : tokens) {
-    const auto transition = domain::next(kind, event);
-    if (!transition.allowed) {
-      if (!result.refusal) result.refusal = transition.refusal;
+  for (const auto id : tokens) {
+    const AuthTokenId token{id};
+    if (token == but) continue;
+    MUSTER_TRY(const auto transition, move_token(transaction, token, event));
+    if (!transition) continue;
+    if (!transition->allowed) {
+      if (!result.refusal) result.refusal = transition->refusal;
       continue;
     }
     ++result.moved;
-    const bool dies = !domain::may_log_in(transition.next);
-    if (dies) MUSTER_TRY_VOID(transaction->run("DELETE FROM auth_token_sealed WHERE token_id = ?1", id));
-    MUSTER_TRY_VOID(transaction->run("UPDATE auth_token SET kind = ?2, device_id = iif(?3, NULL, device_id) WHERE id = ?1", id,
-                                     transition.next, dies || event == TokenEvent::device_removed));
-    MUSTER_TRY_VOID(transaction.change(ChangeKind::token, id));
   }
   return result;
 }
