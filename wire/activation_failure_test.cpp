@@ -3,7 +3,10 @@
 
 #include <gtest/gtest.h>
 
+#include <fstream>
+#include <iterator>
 #include <set>
+#include <string>
 #include <string_view>
 
 namespace muster::wire {
@@ -23,6 +26,16 @@ TEST(ActivationFailure, EveryRowIsWholeAndTheCodesAndNamesAreUniqueAndInOrder) {
       EXPECT_LE(text.size(), 200u) << row.name;
     }
     EXPECT_EQ(find_failure(code), &row);
+  }
+}
+
+TEST(ActivationFailure, TheGuideTellsThemAll) {
+  std::ifstream file{std::string{MUSTER_SOURCE_DIR} + "/docs/guides/wifi-provisioning.md"};
+  const std::string guide{std::istreambuf_iterator<char>{file}, {}};
+  for (const FailureText& row : failure_catalogue()) {
+    const std::string line = "| " + std::to_string(static_cast<std::uint16_t>(row.code)) + " | " + std::string{row.sentence} + ' ' +
+                             std::string{row.cause} + " | " + std::string{row.fix} + " |";
+    EXPECT_NE(guide.find(line), std::string::npos) << line;
   }
 }
 
