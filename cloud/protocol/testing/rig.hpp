@@ -139,7 +139,9 @@ class Rig {
         auto [address, event] = std::move(router.events.front());
         router.events.pop_front();
         for (const auto& connection : connections) {
-          if (connection->self == address && connection->is_open) connection->event(std::move(event));
+          if (connection->self != address || !connection->is_open) continue;
+          connection->event(std::move(event));
+          break;
         }
         more = true;
       }

@@ -14,8 +14,10 @@
 
 /// A thousand short lives free memory all the time. AddressSanitizer keeps much of it aside, to find late uses; with less of
 /// that the test takes half the time. Unused in other builds.
+// NOLINTBEGIN(bugprone-reserved-identifier): AddressSanitizer calls it so.
 extern "C" const char* __asan_default_options();
 extern "C" const char* __asan_default_options() { return "quarantine_size_mb=4:thread_local_quarantine_size_kb=64"; }
+// NOLINTEND(bugprone-reserved-identifier)
 
 namespace muster::store {
 namespace {
