@@ -12,7 +12,7 @@ out=${MUSTER_RADIO_DIR:-$root/build/radio}
 export MUSTER_RADIO_DIR=$out
 
 die() { printf 'radio: %s\n' "$*" >&2; exit 1; }
-[ $# -gt 0 ] || die "usage: run.sh SCENARIO..., of: smoke all $(cd "$here/guest" && ls ./*.sh | sed 's|./||; s|\.sh$||' | grep -v '^lib' | tr '\n' ' ')"
+[ $# -gt 0 ] || die "usage: run.sh SCENARIO..., of: smoke all $(cd "$here/guest" && ls ./*.sh | sed 's|./||; s|\.sh$||' | grep -v -e '^lib' -e '^udhcpc' | tr '\n' ' ')"
 bin=${MUSTER_BIN_DIR:-}
 if [ -z "$bin" ]; then
   for bin in "$root/build/release/bin" "$root/build/dev/bin"; do [ ! -x "$bin/muster-agent" ] || break; done
@@ -29,7 +29,8 @@ pack() {
   rm -rf "$out/added"
   mkdir -p "$out/added/radio" "$out/added/usr/bin"
   cp "$here"/guest/*.sh "$out/added/radio/"
-  for program in muster muster-agent; do
+  local program
+  for program in muster muster-agent muster_radio_probe; do
     [ ! -x "$bin/$program" ] || "$here/copy_program.sh" "$out" "$out/added" "$bin/$program:/usr/bin"
   done
   (cd "$out/added" && find . | LC_ALL=C sort | cpio -o -H newc --quiet) > "$out/added.cpio"
@@ -63,7 +64,10 @@ pack
 for scenario in "$@"; do
   case $scenario in
     smoke) run bed 120 ;;
-    all) run bed 120 ;;
+    all)
+      run bed 120
+      run port 300
+      ;;
     *)
       [ -f "$here/guest/$scenario.sh" ] || die "no scenario $scenario"
       run "$scenario" "${MUSTER_RADIO_LIMIT_S:-240}"

@@ -258,17 +258,19 @@ void WpaRadio::begin_ap() {
 
 void WpaRadio::configure_ap() {
   ap_ = Ap::configuring;
-  ap_control_.send_all({"REMOVE_NETWORK all", "ADD_NETWORK", "SET_NETWORK 0 ssid " + to_hex(ap_ssid_), "SET_NETWORK 0 mode 2",
-                        "SET_NETWORK 0 key_mgmt NONE", "SET_NETWORK 0 frequency " + std::to_string(ap_frequency_)},
-                       [this](bool ok) {
-                         if (ap_ != Ap::configuring) return;
-                         if (!ok) {
-                           fail_ap("wpa_supplicant refuses the access point's settings.");
-                           return;
-                         }
-                         ap_ = Ap::enabling;
-                         ap_control_.send("SELECT_NETWORK 0");
-                       });
+  ap_control_.send_all(
+      {// 2: begins without looking around first, which takes seconds.
+       "AP_SCAN 2", "REMOVE_NETWORK all", "ADD_NETWORK", "SET_NETWORK 0 ssid " + to_hex(ap_ssid_), "SET_NETWORK 0 mode 2",
+       "SET_NETWORK 0 key_mgmt NONE", "SET_NETWORK 0 frequency " + std::to_string(ap_frequency_)},
+      [this](bool ok) {
+        if (ap_ != Ap::configuring) return;
+        if (!ok) {
+          fail_ap("wpa_supplicant refuses the access point's settings.");
+          return;
+        }
+        ap_ = Ap::enabling;
+        ap_control_.send("SELECT_NETWORK 0");
+      });
 }
 
 void WpaRadio::ap_event(std::string_view text) {
@@ -477,12 +479,12 @@ void WpaRadio::look() {
 }
 
 void WpaRadio::looked() {
+  // A scan that was under way when the join began was not for this name and does not count.
+  if (scan_for_join_) ++looks_;
   if (const WpaNetwork* const network = find(target_.ssid)) {
     found(*network);
     return;
   }
-  // A scan that was under way when the join began was not for this name and does not count.
-  if (scan_for_join_) ++looks_;
   if (looks_ >= looks_max) {
     fail_join(JoinFailure::not_found, "No network of this name is in range.");
     return;
@@ -588,8 +590,15 @@ void WpaRadio::station_event(std::string_view text) {
       }
       break;
     case WpaEventKind::network_not_found:
-      // Only its own channel was looked at: two in a row may be lost beacons, more is a network that went away.
-      if (trying && ++not_found_ >= 3) fail_join(JoinFailure::not_found, "The network went out of range.");
+      // Only the channel where it was seen is looked at. It may have moved to another since.
+      if (!trying) break;
+      if (looks_ < looks_max) {
+        remove_network();
+        join_ = Join::looking;
+        look();
+      } else if (++not_found_ >= 3) {
+        fail_join(JoinFailure::not_found, "The network went out of range.");
+      }
       break;
     case WpaEventKind::terminating: supplicant_lost("wpa_supplicant ended."); break;
     default: break;
@@ -602,7 +611,8 @@ void WpaRadio::link_up(const WpaEvent& event) {
   lost_due_ = never;
   std::memcpy(joined_.bssid, event.bssid, sizeof joined_.bssid);
   if (join_ != Join::associating) return;
-  const auto at = std::find_if(seen_.begin(), seen_.end(), [&](const WpaNetwork& n) { return std::memcmp(n.bssid, event.bssid, 6) == 0; });
+  const auto at = std::find_if(seen_.begin(), seen_.end(),
+                               [&](const WpaNetwork& n) { return n.ssid == target_.ssid && std::memcmp(n.bssid, event.bssid, 6) == 0; });
   const WpaNetwork& network = at != seen_.end() ? *at : target_network_;
   joined_.rssi_dbm = static_cast<std::int16_t>(network.rssi_dbm);
   joined_.channel = static_cast<std::uint16_t>(channel_of(network.frequency_mhz));
@@ -677,18 +687,22 @@ void WpaRadio::fail_join(JoinFailure failure, const std::string& why) {
   if (scan_asked_ && !scan_running_ && station_ready_) request_scan();
 }
 
-void WpaRadio::drop_station() {
+void WpaRadio::remove_network() {
   ++epoch_;
-  const bool had_address = join_ == Join::joined || join_ == Join::addressing;
-  dhcp_.stop();
-  system_.close_descriptor(std::exchange(dhcp_fd_, -1));
-  address_due_ = lost_due_ = join_due_ = never;
   if (station_.is_open() && network_id_ >= 0) {
     station_.send("REMOVE_NETWORK " + std::to_string(network_id_));
     if (!child_serves_station_) station_.send("ENABLE_NETWORK all");  // Selecting ours had switched off the others.
   }
   network_id_ = -1;
   linked_ = false;
+}
+
+void WpaRadio::drop_station() {
+  const bool had_address = join_ == Join::joined || join_ == Join::addressing;
+  dhcp_.stop();
+  system_.close_descriptor(std::exchange(dhcp_fd_, -1));
+  address_due_ = lost_due_ = join_due_ = never;
+  remove_network();
   if (had_address) {
     system_.clear_address(options_.interface);
     system_.clear_dns();

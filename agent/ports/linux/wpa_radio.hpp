@@ -129,6 +129,7 @@ class WpaRadio final : public Radio {
   void address_known(const DhcpLease& lease);
   void follow_dhcp();
   void fail_join(JoinFailure failure, const std::string& why);
+  void remove_network();
   void drop_station();
 
   void tell(RadioListener& listener);

@@ -410,6 +410,29 @@ TEST_F(WpaRadioTest, AMissingNetworkIsToldAfterTwoLooksAtAllChannels) {
   EXPECT_EQ(count(*station_, "ADD_NETWORK"), 0);
 }
 
+TEST_F(WpaRadioTest, ANetworkThatHasMovedSinceItWasSeenIsLookedForAgain) {
+  begin();
+  radio_->scan();
+  run(100);
+  const auto connected = std::exchange(on_select_, {"<3>CTRL-EVENT-NETWORK-NOT-FOUND "});
+  join("Home", "correct horse");
+  air_.replace(air_.find("2437"), 4, "2462");
+  station_->answer = [this, connected](const std::string& command) {
+    if (command.find("scan_freq 2462") != std::string::npos) on_select_ = connected;
+    return station_answer(command);
+  };
+  run(5'000);
+  EXPECT_THAT(heard_.log, ElementsAre("scanned 3", "joined 3232255234 channel 11"));
+}
+
+TEST_F(WpaRadioTest, ANetworkThatIsSeenButNeverFoundIsMissingInTheEnd) {
+  begin();
+  on_select_ = {"<3>CTRL-EVENT-NETWORK-NOT-FOUND ", "<3>CTRL-EVENT-NETWORK-NOT-FOUND ", "<3>CTRL-EVENT-NETWORK-NOT-FOUND "};
+  join("Home", "correct horse");
+  run(5'000);
+  EXPECT_THAT(heard_.log, ElementsAre(failed(JoinFailure::not_found)));
+}
+
 TEST_F(WpaRadioTest, AWrongPasswordIsToldAtTheFirstFailedHandshake) {
   begin();
   on_select_ = {"<3>CTRL-EVENT-DISCONNECTED bssid=02:00:00:00:00:01 reason=15",
