@@ -45,6 +45,8 @@ class InjectServer final {
     InjectServer& server;
   };
 
+  void tell(const Step& step, Millis now);
+  void tell_networks(const ScannedNetwork* networks, std::size_t count);
   void send(std::size_t size);
   void send_interfaces();
   void take_settings(const wire::InjectMessage& message);

@@ -71,11 +71,11 @@ class LocalServer final {
     ConnectionId id = 0;
     Phase phase = Phase::free;
     bool head_only = false;  ///< HEAD
-    bool post = false;
-    bool form = false;      ///< The body is a form.
-    bool foreign = false;   ///< The Host header names somebody else.
-    bool line_cut = false;  ///< The header line is longer than the room.
+    bool form = false;       ///< The body is a form.
+    bool foreign = false;    ///< The Host header names somebody else.
+    bool line_cut = false;   ///< The header line is longer than the room.
     bool chunked = false;
+    bool unread = false;     ///< Bytes of the request are not read: what comes is to be drained.
     std::uint16_t size = 0;  ///< Of request[].
     std::uint16_t body_at = 0;
     std::uint16_t headers_size = 0;
@@ -85,23 +85,22 @@ class LocalServer final {
     char line[72];                         ///< The beginning of the header line that is being read.
     char request[request_size_max_bytes];  ///< Request line, then body.
   };
-  class Out;
-
   [[nodiscard]] Connection* find(ConnectionId connection) noexcept;
   void take_byte(Connection& connection, char c, Millis now);
   void take_header(Connection& connection) noexcept;
+  void begin_body(Connection& connection, Millis now);
   void handle(Connection& connection, Millis now);
+  void refuse(Connection& connection, int status, Millis now);
+  void answer(Connection& connection, int status, std::string_view type, std::string_view body, Millis now);
+  void answer_json(Connection& connection, int status, std::string_view word, std::string_view message, Millis now);
   void answer_info(Connection& connection, Millis now);
   void answer_status(Connection& connection, Millis now);
-  void answer_config(Connection& connection, std::string_view arguments, std::string_view body, Millis now);
+  void answer_config(Connection& connection, std::string_view query, std::string_view body, Millis now);
   void answer_networks(Connection& connection, const ScannedNetwork* networks, std::size_t count, Millis now);
-  void answer(Connection& connection, int status, std::string_view type, std::string_view body, Millis now);
-  void answer_page(Connection& connection, Millis now);
-  void answer_json(Connection& connection, int status, std::string_view word, std::string_view message, Millis now);
   void redirect(Connection& connection, Millis now);
   [[nodiscard]] bool send(Connection& connection, std::string_view text);
-  void send_head(Connection& connection, int status, std::string_view type, std::size_t body_size, Millis now);
-  /// The answer is out: reads on for a moment, then closes.
+  void send_head(Connection& connection, int status, std::string_view type, std::size_t body_size, std::string_view location);
+  /// The answer is out: closes; when the request was not read whole, reads on for a moment first.
   void finish(Connection& connection, Millis now);
   void drop(Connection& connection);
 
@@ -110,7 +109,6 @@ class LocalServer final {
   Sink& sink_;
   Options options_;
   Connection connections_[connections_max];
-  Millis restart_due_ = never;
 };
 
 }  // namespace muster::agent

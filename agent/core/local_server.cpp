@@ -1,0 +1,582 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/core/local_server.hpp"
+
+#include <cstring>
+
+#include "agent/core/networks.hpp"
+#include "agent/core/setup_page.hpp"
+#include "wire/json.hpp"
+
+namespace muster::agent {
+
+namespace {
+
+constexpr std::string_view type_json = "application/json";
+constexpr std::string_view type_html = "text/html; charset=utf-8";
+constexpr std::string_view type_text = "text/plain";
+constexpr std::size_t value_size_max_bytes = 128;  // Longer than anything that is valid.
+
+std::string_view reason_of(int status) noexcept {
+  switch (status) {
+    case 200: return "OK";
+    case 302: return "Found";
+    case 400: return "Bad Request";
+    case 404: return "Not Found";
+    case 411: return "Length Required";
+    case 413: return "Content Too Large";
+    case 414: return "URI Too Long";
+    case 431: return "Request Header Fields Too Large";
+    default: return "Internal Server Error";
+  }
+}
+
+char lower(char c) noexcept { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; }
+
+bool same_word(std::string_view a, std::string_view b) noexcept {
+  if (a.size() != b.size()) {
+    return false;
+  }
+  for (std::size_t i = 0; i < a.size(); ++i) {
+    if (lower(a[i]) != lower(b[i])) {
+      return false;
+    }
+  }
+  return true;
+}
+
+bool starts_with_word(std::string_view text, std::string_view word) noexcept { return same_word(text.substr(0, word.size()), word); }
+
+std::string_view trimmed(std::string_view text) noexcept {
+  while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) {
+    text.remove_prefix(1);
+  }
+  while (!text.empty() && (text.back() == ' ' || text.back() == '\t')) {
+    text.remove_suffix(1);
+  }
+  return text;
+}
+
+/// Whether a Host header can mean this device: an address, or a name that is its own.
+bool is_own_host(std::string_view host) noexcept {
+  if (host.empty() || host.front() == '[') {
+    return true;
+  }
+  host = host.substr(0, host.find(':'));
+  std::uint32_t address = 0;
+  return parse_ipv4(host, address) || same_word(host, "blynk.setup") || same_word(host, "localhost");
+}
+
+int hex_digit(char c) noexcept {
+  if (c >= '0' && c <= '9') {
+    return c - '0';
+  }
+  c = lower(c);
+  return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/// Undoes the encoding of forms. What does not fit is cut; `out` is larger than all that is valid, so that it stays invalid.
+std::string_view decoded(std::string_view text, char (&out)[value_size_max_bytes]) noexcept {
+  std::size_t size = 0;
+  for (std::size_t i = 0; i < text.size() && size < sizeof out; ++i) {
+    char c = text[i];
+    if (c == '+') {
+      c = ' ';
+    } else if (c == '%' && i + 2 < text.size() && hex_digit(text[i + 1]) >= 0 && hex_digit(text[i + 2]) >= 0) {
+      c = static_cast<char>(hex_digit(text[i + 1]) << 4 | hex_digit(text[i + 2]));
+      i += 2;
+    }
+    out[size++] = c;
+  }
+  return {out, size};
+}
+
+void take_arguments(std::string_view text, SetupSettings& settings) noexcept {
+  while (!text.empty()) {
+    const std::size_t end = text.find('&');
+    const std::string_view pair = text.substr(0, end);
+    text.remove_prefix(end == std::string_view::npos ? text.size() : end + 1);
+    const std::size_t equals = pair.find('=');
+    if (equals == std::string_view::npos) {
+      continue;
+    }
+    char key[value_size_max_bytes], value[value_size_max_bytes];
+    settings.set(decoded(pair.substr(0, equals), key), decoded(pair.substr(equals + 1), value));  // Unknown ones are ignored.
+  }
+}
+
+class Text {
+ public:
+  void put(std::string_view text) noexcept {
+    const std::size_t count = text.size() < sizeof bytes_ - size_ ? text.size() : sizeof bytes_ - size_;
+    std::memcpy(bytes_ + size_, text.data(), count);
+    size_ += count;
+  }
+  void put(std::size_t number) noexcept {
+    char digits[20];
+    std::size_t at = sizeof digits;
+    do {
+      digits[--at] = static_cast<char>('0' + number % 10);
+      number /= 10;
+    } while (number != 0);
+    put({digits + at, sizeof digits - at});
+  }
+  [[nodiscard]] std::string_view view() const noexcept { return {bytes_, size_}; }
+
+ private:
+  char bytes_[256];
+  std::size_t size_ = 0;
+};
+
+}  // namespace
+
+LocalServer::LocalServer(Device& device, Sink& sink, const Options& options) noexcept
+    : device_{device}, watch_{*this}, sink_{sink}, options_{options} {
+  device_.add_observer(watch_);
+}
+
+LocalServer::~LocalServer() { device_.remove_observer(watch_); }
+
+LocalServer::Connection* LocalServer::find(ConnectionId connection) noexcept {
+  for (Connection& each : connections_) {
+    if (each.phase != Phase::free && each.id == connection) {
+      return &each;
+    }
+  }
+  return nullptr;
+}
+
+bool LocalServer::on_open(ConnectionId connection, Millis now) {
+  Connection* place = nullptr;
+  for (Connection& each : connections_) {
+    if (each.phase == Phase::free) {
+      place = &each;
+      break;
+    }
+    // Browsers open connections in advance and leave them silent.
+    const bool silent = each.phase == Phase::request_line && each.size == 0;
+    if (silent && (place == nullptr || each.due < place->due)) {
+      place = &each;
+    }
+  }
+  if (place == nullptr) {
+    return false;
+  }
+  if (place->phase != Phase::free) {
+    drop(*place);
+  }
+  place->id = connection;
+  place->phase = Phase::request_line;
+  place->head_only = place->form = place->foreign = place->line_cut = place->chunked = place->unread = false;
+  place->size = place->body_at = place->headers_size = 0;
+  place->line_size = 0;
+  place->body_left = 0;
+  place->due = now + options_.request_timeout_ms;
+  return true;
+}
+
+void LocalServer::on_closed(ConnectionId connection, Millis now) {
+  static_cast<void>(now);
+  if (Connection* found = find(connection)) {
+    found->phase = Phase::free;
+    found->due = never;
+  }
+}
+
+void LocalServer::drop(Connection& connection) {
+  connection.phase = Phase::free;
+  connection.due = never;
+  sink_.close(connection.id);
+}
+
+Millis LocalServer::next_deadline() const noexcept {
+  Millis next = never;
+  for (const Connection& each : connections_) {
+    if (each.phase != Phase::free && each.due < next) {
+      next = each.due;
+    }
+  }
+  return next;
+}
+
+void LocalServer::on_timer(Millis now) {
+  for (Connection& each : connections_) {
+    if (each.phase == Phase::free || now < each.due) {
+      continue;
+    }
+    if (each.phase == Phase::scanning) {
+      answer_networks(each, nullptr, 0, now);
+    } else {
+      drop(each);
+    }
+  }
+}
+
+// ---- the request
+
+void LocalServer::on_bytes(ConnectionId connection, wire::ByteView bytes, Millis now) {
+  Connection* const found = find(connection);
+  if (found == nullptr) {
+    return;
+  }
+  for (const std::uint8_t byte : bytes) {
+    // A second request behind the first is not answered: every answer closes.
+    if (found->phase == Phase::free || found->phase == Phase::scanning || found->phase == Phase::draining || found->id != connection) {
+      return;
+    }
+    take_byte(*found, static_cast<char>(byte), now);
+  }
+}
+
+void LocalServer::refuse(Connection& connection, int status, Millis now) {
+  connection.unread = true;
+  answer(connection, status, type_text, reason_of(status), now);
+}
+
+void LocalServer::take_byte(Connection& connection, char c, Millis now) {
+  switch (connection.phase) {
+    case Phase::request_line:
+      if (c == '\n') {
+        if (connection.size != 0 && connection.request[connection.size - 1] == '\r') {
+          --connection.size;
+        }
+        if (connection.size == 0) {
+          return;  // Some clients send an empty line first.
+        }
+        connection.body_at = connection.size;
+        connection.phase = Phase::headers;
+      } else if (connection.size == sizeof connection.request) {
+        refuse(connection, 414, now);
+      } else {
+        connection.request[connection.size++] = c;
+      }
+      return;
+    case Phase::headers:
+      if (++connection.headers_size > headers_size_max_bytes) {
+        refuse(connection, 431, now);
+      } else if (c != '\n') {
+        if (connection.line_size == sizeof connection.line) {
+          connection.line_cut = true;
+        } else {
+          connection.line[connection.line_size++] = c;
+        }
+      } else {
+        if (connection.line_size != 0 && connection.line[connection.line_size - 1] == '\r') {
+          --connection.line_size;
+        }
+        const bool end = connection.line_size == 0 && !connection.line_cut;
+        if (!end) {
+          take_header(connection);
+        }
+        connection.line_size = 0;
+        connection.line_cut = false;
+        if (end) {
+          begin_body(connection, now);
+        }
+      }
+      return;
+    case Phase::body:
+      connection.request[connection.size++] = c;
+      if (--connection.body_left == 0) {
+        handle(connection, now);
+      }
+      return;
+    case Phase::free:
+    case Phase::scanning:
+    case Phase::draining: return;
+  }
+}
+
+void LocalServer::take_header(Connection& connection) noexcept {
+  const std::string_view line{connection.line, connection.line_size};
+  const std::size_t colon = line.find(':');
+  if (colon == std::string_view::npos) {
+    return;
+  }
+  const std::string_view name = line.substr(0, colon);
+  const std::string_view value = trimmed(line.substr(colon + 1));
+  if (same_word(name, "host")) {
+    connection.foreign = connection.line_cut || !is_own_host(value);
+  } else if (same_word(name, "content-type")) {
+    connection.form = starts_with_word(value, "application/x-www-form-urlencoded");
+  } else if (same_word(name, "transfer-encoding")) {
+    connection.chunked = true;
+  } else if (same_word(name, "content-length")) {
+    constexpr std::uint32_t too_large = 0xffffffffU;
+    std::uint32_t length = 0;
+    for (const char c : value) {
+      if (c < '0' || c > '9' || length > 100'000'000) {
+        length = too_large;
+        break;
+      }
+      length = length * 10 + static_cast<std::uint32_t>(c - '0');
+    }
+    connection.body_left = connection.line_cut ? too_large : length;
+  }
+}
+
+void LocalServer::begin_body(Connection& connection, Millis now) {
+  if (connection.chunked) {
+    refuse(connection, 411, now);
+    return;
+  }
+  if (connection.body_left == 0) {
+    handle(connection, now);
+    return;
+  }
+  if (!connection.form) {  // Nothing here is for us: an upload, or JSON, which the genuine devices do not take either.
+    connection.unread = true;
+    handle(connection, now);
+    return;
+  }
+  if (connection.body_left > sizeof connection.request - connection.size) {
+    refuse(connection, 413, now);
+    return;
+  }
+  connection.phase = Phase::body;
+}
+
+void LocalServer::handle(Connection& connection, Millis now) {
+  const std::string_view line{connection.request, connection.body_at};
+  const std::string_view body{connection.request + connection.body_at, static_cast<std::size_t>(connection.size - connection.body_at)};
+  const std::size_t space = line.find(' ');
+  const std::size_t end = line.rfind(' ');
+  if (space == std::string_view::npos || space == 0 || end <= space || !starts_with_word(line.substr(end + 1), "HTTP/")) {
+    refuse(connection, 400, now);
+    return;
+  }
+  const std::string_view method = line.substr(0, space);
+  connection.head_only = method == "HEAD";
+  std::string_view target = line.substr(space + 1, end - space - 1);
+  constexpr std::string_view scheme = "http://";
+  if (starts_with_word(target, scheme)) {
+    target.remove_prefix(scheme.size());
+    const std::size_t slash = target.find('/');
+    connection.foreign = !is_own_host(target.substr(0, slash));
+    target = slash == std::string_view::npos ? std::string_view{"/"} : target.substr(slash);
+  }
+  const std::size_t question = target.find('?');
+  const std::string_view path = target.substr(0, question);
+  const std::string_view query = question == std::string_view::npos ? std::string_view{} : target.substr(question + 1);
+  device_.on_app_active(now);
+  if (options_.portal && connection.foreign) {
+    redirect(connection, now);
+  } else if (path == "/" || path == "/index.html") {
+    answer(connection, 200, type_html, setup_page, now);
+  } else if (path == "/board_info.json") {
+    answer_info(connection, now);
+  } else if (path == "/status.json") {
+    answer_status(connection, now);
+  } else if (path == "/wifi_scan.json") {
+    if (device_.request_scan(now)) {
+      connection.phase = Phase::scanning;
+      connection.due = now + options_.scan_timeout_ms;
+    } else {
+      answer(connection, 200, type_json, "[]", now);
+    }
+  } else if (path == "/config") {
+    answer_config(connection, query, body, now);
+  } else if (path == "/reset") {
+    if (device_.forget_networks(now)) {
+      answer_json(connection, 200, "ok", "Configuration reset", now);
+    } else {
+      answer_json(connection, 500, "error", "Not now", now);
+    }
+  } else if (path == "/reboot") {
+    drop(connection);  // No answer; the genuine ones give none.
+    device_.request_restart(now);
+  } else if (path == "/update") {
+    if (method == "POST" || method == "PUT") {
+      answer(connection, 500, type_text, "FAIL: this device takes no firmware here. It was left as it is.", now);
+    } else {
+      answer(connection, 200, type_html, "<!doctype html><title>Update</title><p>This device takes no firmware here.</p>", now);
+    }
+  } else if (options_.portal && path != "/favicon.ico") {
+    answer(connection, 200, type_html, setup_page, now);
+  } else {
+    answer(connection, 404, type_text, "Not found", now);
+  }
+}
+
+// ---- answers
+
+bool LocalServer::send(Connection& connection, std::string_view text) {
+  if (connection.phase == Phase::free) {
+    return false;
+  }
+  if (!text.empty() && !sink_.send(connection.id, wire::ByteView{text})) {
+    connection.phase = Phase::free;
+    connection.due = never;
+    return false;
+  }
+  return true;
+}
+
+void LocalServer::send_head(Connection& connection, int status, std::string_view type, std::size_t body_size, std::string_view location) {
+  Text head;
+  head.put("HTTP/1.1 ");
+  head.put(static_cast<std::size_t>(status));
+  head.put(" ");
+  head.put(reason_of(status));
+  if (!location.empty()) {
+    head.put("\r\nLocation: http://");
+    head.put(location);
+    head.put("/");
+  }
+  head.put("\r\nContent-Type: ");
+  head.put(type);
+  head.put("\r\nContent-Length: ");
+  head.put(body_size);
+  head.put("\r\nCache-Control: no-store\r\nConnection: close\r\n\r\n");
+  static_cast<void>(send(connection, head.view()));
+}
+
+void LocalServer::finish(Connection& connection, Millis now) {
+  if (connection.phase == Phase::free) {
+    return;
+  }
+  if (connection.unread) {
+    connection.phase = Phase::draining;
+    connection.due = now + options_.drain_ms;
+  } else {
+    drop(connection);
+  }
+}
+
+void LocalServer::answer(Connection& connection, int status, std::string_view type, std::string_view body, Millis now) {
+  send_head(connection, status, type, body.size(), {});
+  if (!connection.head_only) {
+    static_cast<void>(send(connection, body));
+  }
+  finish(connection, now);
+}
+
+void LocalServer::redirect(Connection& connection, Millis now) {
+  constexpr std::string_view body = "Device setup";
+  send_head(connection, 302, type_text, body.size(), options_.address);
+  if (!connection.head_only) {
+    static_cast<void>(send(connection, body));
+  }
+  finish(connection, now);
+}
+
+void LocalServer::answer_json(Connection& connection, int status, std::string_view word, std::string_view message, Millis now) {
+  std::uint8_t room[128];
+  wire::JsonWriter writer{{room, sizeof room}};
+  writer.begin_object().text("status", word).text("msg", message).end_object();
+  answer(connection, status, type_json, writer.view(), now);
+}
+
+void LocalServer::answer_info(Connection& connection, Millis now) {
+  device_.on_app_seen(now);
+  const DeviceProfile& profile = device_.profile();
+  const FixedText<17> mac = format_mac(profile.station_mac), bssid = format_mac(profile.ap_mac);
+  std::uint8_t room[1024];
+  wire::JsonWriter writer{{room, sizeof room}};
+  writer.begin_object().text("board", profile.template_name).text("vendor", profile.vendor).text("tmpl_id", profile.template_id);
+  writer.text("fw_type", profile.firmware_type.empty() ? profile.template_id : profile.firmware_type);
+  writer.text("fw_ver", profile.firmware_version).text("name", device_.name()).text("ssid", device_.name()).text("uid", profile.uid);
+  writer.text("bssid", bssid.view()).text("mac", mac.view()).number("last_error", static_cast<std::int64_t>(device_.last_error()));
+  writer.boolean("wifi_scan", true).boolean("static_ip", true);
+  if (profile.five_ghz) {
+    writer.boolean("5ghz", true);
+  }
+  writer.key("ifs").begin_array();
+  wire::InjectInterface wifi;
+  wifi.name = "wifi";
+  wifi.mac = mac.view();
+  wifi.scan = wifi.static_ip = true;
+  wifi.five_ghz = profile.five_ghz;
+  writer.begin_object();
+  wire::write_interface_fields(wifi, writer);
+  writer.end_object();
+  if (profile.ethernet) {
+    wire::InjectInterface ethernet;
+    ethernet.name = "eth";
+    ethernet.mac = mac.view();
+    ethernet.status = "down";
+    ethernet.static_ip = true;
+    writer.begin_object();
+    wire::write_interface_fields(ethernet, writer);
+    writer.end_object();
+  }
+  writer.end_array().end_object();
+  if (writer.overflowed()) {
+    answer_json(connection, 500, "error", "names too long", now);
+    return;
+  }
+  answer(connection, 200, type_json, writer.view(), now);
+  device_.on_result_read(now);
+}
+
+void LocalServer::answer_status(Connection& connection, Millis now) {
+  constexpr std::string_view outcomes[] = {"none", "trying", "succeeded", "failed"};
+  const wire::FailureText* failure = wire::find_failure(device_.last_error());
+  std::uint8_t room[900];
+  wire::JsonWriter writer{{room, sizeof room}};
+  writer.begin_object().text("name", device_.name()).text("state", to_text(device_.state()));
+  writer.text("outcome", outcomes[static_cast<std::size_t>(device_.outcome())]);
+  writer.number("last_error", static_cast<std::int64_t>(device_.last_error()));
+  writer.text("message", failure != nullptr ? failure->sentence : std::string_view{});
+  writer.text("fix", failure != nullptr ? failure->fix : std::string_view{}).end_object();
+  answer(connection, 200, type_json, writer.view(), now);
+  device_.on_result_read(now);
+}
+
+void LocalServer::answer_config(Connection& connection, std::string_view query, std::string_view body, Millis now) {
+  SetupSettings settings;
+  take_arguments(query, settings);
+  take_arguments(body, settings);
+  switch (device_.configure(settings, now)) {
+    case ConfigureResult::started: answer_json(connection, 200, "ok", "Trying to connect...", now); return;
+    case ConfigureResult::saved: answer_json(connection, 200, "ok", "Configuration saved", now); return;
+    case ConfigureResult::invalid: answer_json(connection, 500, "error", "Configuration invalid", now); return;
+    case ConfigureResult::busy: answer_json(connection, 500, "error", "Busy with other settings", now); return;
+    case ConfigureResult::store_failed: answer_json(connection, 500, "error", "failed to store configuration", now); return;
+  }
+}
+
+void LocalServer::answer_networks(Connection& connection, const ScannedNetwork* networks, std::size_t count, Millis now) {
+  // Twice: to know the size, and to send.
+  std::size_t size = 2;
+  for (const bool sending : {false, true}) {
+    if (sending) {
+      send_head(connection, 200, type_json, size, {});
+      if (connection.head_only || !send(connection, "[")) {
+        break;
+      }
+    }
+    StrongestFirst walk{networks, count};
+    for (std::size_t entry = 0; entry < scan_entries_max; ++entry) {
+      const ScannedNetwork* network = walk.next();
+      if (network == nullptr) {
+        break;
+      }
+      FixedText<17> bssid;
+      std::uint8_t room[320];
+      wire::JsonWriter writer{{room, sizeof room}};
+      writer.begin_object();
+      wire::write_network_fields(describe(*network, bssid), writer);
+      writer.end_object();
+      if (!sending) {
+        size += writer.size() + (entry == 0 ? 0 : 1);
+      } else {
+        static_cast<void>(entry != 0 && send(connection, ","));
+        static_cast<void>(send(connection, writer.view()));
+      }
+    }
+    if (sending) {
+      static_cast<void>(send(connection, "]"));
+    }
+  }
+  finish(connection, now);
+}
+
+void LocalServer::Watch::on_networks(const ScannedNetwork* networks, std::size_t count, Millis now) {
+  for (Connection& each : server.connections_) {
+    if (each.phase == Phase::scanning) {
+      server.answer_networks(each, networks, count, now);
+    }
+  }
+}
+
+}  // namespace muster::agent
