@@ -21,7 +21,9 @@ MAY_INCLUDE = {
     "agent/core": ["wire", "agent/port"],
     "agent/ports/linux": ["wire", "agent/core", "agent/port"],
     "agent/ports/sim": ["wire", "agent/core", "agent/port"],
-    "agent/app": ["wire", "agent/core", "agent/port", "agent/ports/linux"],
+    "agent/app": ["wire", "agent"],
+    "provisioner": ["wire", "agent/port", "agent/ports/sim"],  # Of the simulation its air only.
+    "provisioner/radios": ["wire", "agent/port", "agent/ports", "provisioner"],  # What a device's radio knows of the machine, a host's does too.
     "cloud/base": ["wire"],
     "cloud/domain": ["cloud/base"],
     "cloud/protocol": ["wire", "cloud/base", "cloud/domain"],
@@ -33,9 +35,9 @@ MAY_INCLUDE = {
     "cloud/api": ["wire", "cloud/base", "cloud/domain"],
     "cloud/net": ["wire", "cloud/base", "cloud/domain", "cloud/protocol", "cloud/api"],
     "cloud/main": ["wire", "cloud"],
-    "cli": ["wire", "cloud/base", "cloud/domain", "cloud/main", "cloud/store/backup"],  # Concrete backends are for cloud/main to name.
+    "cli": ["wire", "agent/port", "agent/ports/sim", "provisioner", "cloud/base", "cloud/domain", "cloud/main", "cloud/store/backup"],  # Concrete backends are for cloud/main to name.
     "bench": ["wire", "cloud"],  # Its seeding tools only; the load generator has a codec of its own.
-    "tests": ["wire", "agent", "cloud", "cli"],
+    "tests": ["wire", "agent", "provisioner", "cloud", "cli"],
     "cmake": [],
 }
 
@@ -67,6 +69,7 @@ TEST_EXTRA = {
     "cloud/api": ["cloud/store", "cloud/bus"],
     "cloud/net": ["cloud/store", "cloud/bus", "agent"],
     "cli": ["cloud"],
+    "provisioner": ["agent"],
 }
 
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]')

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/app/journal.hpp"
 
+#include <algorithm>
+
 namespace muster::agent::app {
 
 namespace {
@@ -174,6 +176,34 @@ void Journal::event(const Event& event, std::string_view problem, Millis now) {
     case EventKind::stopped: human = "stopped"; break;
   }
   line(json, human, now);
+}
+
+void Journal::step(const Step& step, Millis now) {
+  std::string json = "\"event\":\"step\",\"step\":" + json_string(to_text(step.kind));
+  std::string human = std::string{to_text(step.kind)};
+  std::replace(human.begin(), human.end(), '_', ' ');
+  if (step.trial) {
+    json += ",\"trial\":true";
+    human += " (new settings)";
+  }
+  if (step.code != wire::ActivationFailure::none) {
+    const auto code = static_cast<std::uint16_t>(step.code);
+    const wire::FailureText* const text = wire::find_failure(code);
+    json += ",\"code\":" + std::to_string(code);
+    human += ": " + (text == nullptr ? std::string{} : std::string{text->sentence} + ' ' + std::string{text->fix} + ' ') + '(' +
+             std::to_string(code) + ')';
+  }
+  if (!step.detail.empty()) {
+    json += ",\"detail\":" + json_string(step.detail);
+    human += " [" + printable(step.detail) + ']';
+  }
+  line(json, human, now);
+}
+
+void Journal::state(DeviceState state, std::string_view name, Millis now) {
+  std::string human = "state: " + std::string{to_text(state)};
+  if (state == DeviceState::wait_config) human += ", as \"" + printable(name) + '"';
+  line("\"event\":\"state\",\"state\":" + json_string(to_text(state)) + ",\"name\":" + json_string(name), human, now);
 }
 
 void Journal::write(std::uint8_t pin, const std::vector<std::string_view>& values, Millis now) {

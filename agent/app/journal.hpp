@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "agent/core/agent.hpp"
+#include "agent/core/device.hpp"
 
 namespace muster::agent::app {
 
@@ -23,6 +24,9 @@ class Journal {
 
   /// `problem`: more about a failure; may be empty.
   void event(const Event& event, std::string_view problem, Millis now);
+  /// What happens around the session: set-up, joining, commits.
+  void step(const Step& step, Millis now);
+  void state(DeviceState state, std::string_view name, Millis now);
   void write(std::uint8_t pin, const std::vector<std::string_view>& values, Millis now);
   /// Something that came from the cloud and is only shown: `kind` is one word.
   void text(std::string_view kind, std::string_view text, Millis now);

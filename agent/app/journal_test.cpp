@@ -77,6 +77,21 @@ TEST(Journal, WritesOneJsonObjectALine) {
             "{\"event\":\"write\",\"pin\":3,\"value\":\"30.5\",\"values\":[\"30.5\",\"50.4\"],\"t_ms\":0}\n");
 }
 
+TEST(Journal, TellsStepsAndStates) {
+  const Step failed{StepKind::join_failed, wire::ActivationFailure::wrong_password, true, "WRONG_KEY"};
+  EXPECT_EQ(written(true, [&](Journal& j) { j.step(failed, 1'007); }),
+            "{\"event\":\"step\",\"step\":\"join_failed\",\"trial\":true,\"code\":722,\"detail\":\"WRONG_KEY\",\"t_ms\":7}\n");
+  EXPECT_EQ(
+      written(false, [&](Journal& j) { j.step(failed, 1'007); }),
+      "       7 ms  join failed (new settings): The Wi-Fi password is wrong. Type the password again; upper and lower case matter. (722) "
+      "[WRONG_KEY]\n");
+  EXPECT_EQ(written(true, [](Journal& j) { j.step({StepKind::joined}, 1'000); }), "{\"event\":\"step\",\"step\":\"joined\",\"t_ms\":0}\n");
+  EXPECT_EQ(written(true, [](Journal& j) { j.state(DeviceState::wait_config, "Blynk Lamp-N1A9", 1'000); }),
+            "{\"event\":\"state\",\"state\":\"wait_config\",\"name\":\"Blynk Lamp-N1A9\",\"t_ms\":0}\n");
+  EXPECT_EQ(written(false, [](Journal& j) { j.state(DeviceState::wait_config, "a\"\x1b", 1'000); }),
+            "       0 ms  state: wait_config, as \"a\"?\"\n");
+}
+
 TEST(Journal, SaysItToPeopleInOneLine) {
   EXPECT_EQ(written(false,
                     [](Journal& j) {

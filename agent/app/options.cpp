@@ -6,6 +6,8 @@
 #include <cstring>
 #include <string_view>
 
+#include "agent/app/radio_set.hpp"
+
 namespace muster::agent::app {
 
 namespace {
@@ -65,6 +67,21 @@ std::string use(std::string_view name, const std::string& value, Options& option
     options.ca_file = value;
     return value.empty() ? "--ca needs the file of a CA certificate (PEM)." : "";
   }
+  if (name == "--radio") {
+    options.radio = value;
+    return value.empty() ? "--radio needs a kind of radio: " + std::string{radio_kinds} + "." : "";
+  }
+  if (name == "--vendor") {
+    options.vendor = value;
+    const bool good = !value.empty() && value.size() <= 20 && std::all_of(value.begin(), value.end(), [](char c) {
+      return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == ' ';
+    });
+    return good ? "" : "--vendor takes 1 to 20 letters, digits and spaces: apps look for names that begin with it.";
+  }
+  if (name == "--portal") {
+    options.portal = value == "on";
+    return value == "on" || value == "off" ? "" : "--portal is on or off, not \"" + value + "\".";
+  }
   if (!parse_number<std::uint32_t>(value, 1, 86'400, options.report_interval_s)) {
     return "--report-interval-s needs a number of seconds from 1 to 86400, not \"" + value + "\".";
   }
@@ -72,8 +89,8 @@ std::string use(std::string_view name, const std::string& value, Options& option
 }
 
 bool takes_value(std::string_view name) {
-  for (const std::string_view known :
-       {"--store", "--template", "--template-name", "--token", "--host", "--port", "--ca", "--report-interval-s"}) {
+  for (const std::string_view known : {"--store", "--template", "--template-name", "--token", "--host", "--port", "--ca", "--radio",
+                                       "--vendor", "--portal", "--report-interval-s"}) {
     if (name == known) {
       return true;
     }
@@ -135,6 +152,12 @@ std::string parse_options(int count, char** arguments, Options& options) {
   if (plain || tls || options.ca_file) {
     options.tls = !plain;
   }
+  if (!options.radio.empty() && options.token) {
+    complain("--token goes without --radio: over the air, the set-up brings the token.");
+  }
+  if (options.radio.empty() && options.vendor) {
+    complain("--vendor goes with --radio.");
+  }
   if (options.store.empty()) {
     complain("--store is missing: the directory in which this device keeps its settings.");
   }
@@ -176,6 +199,9 @@ std::string apply_options(const Options& options, DeviceConfig& config) {
   if (config.template_id.empty()) {
     return "This store knows no template yet: give --template ID.";
   }
+  if (!options.radio.empty()) {
+    return {};
+  }
   if (config.token.empty()) {
     return "This store holds no auth token yet: give --token TOKEN, or --token - and the token on standard input.";
   }
@@ -204,6 +230,7 @@ const char* help_text() noexcept {
   return R"(muster-agent: makes this machine a device of a Muster cloud.
 
   muster-agent --store DIR --template ID --token TOKEN --host HOST [options]
+  muster-agent --store DIR --template ID --radio KIND [options]
   muster-agent --store DIR [options]            with what DIR remembers
 
   --store DIR             where the device keeps its settings (made when missing)
@@ -215,6 +242,11 @@ const char* help_text() noexcept {
   --ca FILE               trust only this CA certificate (PEM; copied into DIR)
   --tls                   TLS with the system's CAs (the default for a new store)
   --plain                 no TLS: token and values are readable on the way
+  --radio KIND            set-up over the air (Wi-Fi provisioning): wpa[:INTERFACE] is a
+                          Wi-Fi card by wpa_supplicant (as root), sim[:PATH] an air
+                          that programs on this machine share
+  --vendor PREFIX         what the device's name begins with, default Blynk
+  --portal on|off         phones open the set-up page by themselves, default on
   --report-interval-s N   how often values are sent, 1 to 86400 s, default 5
   --json                  one JSON event a line on standard output
   --version, --help
@@ -223,6 +255,8 @@ What is given is remembered in DIR, and need not be given again.
 Pins: V0 uptime in s, V1 load average, V2 available memory in MB.
 V10 can be written from the cloud; its value comes back on V11.
 SIGTERM and Ctrl-C end it, SIGHUP makes it connect at once while it waits.
+With a radio, SIGUSR1 opens it for set-up and SIGUSR2 is the button held for
+10 s: networks and token are forgotten.
 Exit: 0 ended as asked, 1 cannot run, 2 wrong arguments.
 )";
 }

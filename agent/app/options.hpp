@@ -19,7 +19,10 @@ struct Options {
   std::optional<std::string> host;
   std::optional<std::uint16_t> port;
   std::optional<std::string> ca_file;
-  std::optional<bool> tls;  ///< --tls or --ca: true, --plain: false.
+  std::optional<bool> tls;            ///< --tls or --ca: true, --plain: false.
+  std::string radio;                  ///< Empty: this machine is on a network by itself.
+  std::optional<std::string> vendor;  ///< What the device's name begins with while it is open for set-up.
+  bool portal = true;
   std::uint32_t report_interval_s = 5;
   bool json = false;
   bool help = false;
@@ -32,7 +35,7 @@ struct Options {
 [[nodiscard]] std::string parse_options(int count, char** arguments, Options& options);
 
 /// Puts what was given over what was stored. Returns an empty text, or a sentence that says what is missing or wrong;
-/// `options.token` must be the token itself by now, not "-".
+/// `options.token` must be the token itself by now, not "-". With a radio neither token nor host has to be known: set-up brings them.
 [[nodiscard]] std::string apply_options(const Options& options, DeviceConfig& config);
 
 /// The token in one line of standard input: the line itself, without spaces around it, or what a line

@@ -47,6 +47,27 @@ TEST(ParseOptions, TakesEverything) {
   EXPECT_TRUE(p.options.json);
 }
 
+TEST(ParseOptions, TakesARadio) {
+  const Parsed p = parse({"--store", "/d", "--radio", "sim:/tmp/air", "--vendor", "Acme 2", "--portal", "off"});
+  EXPECT_EQ(p.problem, "");
+  EXPECT_EQ(p.options.radio, "sim:/tmp/air");
+  EXPECT_EQ(p.options.vendor, "Acme 2");
+  EXPECT_FALSE(p.options.portal);
+  EXPECT_TRUE(parse({"--store", "/d", "--radio", "wpa"}).options.portal);
+  EXPECT_THAT(parse({"--store", "/d", "--radio", "sim", "--token", token}).problem, HasSubstr("--token goes without --radio"));
+  EXPECT_THAT(parse({"--store", "/d", "--radio="}).problem, HasSubstr("wpa[:INTERFACE] or sim[:PATH]"));
+  EXPECT_THAT(parse({"--store", "/d", "--vendor", "Acme"}).problem, HasSubstr("--vendor goes with --radio"));
+  EXPECT_THAT(parse({"--store", "/d", "--radio", "sim", "--vendor", "Acme_2"}).problem, HasSubstr("letters, digits and spaces"));
+  EXPECT_THAT(parse({"--store", "/d", "--radio", "sim", "--portal", "yes"}).problem, HasSubstr("--portal is on or off"));
+}
+
+TEST(ApplyOptions, WithARadioNeedsATemplateOnly) {
+  DeviceConfig config;
+  EXPECT_THAT(apply_options(parse({"--store", "/d", "--radio", "sim"}).options, config), HasSubstr("give --template ID"));
+  EXPECT_EQ(apply_options(parse({"--store", "/d", "--radio", "sim", "--template", "TMPL2abcdefgh"}).options, config), "");
+  EXPECT_THAT(apply_options(parse({"--store", "/d"}).options, config), HasSubstr("no auth token yet"));
+}
+
 TEST(ParseOptions, BlanksTheTokenWhereverItStands) {
   const std::string stars(32, '*');
   EXPECT_EQ(parse({"--store", "/d", "--token", token}).arguments[3], stars);

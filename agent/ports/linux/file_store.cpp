@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <fstream>
 
 namespace muster::agent::linux_port {
 
@@ -122,6 +123,15 @@ StoreStatus FileStore::save_file(std::string_view name, wire::ByteView content) 
     return StoreStatus::io_failed;
   }
   return ::fsync(directory_fd_) == 0 ? StoreStatus::ok : StoreStatus::io_failed;
+}
+
+std::string FileStore::load_file(std::string_view name) const {
+  constexpr std::size_t size_max_bytes = 64 * 1024;
+  std::ifstream in{path_of(name), std::ios::binary};
+  std::string content(size_max_bytes + 1, '\0');
+  in.read(content.data(), static_cast<std::streamsize>(content.size()));
+  content.resize(static_cast<std::size_t>(in.gcount()));
+  return content.size() > size_max_bytes ? std::string{} : content;
 }
 
 StoreStatus FileStore::erase(Slot slot) {

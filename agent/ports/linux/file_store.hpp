@@ -29,6 +29,8 @@ class FileStore final : public Store {
 
   /// The same for any other file of the directory, such as the CA that is trusted. `name` is a plain file name.
   [[nodiscard]] StoreStatus save_file(std::string_view name, wire::ByteView content);
+  /// Its content; empty when there is none, or it is larger than 64 KiB.
+  [[nodiscard]] std::string load_file(std::string_view name) const;
   [[nodiscard]] std::string path_of(std::string_view name) const;
 
  private:

@@ -274,11 +274,11 @@ Millis SocketTransport::next_deadline() const noexcept {
   return phase_ == Phase::connecting ? address_deadline_ : never;
 }
 
-void SocketTransport::on_timer(Agent& agent) {
+void SocketTransport::on_timer(TransportListener& listener) {
   if (phase_ == Phase::failed) {
     phase_ = Phase::idle;
     ++connection_;
-    agent.on_closed(failure_, clock_.now());
+    listener.on_closed(failure_, clock_.now());
     return;
   }
   if (phase_ == Phase::connecting && clock_.now() >= address_deadline_) {
@@ -287,13 +287,13 @@ void SocketTransport::on_timer(Agent& agent) {
     return;
   }
   const unsigned connection = connection_;
-  announce(agent);
+  announce(listener);
   if (connection == connection_ && read_again_) {
-    read(agent);
+    read(listener);
   }
 }
 
-void SocketTransport::on_ready(short revents, Agent& agent) {
+void SocketTransport::on_ready(short revents, TransportListener& listener) {
   if (revents == 0) {
     return;
   }
@@ -311,26 +311,26 @@ void SocketTransport::on_ready(short revents, Agent& agent) {
         flush();
       }
       if ((revents & (POLLIN | POLLHUP | POLLERR)) != 0 && phase_ == Phase::open) {
-        read(agent);
+        read(listener);
       }
       return;
     case Phase::idle:
     case Phase::failed: return;
   }
-  announce(agent);
+  announce(listener);
 }
 
-void SocketTransport::announce(Agent& agent) {
+void SocketTransport::announce(TransportListener& listener) {
   if (!connected_untold_) {
     return;
   }
   connected_untold_ = false;
   // The handshake may have brought the first application bytes along, of which poll(2) knows nothing.
   read_again_ = use_tls_;
-  agent.on_connected(clock_.now());
+  listener.on_connected(clock_.now());
 }
 
-void SocketTransport::read(Agent& agent) {
+void SocketTransport::read(TransportListener& listener) {
   std::uint8_t room[read_size_bytes];
   const unsigned connection = connection_;
   read_again_ = false;
@@ -369,10 +369,10 @@ void SocketTransport::read(Agent& agent) {
     if (got == 0) {
       ++connection_;
       release();
-      agent.on_closed(end, clock_.now());
+      listener.on_closed(end, clock_.now());
       return;
     }
-    agent.on_bytes({room, static_cast<std::size_t>(got)}, clock_.now());
+    listener.on_bytes({room, static_cast<std::size_t>(got)}, clock_.now());
     if (connection != connection_ || phase_ != Phase::open) {
       return;
     }

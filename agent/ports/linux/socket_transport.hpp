@@ -5,10 +5,10 @@
 #include <string>
 #include <vector>
 
-#include "agent/core/agent.hpp"
 #include "agent/port/clock.hpp"
 #include "agent/port/transport.hpp"
 #include "agent/ports/linux/resolver.hpp"
+#include "agent/ports/linux/transport_listener.hpp"
 
 namespace muster::agent::linux_port {
 
@@ -40,9 +40,9 @@ class SocketTransport final : public Transport {
   [[nodiscard]] short events() const noexcept;
   /// When on_timer is wanted; `never` when it is not.
   [[nodiscard]] Millis next_deadline() const noexcept;
-  /// `revents` of poll(2). What happened is told to `agent`.
-  void on_ready(short revents, Agent& agent);
-  void on_timer(Agent& agent);
+  /// `revents` of poll(2). What happened is told to `listener`.
+  void on_ready(short revents, TransportListener& listener);
+  void on_timer(TransportListener& listener);
 
   /// More about the last failure, such as why a certificate is not trusted; may be empty.
   [[nodiscard]] const std::string& last_problem() const noexcept { return problem_; }
@@ -54,8 +54,8 @@ class SocketTransport final : public Transport {
   void try_next_address();
   void on_tcp_ready();
   void handshake();
-  void announce(Agent& agent);
-  void read(Agent& agent);
+  void announce(TransportListener& listener);
+  void read(TransportListener& listener);
   void flush();
   [[nodiscard]] bool write_some(wire::ByteView bytes, std::size_t& written);
   void fail_later(CloseReason reason);
@@ -71,11 +71,11 @@ class SocketTransport final : public Transport {
   std::vector<std::uint8_t> queue_;
   Millis address_deadline_ = never;
   int fd_ = -1;
-  unsigned connection_ = 0;  ///< Counts them, to notice that the agent closed during a call.
+  unsigned connection_ = 0;  ///< Counts them, to notice that it was closed during a call.
   CloseReason failure_ = CloseReason::network_lost;
   Phase phase_ = Phase::idle;
   bool use_tls_ = false;
-  bool connected_untold_ = false;  ///< The agent has not heard of the connection yet.
+  bool connected_untold_ = false;  ///< The listener has not heard of the connection yet.
   bool wants_write_ = false;       ///< TLS cannot go on before the socket is writable.
   bool read_again_ = false;        ///< There may be more to read though poll(2) will not say so.
 };
