@@ -102,6 +102,7 @@ class Api {
   /// Access tokens of this user (none: of anybody) were made or ended: streams opened with one that is gone end. Blocks (store).
   void access_tokens_changed(UserId user);
   void device_gone(DeviceId device) noexcept;
+  void provision_session_changed(const domain::ProvisionSession& session);
 
   struct RouteInfo {
     std::string method, path, permission;

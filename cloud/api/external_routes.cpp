@@ -14,6 +14,7 @@
 #include "cloud/domain/rules.hpp"
 #include "cloud/domain/token_life_cycle.hpp"
 #include "cloud/domain/value_rules.hpp"
+#include "wire/activation_failure.hpp"
 
 namespace muster::api {
 namespace {
@@ -28,6 +29,8 @@ constexpr std::string_view wrong_type_by_pin = "Value doesn't match the Datastre
 constexpr std::string_view wrong_type_by_id = "Value doesn't match the Datastream data type";
 constexpr std::string_view no_stream_for_pin = "No datastream setup for that pin.";
 constexpr std::string_view no_value = "Requested pin doesn't exist in the app.";
+constexpr std::string_view not_provisioned = "This token is not provisioned yet.";
+constexpr std::size_t info_text_size_max_bytes = 128;
 constexpr std::size_t pins_max = 256;  // A request names at most every pin once.
 
 /// The AuthToken of the query. `given` false: there is no such parameter.
@@ -141,13 +144,15 @@ std::optional<ExternalApi::Call> ExternalApi::call_of(std::string_view path) noe
   if (path == "/external/api/isHardwareConnected") return Call::is_hardware_connected;
   if (path == "/external/api/get") return Call::get;
   if (path == "/external/api/update") return Call::update;
+  if (path == "/external/api/provision") return Call::provision;
   return std::nullopt;
 }
 
 std::vector<Api::RouteInfo> ExternalApi::routes() {
   return {{"GET", "/external/api/get", "device token"},
           {"GET", "/external/api/update", "device token"},
-          {"GET", "/external/api/isHardwareConnected", "device token"}};
+          {"GET", "/external/api/isHardwareConnected", "device token"},
+          {"GET", "/external/api/provision", "device token"}};
 }
 
 Response ExternalApi::unavailable() {
@@ -179,20 +184,20 @@ Response ExternalApi::refuse_invalid(const Request& request) const {
 
 ExternalApi::Resolved ExternalApi::resolve(const Request& request) const {
   const QueryToken sent = query_token(request.query);
-  if (!sent.given) return {{}, external_error(400, "No token provided."), false};
-  if (!sent.token) return {{}, refuse_invalid(request), false};
-  if (!core_.views.ready()) return {{}, unavailable(), false};
+  if (!sent.given) return {{}, external_error(400, "No token provided."), false, {}};
+  if (!sent.token) return {{}, refuse_invalid(request), false, {}};
+  if (!core_.views.ready()) return {{}, unavailable(), false, {}};
   const auto entry = core_.views.credentials.find(core_.keys.digest(auth_token_domain, sent.token->reveal()));
-  if (entry && core_.views.directory.device(entry->device_id)) {
+  if (entry && (entry->kind == domain::TokenKind::provision || core_.views.directory.device(entry->device_id))) {
     Response redirect;
-    if (home_elsewhere(request, entry->device_id, redirect)) return {{}, std::move(redirect), false};
-    return {entry->device_id, std::nullopt, false};
+    if (home_elsewhere(request, entry->device_id, redirect)) return {{}, std::move(redirect), false, {}};
+    return {entry->device_id, std::nullopt, false, entry};
   }
   if (!entry && core_.views.hold_unknown_tokens()) {
     core_.metrics.unknown_token_holds_total.add();
-    return {{}, unavailable(), false};
+    return {{}, unavailable(), false, {}};
   }
-  return {{}, std::nullopt, true};
+  return {{}, std::nullopt, true, {}};
 }
 
 ExternalApi::Resolved ExternalApi::resolve_with_store(const Request& request) {
@@ -203,18 +208,19 @@ ExternalApi::Resolved ExternalApi::resolve_with_store(const Request& request) {
   const auto found = core_.store.find_token(digests.all());
   if (!found) {
     core_.metrics.store_errors_total.add();
-    return {{}, unavailable(), false};
+    return {{}, unavailable(), false, {}};
   }
+  if (*found && (*found)->record.is_quiet) return {{}, unavailable(), false, {}};  // Nobody decided on it.
   if (!*found || !domain::may_log_in((*found)->record.kind)) {
     (void)core_.unknown_auth_tokens.count(request.peer.limit_key(), core_.clock.now());
-    return {{}, refuse_invalid(request), false};
+    return {{}, refuse_invalid(request), false, {}};
   }
   // The store knows it, the views do not yet.
   if (core_.views.catch_up()) {
     resolved = resolve(request);
     if (!resolved.ask_store) return resolved;
   }
-  return {{}, unavailable(), false};
+  return {{}, unavailable(), false, {}};
 }
 
 bool ExternalApi::answer_from_memory(const Request& request, Response& response) {
@@ -242,7 +248,13 @@ bool ExternalApi::answer_from_memory(const Request& request, Response& response)
     response.headers.emplace_back("Retry-After", std::to_string(wait->count()));
     return true;
   }
+  if (*call == Call::provision) return false;
+  if (resolved.is_provisional()) {
+    response = external_error(400, not_provisioned);
+    return true;
+  }
   switch (*call) {
+    case Call::provision: return false;
     case Call::is_hardware_connected:
       plain(response, 200, "application/json", core_.sessions.online(resolved.device) ? "true" : "false");
       return true;
@@ -252,7 +264,10 @@ bool ExternalApi::answer_from_memory(const Request& request, Response& response)
       response = std::move(*answer);
       return true;
     }
-    case Call::update: response = update(request, resolved.device); return true;
+    case Call::update:
+      if (core_.views.provisioning.awaits_first_value(resolved.device)) return false;  // That is noted in the store.
+      response = update(request, resolved.device);
+      return true;
   }
   return false;
 }
@@ -271,11 +286,19 @@ Response ExternalApi::handle(const Request& request) {
     return std::move(*resolved.refusal);
   }
   const auto call = call_of(request.path);
+  if (call == Call::provision) return provision(request, *resolved.entry);
+  if (resolved.is_provisional()) return external_error(400, not_provisioned);
   if (call == Call::is_hardware_connected) {
     plain(response, 200, "application/json", core_.sessions.online(resolved.device) ? "true" : "false");
     return response;
   }
-  if (call == Call::update) return update(request, resolved.device);
+  if (call == Call::update) {
+    response = update(request, resolved.device);
+    const auto waiting = response.status == 200 ? core_.views.provisioning.awaits_first_value(resolved.device) : std::nullopt;
+    if (waiting && (!core_.store.note_first_value(*waiting, core_.clock.utc_now()) || !core_.views.catch_up()))
+      core_.metrics.store_errors_total.add();
+    return response;
+  }
   if (auto answer = get(request, resolved.device)) return std::move(*answer);
   const auto stored = core_.store.values_of(resolved.device);
   if (!stored) {
@@ -287,6 +310,77 @@ Response ExternalApi::handle(const Request& request) {
   if (auto answer = get(request, resolved.device)) return std::move(*answer);
   core_.metrics.http_unavailable_total.add();
   return unavailable();  // Evicted between the two: memory is short.
+}
+
+Response ExternalApi::provision(const Request& request, const domain::CredentialIndex::Entry& entry) {
+  domain::ReportedInfo info;
+  domain::HardwareInfo hardware;
+  QueryReader reader{request.query};
+  QueryReader::Pair pair;
+  while (reader.next(pair)) {
+    std::string value = percent_decoded(pair.value).substr(0, info_text_size_max_bytes);
+    for (char& c : value) {
+      if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = ' ';
+    }
+    if (!domain::is_valid_utf8(value)) value.clear();
+    const std::string name = percent_decoded(pair.name);
+    if (name == "templateId") info.tmpl_id = std::move(value);
+    if (name == "build") hardware.build = std::move(value);
+    if (name == "ver") hardware.version = std::move(value);
+    if (name == "fwType") hardware.firmware_type = std::move(value);
+    if (name == "blVer") hardware.library_version = std::move(value);
+    if (name == "boType") hardware.board_type = std::move(value);
+  }
+  hardware.template_id = info.tmpl_id;
+  info.at = core_.clock.utc_now();
+
+  const bool is_provisional = entry.kind == domain::TokenKind::provision || entry.kind == domain::TokenKind::reprovision;
+  const auto session = core_.views.provisioning.by_token(entry.token_id);
+  domain::Actor actor;
+  actor.client = "Device";
+  actor.ip = request.peer.text();
+  actor.at = info.at;
+  const auto trouble = [this] {
+    core_.metrics.store_errors_total.add();
+    core_.metrics.http_unavailable_total.add();
+    return unavailable();
+  };
+  if (is_provisional) {
+    if (!session) return unavailable();  // The views are a moment apart.
+    (void)core_.store.note_provision_login(session->id, info.at, actor.ip);
+    const auto verdict = core_.store.accept_info(session->id, info, actor);
+    if (!verdict && is_store_trouble(verdict.error())) return trouble();
+    if (!core_.views.catch_up()) return trouble();
+    // It has ended: its token is what the registry says by now.
+    if (!verdict) return refuse_invalid(request);
+    if (verdict->failure != domain::ProvisionFailure::none) {
+      core_.metrics.provision_refused_total.add();
+      const auto* text = wire::find_failure(static_cast<std::uint16_t>(verdict->failure));
+      return external_error(400, text != nullptr ? text->sentence : invalid_token);
+    }
+    core_.metrics.provision_logins_total.add();
+    core_.metrics.provision_accepted_total.add();
+  } else {
+    const auto place = core_.views.directory.device(entry.device_id);
+    const auto published = place ? core_.views.directory.find_template(place->template_id) : nullptr;
+    if (!published) return unavailable();
+    if (!info.tmpl_id.empty() &&
+        std::find(published->tmpl_ids.begin(), published->tmpl_ids.end(), info.tmpl_id) == published->tmpl_ids.end())
+      return external_error(400, "The device follows another template.");
+    if (session && session->state == domain::ProvisionState::proving) {
+      // It has kept the new token: that is the second time that it comes with it.
+      if (!core_.store.finish_reprovision(session->id, true, actor) || !core_.views.catch_up()) return trouble();
+      core_.metrics.reprovision_proved_total.add();
+    }
+  }
+  domain::PresenceUpdate update;
+  update.device_id = entry.device_id;
+  update.reported_at = info.at;
+  update.hardware = std::move(hardware);
+  core_.presence.put(std::move(update));
+  if (core_.stream.watched()) core_.stream.device_status_changed(entry.device_id);
+  core_.devices.remember_address(request.peer);
+  return {};
 }
 
 std::optional<Response> ExternalApi::get(const Request& request, DeviceId device) const {

@@ -31,13 +31,18 @@ class ExternalApi {
   [[nodiscard]] static std::vector<Api::RouteInfo> routes();
 
  private:
-  enum class Call : std::uint8_t { get, update, is_hardware_connected };
+  enum class Call : std::uint8_t { get, update, is_hardware_connected, provision };
   [[nodiscard]] static std::optional<Call> call_of(std::string_view path) noexcept;
 
   struct Resolved {
     DeviceId device;                  ///< Set: live, and here.
     std::optional<Response> refusal;  ///< Set: say that.
     bool ask_store = false;           ///< Neither: the index does not know the token.
+    /// With `device`: the token's entry. One of a provisioning token is good for `provision` alone.
+    std::optional<domain::CredentialIndex::Entry> entry;
+    [[nodiscard]] bool is_provisional() const noexcept {
+      return entry && (entry->kind == domain::TokenKind::provision || entry->kind == domain::TokenKind::reprovision);
+    }
   };
   [[nodiscard]] Resolved resolve(const Request& request) const;
   [[nodiscard]] Resolved resolve_with_store(const Request& request);
@@ -48,6 +53,8 @@ class ExternalApi {
   /// nullopt: the store has to be asked for values first.
   [[nodiscard]] std::optional<Response> get(const Request& request, DeviceId device) const;
   [[nodiscard]] Response update(const Request& request, DeviceId device);
+  /// Login and info in one call. Blocks.
+  [[nodiscard]] Response provision(const Request& request, const domain::CredentialIndex::Entry& entry);
 
   Core& core_;
 };

@@ -137,9 +137,9 @@ Response reissue(Context& context, DeviceId device) {
 }
 
 /// May look at it: who made or owns it, and who may see the organization's sessions.
-bool may_see(const Core& core, const domain::Caller& caller, const ProvisionSession& session) {
+bool may_see(const domain::Directory& directory, const domain::Caller& caller, const ProvisionSession& session) {
   if (session.created_by == caller.user_id || (session.owner_id && session.owner_id == caller.user_id)) return true;
-  return core.views.directory.permissions_in(caller, session.organization_id).has(Permission::provision_sessions_view);
+  return directory.permissions_in(caller, session.organization_id).has(Permission::provision_sessions_view);
 }
 /// May change it: who made it, and who could have made it and sees it.
 bool may_change(const Core& core, const domain::Caller& caller, const ProvisionSession& session) {
@@ -155,7 +155,7 @@ std::optional<ProvisionSession> find_session(Context& context, std::optional<Res
     refusal = error_response(found.error());
     return std::nullopt;
   }
-  if (!*found || !may_see(context.core, context.caller, **found)) {
+  if (!*found || !may_see(context.core.views.directory, context.caller, **found)) {
     refusal = not_found();
     return std::nullopt;
   }
@@ -165,8 +165,8 @@ std::optional<ProvisionSession> find_session(Context& context, std::optional<Res
 
 }  // namespace
 
-bool may_see_provision_session(const Core& core, const domain::Caller& caller, const ProvisionSession& session) {
-  return may_see(core, caller, session);
+bool may_see_provision_session(const domain::Directory& directory, const domain::Caller& caller, const ProvisionSession& session) {
+  return may_see(directory, caller, session);
 }
 
 Response create_provision_token(Context& context) {

@@ -169,7 +169,7 @@ TEST_F(Resources, MetadataOfADevice) {
   EXPECT_EQ(text_in(get("/api/v1/device/metafield?deviceId=" + id + "&name=Device%20Owner"), "value"), "root@example.org");
   EXPECT_EQ(field_of(set(R"("name":"Device Owner","value":"x")")), "value");
   EXPECT_EQ(get("/api/v1/device/metafield?deviceId=" + id + "&name=Nothing").status, 404u);
-  EXPECT_EQ(number_in(get("/api/v1/device/metafield?deviceId=" + id), "totalElements"), 7);  // Five are built in.
+  EXPECT_EQ(number_in(get("/api/v1/device/metafield?deviceId=" + id), "totalElements"), 8);  // Six are built in.
 }
 
 TEST_F(Resources, TheHomeOfADeviceIsSetAndTakenAway) {
@@ -197,7 +197,7 @@ TEST_F(Resources, TemplatesKeepTheirVersionAndTheirParts) {
   const std::string by_id = R"({"templateId":)" + id;
   EXPECT_NE(made.body.find(R"("name":"V1")"), std::string::npos);
   EXPECT_EQ(number_in(get("/api/v1/template/datastreams?templateId=" + id), "totalElements"), 2);
-  EXPECT_EQ(number_in(get("/api/v1/template/metafields?templateId=" + text_in(made, "templateId")), "totalElements"), 5);
+  EXPECT_EQ(number_in(get("/api/v1/template/metafields?templateId=" + text_in(made, "templateId")), "totalElements"), 6);
 
   const auto version = number_in(made, "version");
   const Response renamed = put("/api/v1/template", by_id + R"(,"name":"Big lamp","version":)" + std::to_string(version) + "}");

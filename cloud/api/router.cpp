@@ -585,7 +585,8 @@ const Route* Router::find(const Request& request, std::optional<Response>& refus
     spelled_out = std::string{device_prefix} + std::string{path.substr(device_alias.size())};
     path = spelled_out;
   }
-  auto found = by_path.find(path);
+  // How a route spells its parameter is no path.
+  auto found = path.find('{') == std::string_view::npos ? by_path.find(path) : by_path.end();
   if (found == by_path.end()) {
     static const std::vector<std::string_view> with_parameter = [] {
       std::vector<std::string_view> made;

@@ -241,7 +241,8 @@ Response get_audit(Context&);
 [[nodiscard]] std::shared_ptr<const domain::PublishedTemplate> usable_template(const Core& core, const Json& given,
                                                                                OrganizationId organization);
 /// Whose business a provisioning session is; asked again for each row of the live stream.
-[[nodiscard]] bool may_see_provision_session(const Core& core, const domain::Caller& caller, const domain::ProvisionSession& session);
+[[nodiscard]] bool may_see_provision_session(const domain::Directory& directory, const domain::Caller& caller,
+                                             const domain::ProvisionSession& session);
 
 // --- shared pieces of JSON --------------------------------------------------------------------------------------------------------
 inline constexpr Field home_fields[] = {{"host", FieldType::text}, {"portPlain", FieldType::integer}, {"portTls", FieldType::integer}};

@@ -206,6 +206,9 @@ class TestServer : private domain::Views::Listener {
     serve_from(with, std::move(options));
   }
   void token_gone(DeviceId, AuthTokenId) override {}
+  void provision_session_changed(const domain::ProvisionSession& session) override {
+    if (api) api->provision_session_changed(session);
+  }
   void device_gone(DeviceId device) override {
     if (api) api->device_gone(device);
   }

@@ -146,6 +146,7 @@ struct Node::Parts final : domain::Views::Listener {
   }
   void permissions_changed() override { api->permissions_changed(); }
   void access_tokens_changed(UserId user) override { api->access_tokens_changed(user); }
+  void provision_session_changed(const domain::ProvisionSession& session) override { api->provision_session_changed(session); }
   void settings_changed() override {
     reload_keys();
     note_use_of_keys();

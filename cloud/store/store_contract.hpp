@@ -159,7 +159,8 @@ class StoreContract : public testing::TestWithParam<StoreBackend> {
   }
   std::vector<std::string> steps_of(ProvisionSessionId id) {
     std::vector<std::string> out;
-    for (const auto& step : store().provision_steps(id).value()) out.push_back(step.step);
+    const auto steps = store().provision_steps(id).value();
+    for (const auto& step : steps) out.push_back(step.step);
     return out;
   }
 
@@ -906,7 +907,7 @@ TEST_P(StoreContract, KeepsATemplateAndAddsWhatIsBuiltIn) {
   EXPECT_FALSE(found.datastreams[1].min);
   EXPECT_EQ(found.datastreams[1].enum_values, value.datastreams[1].enum_values);
   EXPECT_NE(found.datastreams[0].id, found.datastreams[1].id);
-  ASSERT_EQ(found.meta_fields.size(), 6u);
+  ASSERT_EQ(found.meta_fields.size(), 7u);
   const auto serial =
       std::find_if(found.meta_fields.begin(), found.meta_fields.end(), [](const auto& field) { return field.name == "Serial"; });
   ASSERT_NE(serial, found.meta_fields.end());
@@ -979,7 +980,7 @@ TEST_P(StoreContract, UpdatesATemplateInOneGo) {
   ASSERT_EQ(updated->datastreams.size(), 2u);
   EXPECT_EQ(updated->datastreams[0].id, made.datastreams[1].id);
   EXPECT_GT(updated->datastreams[1].id, made.datastreams[1].id);  // A new id, never one that was used.
-  EXPECT_EQ(updated->meta_fields.size(), 5u);
+  EXPECT_EQ(updated->meta_fields.size(), 6u);
   EXPECT_EQ(updated->events.size(), 3u);
   EXPECT_EQ(updated->updated_at.ms, t0 + 50);
   for (const auto& field : updated->meta_fields) {
@@ -1979,7 +1980,8 @@ TEST_P(StoreContract, KeepsTheTraceOfAProvisioningSessionAndFindsSessions) {
   filter.organizations = here;
   const auto ids = [&] {
     std::vector<std::int64_t> out;
-    for (const auto& row : store().provision_sessions(filter, page)->rows) out.push_back(row.id.value());
+    const auto found = store().provision_sessions(filter, page).value();
+    for (const auto& row : found.rows) out.push_back(row.id.value());
     return out;
   };
   EXPECT_EQ(ids(), (std::vector<std::int64_t>{second.id.value(), first.id.value()}));

@@ -5,6 +5,8 @@
 #include <charconv>
 
 #include "cloud/api/core.hpp"
+#include "cloud/api/provision_json.hpp"
+#include "cloud/api/router.hpp"
 #include "cloud/domain/device_life_cycle.hpp"
 
 namespace muster::api {
@@ -87,6 +89,7 @@ StreamClient::~StreamClient() {
   std::vector<DeviceId> devices;
   std::vector<OrganizationId> organizations;
   for (const auto& [id, subscription] : subscriptions_) {
+    if (subscription.kind == Kind::sessions) hub_.session_watchers_.fetch_sub(1, std::memory_order_acq_rel);
     for (const auto& [device, rows] : subscription.devices) devices.push_back(device);
     organizations.insert(organizations.end(), subscription.organizations.begin(), subscription.organizations.end());
   }
@@ -228,13 +231,15 @@ void StreamClient::handle(const Json& message) {
 
 void StreamClient::subscribe(const Json& message, const std::string& id) {
   const Json* kind_given = message.find("kind");
+  if (kind_given != nullptr && kind_given->kind == Json::Kind::text && kind_given->text == "sessions")
+    return subscribe_sessions(message, id);
   Subscription subscription;
   if (kind_given != nullptr && kind_given->kind == Json::Kind::text && kind_given->text == "devices") {
     subscription.kind = Kind::devices;
   } else if (kind_given != nullptr && kind_given->kind == Json::Kind::text && kind_given->text == "values") {
     subscription.kind = Kind::values;
   } else {
-    return fail(id, "invalid_value", "Field \"kind\" must be \"devices\" or \"values\".");
+    return fail(id, "invalid_value", "Field \"kind\" must be \"devices\", \"values\" or \"sessions\".");
   }
   const Json* device_ids = message.find("deviceIds");
   const Json* organization_given = message.find("orgId");
@@ -327,6 +332,153 @@ void StreamClient::subscribe(const Json& message, const std::string& id) {
   if (with_snapshot) queue_snapshot(id);
 }
 
+void StreamClient::subscribe_sessions(const Json& message, const std::string& id) {
+  const Json* organization_given = message.find("orgId");
+  const Json* snapshot = message.find("snapshot");
+  if (message.find("deviceIds") != nullptr || message.find("includeSubOrgDevices") != nullptr)
+    return fail(id, "invalid_value", "Sessions are subscribed to by orgId, or without one.");
+  if (snapshot != nullptr && snapshot->kind != Json::Kind::boolean) return fail(id, "wrong_type", "snapshot must be true or false.");
+  Subscription subscription;
+  subscription.kind = Kind::sessions;
+  const bool with_snapshot = snapshot == nullptr || snapshot->boolean;
+  subscription.live = !with_snapshot;
+  if (organization_given != nullptr) {
+    if (organization_given->kind != Json::Kind::integer) return fail(id, "wrong_type", "Field \"orgId\" must be an integer.");
+    const bool possible = organization_given->integer > 0 && organization_given->integer <= INT32_MAX;
+    subscription.session_organization = OrganizationId{possible ? static_cast<std::int32_t>(organization_given->integer) : 0};
+  }
+  {
+    const std::lock_guard lock{mutex_};
+    if (organization_given != nullptr && !hub_.d_.views.directory.in_subtree(subscription.session_organization, caller_->organization_id))
+      return queue_locked(error_text(id, "not_found", "There is no such organization, or you may not see it."));
+    if (subscriptions_.contains(id))
+      return queue_locked(error_text(id, "conflicting_field", "There is a subscription with this id already."));
+    if (subscriptions_.size() >= hub_.limits_.subscriptions_max)
+      return queue_locked(error_text(id, "limit_reached", "Too many subscriptions."));
+    subscriptions_.emplace(id, std::move(subscription));
+    wants_sessions_.store(true, std::memory_order_release);
+    hub_.session_watchers_.fetch_add(1, std::memory_order_acq_rel);
+  }
+  if (with_snapshot) queue_session_snapshot(id);
+}
+
+bool StreamClient::shows(const Subscription& subscription, const domain::ProvisionSession& session) const {
+  if (subscription.session_organization) {
+    if (session.organization_id != subscription.session_organization) return false;
+  } else if (session.organization_id != caller_->organization_id && session.created_by != caller_->user_id &&
+             session.owner_id != caller_->user_id) {
+    return false;
+  }
+  return may_see_provision_session(hub_.d_.views.directory, *caller_, session);
+}
+
+void StreamClient::queue_session_snapshot(const std::string& id) {
+  domain::ProvisionSessionFilter filter;
+  std::vector<OrganizationId> organizations;
+  {
+    const std::lock_guard lock{mutex_};
+    const auto found = subscriptions_.find(id);
+    if (found == subscriptions_.end()) return;
+    found->second.live = false;
+    const OrganizationId given = found->second.session_organization;
+    const OrganizationId organization = given ? given : caller_->organization_id;
+    const bool sees_all = hub_.d_.views.directory.permissions_in(*caller_, organization).has(domain::Permission::provision_sessions_view);
+    if (given || sees_all) organizations.push_back(organization);
+    if (!given) filter.or_user = caller_->user_id;
+    if (given && !sees_all) filter.user = caller_->user_id;
+  }
+  filter.organizations = organizations;
+  domain::Page page;
+  page.limit = hub_.limits_.sessions_in_snapshot;
+  const auto stored = hub_.d_.store.provision_sessions(filter, page);
+  if (!stored) {
+    if (remove_subscription(id)) fail(id, "unavailable", "The server cannot reach its store now; subscribe again soon.");
+    return;
+  }
+  const std::lock_guard lock{mutex_};
+  const auto found = subscriptions_.find(id);
+  if (found == subscriptions_.end()) return;
+  std::vector<std::string> rows;
+  found->second.shown.clear();
+  for (const auto& session : stored->rows) {
+    if (!shows(found->second, session)) continue;
+    JsonWriter json;
+    json.object();
+    write_provision_session(json, hub_.d_.views.directory, session);
+    json.end_object();
+    rows.push_back(json.take());
+    found->second.shown.push_back(session.id);
+  }
+  std::sort(found->second.shown.begin(), found->second.shown.end());
+  queue_locked(rows_text("snapshot", id, cursor(), rows, true));
+  found->second.live = true;
+}
+
+void StreamClient::offer_session(const domain::ProvisionSession& session) {
+  if (!wants_sessions_.load(std::memory_order_acquire)) return;
+  const std::lock_guard lock{sessions_mutex_};
+  if (sessions_offered_.size() >= hub_.limits_.sessions_pending_max) {
+    sessions_lost_ = true;
+    return;
+  }
+  sessions_offered_.insert_or_assign(session.id, session);
+}
+
+void StreamClient::send_sessions(Instant now, std::vector<std::string>& out) {
+  if (!wants_sessions_.load(std::memory_order_acquire)) return;
+  if (sessions_sent_at_ != Instant{} && now - sessions_sent_at_ < hub_.limits_.row_interval) return;
+  for (const auto& [id, subscription] : subscriptions_) {
+    if (subscription.kind == Kind::sessions && !subscription.live) return;  // Its snapshot comes first.
+  }
+  std::unordered_map<ProvisionSessionId, domain::ProvisionSession> offered;
+  bool lost = false;
+  {
+    const std::lock_guard lock{sessions_mutex_};
+    offered.swap(sessions_offered_);
+    lost = std::exchange(sessions_lost_, false);
+  }
+  if (lost) out.push_back(reset_text("cursor_unknown"));  // Who wants to know more subscribes anew.
+  if (offered.empty()) return;
+  sessions_sent_at_ = now;
+  std::vector<const domain::ProvisionSession*> ordered;
+  for (const auto& [id, session] : offered) ordered.push_back(&session);
+  std::sort(ordered.begin(), ordered.end(), [](const auto* a, const auto* b) { return a->id < b->id; });
+  for (auto& [id, subscription] : subscriptions_) {
+    if (subscription.kind != Kind::sessions) continue;
+    std::vector<std::string> rows;
+    JsonWriter removed;
+    std::size_t removed_count = 0;
+    removed.object().add("type", "removed").add("id", id).array("sessionIds");
+    for (const auto* session : ordered) {
+      const auto place = std::lower_bound(subscription.shown.begin(), subscription.shown.end(), session->id);
+      const bool was_shown = place != subscription.shown.end() && *place == session->id;
+      if (!shows(subscription, *session)) {
+        if (!was_shown) continue;
+        subscription.shown.erase(place);
+        removed.item_number(session->id.value());
+        ++removed_count;
+        continue;
+      }
+      if (!was_shown) {
+        subscription.shown.insert(place, session->id);
+        if (subscription.shown.size() > hub_.limits_.sessions_pending_max) subscription.shown.erase(subscription.shown.begin());
+      }
+      JsonWriter json;
+      json.object();
+      write_provision_session(json, hub_.d_.views.directory, *session);
+      json.end_object();
+      rows.push_back(json.take());
+    }
+    removed.end_array().end_object();
+    if (removed_count != 0) out.push_back(removed.take());
+    const std::span<const std::string> all{rows};
+    for (std::size_t at = 0; at < all.size(); at += hub_.limits_.rows_per_message) {
+      out.push_back(
+          rows_text("delta", id, cursor(), all.subspan(at, std::min(hub_.limits_.rows_per_message, all.size() - at)), std::nullopt));
+    }
+  }
+}
+
 void StreamClient::snapshot_rows(Kind kind, const std::vector<DeviceId>& devices, std::vector<std::string>& rows, bool& failed) {
   for (const DeviceId device : devices) {
     if (kind == Kind::devices) {
@@ -398,7 +550,11 @@ bool StreamClient::remove_subscription(const std::string& id) {
     if (found == subscriptions_.end()) return false;
     for (const auto& [device, rows] : found->second.devices) devices.push_back(device);
     organizations = found->second.organizations;
+    if (found->second.kind == Kind::sessions) hub_.session_watchers_.fetch_sub(1, std::memory_order_acq_rel);
     subscriptions_.erase(found);
+    wants_sessions_.store(
+        std::any_of(subscriptions_.begin(), subscriptions_.end(), [](const auto& each) { return each.second.kind == Kind::sessions; }),
+        std::memory_order_release);
     std::erase_if(dirty_, [&](const DirtyRow& row) { return row.subscription == id; });
   }
   hub_.unwatch(devices, organizations, hub_.d_.clock.now());
@@ -408,15 +564,17 @@ bool StreamClient::remove_subscription(const std::string& id) {
 void StreamClient::resume(const std::string& cursor_text) {
   std::vector<DeviceId> devices;
   std::vector<OrganizationId> organizations;
-  std::vector<std::string> ids;
+  std::vector<std::string> ids, of_sessions;
   {
     const std::lock_guard lock{mutex_};
     for (const auto& [id, subscription] : subscriptions_) {
-      ids.push_back(id);
+      (subscription.kind == Kind::sessions ? of_sessions : ids).push_back(id);
       for (const auto& [device, rows] : subscription.devices) devices.push_back(device);
       organizations.insert(organizations.end(), subscription.organizations.begin(), subscription.organizations.end());
     }
   }
+  // Their changes are in no journal: what they are now says it all.
+  for (const auto& id : of_sessions) queue_session_snapshot(id);
   const auto dash = cursor_text.find('-');
   const auto position = dash == std::string::npos ? std::nullopt : parse_number(std::string_view{cursor_text}.substr(dash + 1));
   const bool ours = dash != std::string::npos && cursor_text.substr(0, dash) == hub_.epoch_;
@@ -479,6 +637,7 @@ void StreamClient::drop_devices(const std::string& id, Subscription& subscriptio
 void StreamClient::recheck(Instant now) {
   const domain::Directory& directory = hub_.d_.views.directory;
   for (auto& [id, subscription] : subscriptions_) {
+    if (subscription.kind == Kind::sessions) continue;  // Each row is checked when it is sent.
     std::vector<DeviceId> hidden;
     for (const auto& [device, rows] : subscription.devices) {
       if (!directory.device_access(*caller_, device).see) hidden.push_back(device);
@@ -506,6 +665,7 @@ void StreamClient::take_entries(const std::vector<StreamHub::Entry>& entries, st
     const auto& entry = entries[i];
     const std::uint64_t position = first + i;
     for (auto& [id, subscription] : subscriptions_) {
+      if (subscription.kind == Kind::sessions) continue;
       const bool has = subscription.devices.contains(entry.device);
       if (entry.row == StreamHub::gone_row) {
         // Moved away, or deleted: it may also have come back meanwhile.
@@ -607,6 +767,7 @@ bool StreamClient::poll(Instant now, std::vector<std::string>& out) {
   outbox_.clear();
   outbox_bytes_ = 0;
   send_dirty(now, out);
+  send_sessions(now, out);
   return true;
 }
 

@@ -27,7 +27,7 @@ class StreamClient final : public StreamSession {
 
  private:
   friend class StreamHub;
-  enum class Kind : std::uint8_t { devices, values };
+  enum class Kind : std::uint8_t { devices, values, sessions };
   struct Row {
     std::int16_t row = 0;           ///< StreamHub::status_row or a pin.
     std::uint64_t dirty_since = 0;  ///< First journal position not told yet; 0 = nothing to tell.
@@ -38,12 +38,18 @@ class StreamClient final : public StreamSession {
     bool live = false;  ///< Its snapshot is in the outbox: deltas may follow.
     std::vector<OrganizationId> organizations;
     std::unordered_map<DeviceId, std::vector<Row>> devices;
+    // Of kind sessions:
+    OrganizationId session_organization;    ///< None: what is one's own, and all of one's organization.
+    std::vector<ProvisionSessionId> shown;  ///< Sorted: what the client was told of, newest `sessions_pending_max`.
   };
   struct DirtyRow {
     std::string subscription;
     DeviceId device;
     std::int16_t row = 0;
   };
+
+  /// Called by the hub, under its lock.
+  void offer_session(const domain::ProvisionSession& session);
 
   // Called with message_mutex_ held, on a worker.
   void handle(const Json& message);
@@ -52,6 +58,8 @@ class StreamClient final : public StreamSession {
   void unsubscribe(const std::string& id);
   void resume(const std::string& cursor);
   void queue_snapshot(const std::string& id);
+  void subscribe_sessions(const Json& message, const std::string& id);
+  void queue_session_snapshot(const std::string& id);
   [[nodiscard]] bool remove_subscription(const std::string& id);
   void snapshot_rows(Kind kind, const std::vector<DeviceId>& devices, std::vector<std::string>& rows, bool& failed);
   void fail(std::string_view id, std::string_view code, std::string_view message);
@@ -65,6 +73,8 @@ class StreamClient final : public StreamSession {
   void mark(const std::string& id, Subscription& subscription, DeviceId device, std::int16_t row, std::uint64_t position);
   void drop_devices(const std::string& id, Subscription& subscription, const std::vector<DeviceId>& devices, Instant now);
   void send_dirty(Instant now, std::vector<std::string>& out);
+  void send_sessions(Instant now, std::vector<std::string>& out);
+  [[nodiscard]] bool shows(const Subscription& subscription, const domain::ProvisionSession& session) const;
   [[nodiscard]] std::string cursor() const;
   [[nodiscard]] std::size_t row_count() const;
   [[nodiscard]] bool end(std::vector<std::string>& out, std::string message);
@@ -82,6 +92,7 @@ class StreamClient final : public StreamSession {
   std::uint64_t permission_generation_ = 0;
   std::map<std::string, Subscription> subscriptions_;
   std::vector<DirtyRow> dirty_;
+  Instant sessions_sent_at_{};
   std::uint64_t position_ = 0;  ///< Of the journal; 0 = nothing watched yet.
   std::vector<std::string> outbox_;
   std::size_t outbox_bytes_ = 0;
@@ -90,6 +101,11 @@ class StreamClient final : public StreamSession {
   Instant polled_at_{};
   enum class End : std::uint8_t { no, token_gone, unsure };
   std::atomic<End> end_{End::no};  ///< Set by the hub.
+
+  std::mutex sessions_mutex_;  ///< Guards what the hub offers; taken last.
+  std::unordered_map<ProvisionSessionId, domain::ProvisionSession> sessions_offered_;
+  bool sessions_lost_ = false;  ///< There were too many: a new snapshot tells.
+  std::atomic<bool> wants_sessions_{false};
 };
 
 }  // namespace muster::api

@@ -57,6 +57,14 @@ void StreamHub::device_gone(DeviceId device) noexcept {
   if (found != devices_.end()) append(lock, device, gone_row, &found->second);
 }
 
+void StreamHub::provision_session_changed(const domain::ProvisionSession& session) {
+  if (session_watchers_.load(std::memory_order_acquire) == 0) return;
+  const std::lock_guard lock{mutex_};
+  for (const auto& [client, who] : clients_) {
+    if (who.user) client->offer_session(session);
+  }
+}
+
 void StreamHub::access_tokens_changed(UserId user) {
   // A client that signs in meanwhile is either among those below or sees the new count.
   access_token_generation_.fetch_add(1, std::memory_order_seq_cst);

@@ -33,6 +33,8 @@ struct StreamLimits {
   std::size_t outbox_max_bytes = 16u << 20;
   std::size_t rows_per_message = 500;
   std::size_t rows_per_poll = 2'000;
+  std::size_t sessions_pending_max = 5'000;  ///< Changed provisioning sessions that wait for one client; past it, it gets a new snapshot.
+  std::int64_t sessions_in_snapshot = 500;   ///< The newest ones.
 };
 
 class StreamClient;
@@ -58,6 +60,8 @@ class StreamHub final : public domain::LiveFeed {
   void device_status_changed(DeviceId device) override;
   void value_changed(DeviceId device, std::uint8_t pin) override;
   void device_gone(DeviceId device) noexcept;
+  /// For those that subscribed to provisioning sessions; nothing while nobody did.
+  void provision_session_changed(const domain::ProvisionSession& session);
   void permissions_changed() noexcept { permission_generation_.fetch_add(1, std::memory_order_acq_rel); }
   /// Ends those streams of a user (none: of everybody) whose access token is gone, and those of which the store cannot tell. Blocks.
   void access_tokens_changed(UserId user);
@@ -100,6 +104,7 @@ class StreamHub final : public domain::LiveFeed {
   const StreamLimits limits_;
   const std::string epoch_;  ///< Part of every cursor: those of another process mean nothing here.
   std::atomic<std::uint64_t> permission_generation_{0};
+  std::atomic<std::size_t> session_watchers_{0};           ///< Subscriptions to provisioning sessions.
   std::atomic<std::uint64_t> access_token_generation_{0};  ///< Counted before the clients are gone through.
 
   std::mutex mutex_;

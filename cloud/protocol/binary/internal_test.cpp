@@ -96,14 +96,36 @@ TEST_F(Internal, TellsTheTimeInTheOrganizationsZone) {
   EXPECT_EQ(say(11, {"utc", "time"}), (std::vector{internal(11, {"utc", "time", "1785542400123"})}));
 }
 
-TEST_F(Internal, AZoneIsReadAwayFromTheLoopAndOnlyOnce) {
+TEST_F(Internal, AZoneIsReadAwayFromTheLoop) {
   connection->feed(frame(17, 4, fields({"rtc", "sync"})));
   EXPECT_TRUE(connection->take().empty());
   EXPECT_EQ(rig.executor.jobs.size(), 1u);
   rig.settle();
   EXPECT_EQ(connection->take().size(), 1u);
-  connection->feed(frame(17, 5, fields({"rtc", "sync"})));
+  // The same everywhere, and so it needs neither store nor file.
+  connection->feed(frame(17, 5, fields({"utc", "time"})));
   EXPECT_EQ(connection->take().size(), 1u);
+}
+
+TEST_F(Internal, TheDevicesOwnZoneComesBeforeTheOrganizations) {
+  published.meta_fields.push_back({.id = MetaFieldId{9}, .name = "Device Timezone", .type = domain::MetaFieldType::time_zone});
+  ASSERT_TRUE(rig.store.update_template(published, published.version, {}));
+  rig.load();
+  EXPECT_TRUE(say(3, {"meta", "set", "Time Zone", "Asia/Tokyo"}).empty());
+  EXPECT_EQ(rig.store.device_metadata(connection->session.device(), "Device Timezone").value(), "Asia/Tokyo");
+  EXPECT_EQ(say(4, {"utc", "tz_name"}), (std::vector{internal(4, {"utc", "tz_name", "Asia/Tokyo"})}));
+  EXPECT_EQ(say(5, {"rtc", "sync"}), (std::vector{internal(5, {"rtc", "1767258000"})}));
+  EXPECT_EQ(say(6, {"meta", "get", "Time Zone"}), (std::vector{internal(6, {"meta", "Time Zone", "Asia/Tokyo"})}));
+  // What is no zone is not kept, and nothing that looks like a path is opened.
+  for (const char* name : {"Mars/Olympus", "../../etc/passwd", "/etc/passwd", ""}) {
+    EXPECT_TRUE(say(7, {"meta", "set", "Time Zone", name}).empty());
+    EXPECT_EQ(rig.store.device_metadata(connection->session.device(), "Device Timezone").value(), "Asia/Tokyo") << name;
+  }
+  // A store in trouble: the organization's.
+  rig.store.before = [](std::string_view operation) {
+    return operation == "device_metadata" ? Error{domain::StoreError::unavailable} : Error{};
+  };
+  EXPECT_EQ(say(8, {"utc", "tz_name"}), (std::vector{internal(8, {"utc", "tz_name", "Europe/Kyiv"})}));
 }
 
 TEST_F(Internal, WithoutAZoneItIsUtcAndTheFrameStillHasAField) {
@@ -111,6 +133,7 @@ TEST_F(Internal, WithoutAZoneItIsUtcAndTheFrameStillHasAField) {
   rig.load();
   connection->feed(frame(17, 4, fields({"rtc", "sync"})) + frame(17, 5, fields({"utc", "dst_next"})) +
                    frame(17, 6, fields({"utc", "tz_rule"})));
+  rig.settle();
   EXPECT_EQ(connection->take(), (std::vector{internal(4, {"rtc", "1767225600"}), internal(5, {"utc", "dst_next", ""}),
                                              internal(6, {"utc", "tz_rule", "UTC0"})}));
 }

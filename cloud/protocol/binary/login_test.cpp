@@ -502,7 +502,7 @@ TEST_F(Login, ASessionWhoseTokenIsRevokedIsClosedWithoutAFrame) {
   rig.load();
   struct Closer final : domain::Views::Listener {
     DeviceGateway* gateway = nullptr;
-    void token_gone(DeviceId device) override { gateway->close_device(device, CloseReason::token_gone); }
+    void token_gone(DeviceId device, AuthTokenId token) override { gateway->close_token(device, token, CloseReason::token_gone); }
     void device_gone(DeviceId device) override { gateway->close_device(device, CloseReason::token_gone); }
     void permissions_changed() override {}
   } closer;
