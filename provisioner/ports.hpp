@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+/// What the provisioner needs of the machine it runs on. Calls return at once; answers go to the Provisioner's on_... functions, never
+/// from inside a call. Of each kind one thing is under way at a time; a new call replaces it.
+namespace muster::provisioner {
+
+struct AccessPoint {
+  std::string ssid;
+  std::int16_t rssi_dbm = 0;
+  std::uint16_t channel = 0;
+  bool open = false;
+};
+
+enum class HostJoinFailure : std::uint8_t { not_found, no_address, timeout, other };
+
+/// The Wi-Fi of the machine that the provisioner runs on.
+class HostRadio {
+ public:
+  /// False: while it is on a device's access point, the cloud cannot be reached (its only network is this radio).
+  [[nodiscard]] virtual bool keeps_internet() const = 0;
+  virtual void scan() = 0;  ///< Answer: on_scanned.
+  virtual void join_open(std::string_view ssid,
+                         std::uint16_t channel) = 0;  ///< Answer: on_host_joined or on_host_join_failed; later on_host_lost at most once.
+  virtual void leave() = 0;                           ///< The device's access point, if it is on one. Nothing more comes of the join.
+  virtual void restore() = 0;                         ///< The host's own Wi-Fi as it was before the first call. Answer: on_restored.
+
+ protected:
+  ~HostRadio() = default;
+};
+
+/// One GET at a time to the device that was joined (or to the address of --device-url).
+class DeviceHttp {
+ public:
+  virtual void get(const std::string& target) = 0;  ///< "/config?..."; answer: on_device_answer or on_device_no_answer.
+  virtual void cancel() = 0;                        ///< Nothing more comes of the request.
+
+ protected:
+  ~DeviceHttp() = default;
+};
+
+struct TokenRequest {
+  std::string template_id, uid;  ///< Empty: not known.
+  std::int64_t device_id = 0;    ///< Not 0: reconfigure this one.
+};
+struct ProvisionToken {
+  std::string token;
+  std::int64_t device_id = 0, session_id = 0;
+  std::string host;
+  std::uint16_t port = 0, port_plain = 0;  ///< 0: none.
+  std::vector<std::string> warnings;       ///< Codes.
+};
+struct SessionView {
+  std::string state;
+  std::uint16_t failure = 0;
+  std::string failure_message;
+};
+struct CloudTrouble {
+  bool unreachable = false;  ///< Else it refused.
+  bool not_found = false;
+  std::string message;  ///< A sentence.
+};
+
+/// The cloud, as signed in. One question at a time besides steps, which are sent in order and answered by nothing.
+class CloudApi {
+ public:
+  virtual void ask_template(const std::string& template_id) = 0;  ///< on_template or on_cloud_trouble
+  virtual void ask_reconfigure(std::int64_t device_id) = 0;       ///< on_reconfigure or on_cloud_trouble
+  virtual void ask_token(const TokenRequest& request) = 0;        ///< on_token or on_cloud_trouble
+  virtual void ask_session(std::int64_t session_id) = 0;          ///< on_session or on_cloud_trouble
+  virtual void post_step(std::int64_t session_id, std::string_view step, std::uint16_t code, std::string_view message) = 0;
+  virtual void cancel_session(std::int64_t session_id) = 0;
+
+ protected:
+  ~CloudApi() = default;
+};
+
+}  // namespace muster::provisioner

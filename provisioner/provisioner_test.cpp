@@ -1,0 +1,609 @@
+// SPDX-License-Identifier: Apache-2.0
+// The provisioner against scripted devices of each generation, a scripted cloud and a scripted radio.
+#include "provisioner/provisioner.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace muster::provisioner {
+namespace {
+
+using ::testing::Contains;
+using ::testing::HasSubstr;
+using F = ActivationFailure;
+
+const std::string token_text(32, 't');
+const std::string g1_info =
+    R"({"board":"Lamp","tmpl_id":"TMPL1","fw_type":"TMPL1","fw_ver":"1","ssid":"Blynk Lamp-N1A9","last_error":0,"wifi_scan":true})";
+const std::string g2_info =
+    R"({"vendor":"Blynk","tmpl_id":"TMPL1","fw_ver":"1","name":"Blynk Lamp-N1A9","uid":"u-1","last_error":0,"ifs":[{"name":"wifi"}]})";
+const std::string our_info =
+    R"({"board":"Lamp","tmpl_id":"TMPL1","fw_ver":"1","ssid":"Blynk Lamp-N1A9","name":"Blynk Lamp-N1A9","uid":"u-1","last_error":0,"wifi_scan":true,"ifs":[{"name":"wifi"}]})";
+const std::string home_list =
+    R"([{"ssid":"Home","bssid":"x","rssi":-50,"sec":"WPA2","ch":6},{"ssid":"Guests","bssid":"y","rssi":-60,"sec":"OPEN","ch":6}])";
+
+std::string with_error(std::string info, int code) {
+  const auto at = info.find("\"last_error\":0");
+  return info.replace(at, 14, "\"last_error\":" + std::to_string(code));
+}
+
+/// Everything around the provisioner; what it asks for is answered 10 ms later as the test says.
+struct Rig : HostRadio, DeviceHttp, CloudApi, Front {
+  explicit Rig(std::string info_text = our_info) : info{std::move(info_text)} {}
+  virtual ~Rig() = default;
+  void make() { muster = std::make_unique<Provisioner>(options.direct ? nullptr : this, *this, *this, *this, options); }
+
+  // --- radio
+  bool keeps_internet() const override { return internet_beside_device; }
+  void scan() override {
+    ++scans;
+    later([this] { muster->on_scanned(access_points, now); });
+  }
+  void join_open(std::string_view name, std::uint16_t) override {
+    joins.emplace_back(name);
+    later([this, mine = ++joining] {
+      if (mine != joining) return;
+      if (join_failure) {
+        muster->on_host_join_failed(*join_failure, now);
+      } else {
+        on_ap = true;
+        muster->on_host_joined(now);
+      }
+    });
+  }
+  void leave() override {
+    ++joining;
+    on_ap = false;
+  }
+  void restore() override {
+    ++restores;
+    if (restores_at_all) later([this] { muster->on_restored(now); });
+  }
+  // --- device
+  void get(const std::string& target) override {
+    requests.push_back(target);
+    ++turn;
+    std::optional<std::pair<int, std::string>> answer;
+    if (target == "/board_info.json") {
+      if (info_answers) answer = {200, info};
+    } else if (target == "/wifi_scan.json") {
+      if (!lists.empty()) {
+        answer = {200, lists.front()};
+        if (lists.size() > 1) lists.pop_front();
+      }
+    } else if (target.starts_with("/config?")) {
+      ++configs;
+      if (config_status != 0)
+        answer = {config_status,
+                  config_status == 200 ? R"({"status":"ok","msg":"Trying to connect..."})" : R"({"status":"error","msg":"no"})"};
+      if (on_config) later(on_config);
+    } else if (target == "/reset") {
+      answer = {200, R"({"status":"ok","msg":"Configuration reset"})"};
+    }
+    if (answer) {
+      later([this, answer, mine = turn] {
+        if (mine == turn && (on_ap || options.direct)) muster->on_device_answer(answer->first, answer->second, now);
+      });
+    }
+  }
+  void cancel() override { ++turn; }
+  // --- cloud
+  void ask_template(const std::string& id) override {
+    asked.push_back("template " + id);
+    answer_cloud([this] { muster->on_template(template_known, now); });
+  }
+  void ask_reconfigure(std::int64_t id) override {
+    asked.push_back("reconfigure " + std::to_string(id));
+    answer_cloud([this] { muster->on_reconfigure(false, now); });
+  }
+  void ask_token(const TokenRequest& request) override {
+    asked.push_back("token " + request.template_id + " " + request.uid + " " + std::to_string(request.device_id));
+    answer_cloud([this] { muster->on_token(token, now); });
+  }
+  void ask_session(std::int64_t) override {
+    ++polls;
+    answer_cloud([this] { muster->on_session(session, now); });
+  }
+  void post_step(std::int64_t id, std::string_view step, std::uint16_t code, std::string_view) override {
+    EXPECT_EQ(id, 3);
+    steps.push_back(std::string{step} + (code == 0 ? "" : " " + std::to_string(code)));
+  }
+  void cancel_session(std::int64_t) override { ++canceled; }
+  void answer_cloud(std::function<void()> answer) {
+    if (cloud_trouble) {
+      later([this, trouble = *cloud_trouble] { muster->on_cloud_trouble(trouble, now); });
+    } else if (cloud_answers) {
+      later(std::move(answer));
+    }
+  }
+  // --- person
+  void on_report(const Report& report, Millis) override {
+    if (report.state != StepState::begun)
+      log.push_back(std::string{to_text(report.step)} + (report.state == StepState::done ? " done" : " failed"));
+  }
+  void on_warning(std::string_view code, const std::string&, Millis) override { warnings.emplace_back(code); }
+  void on_choose_device(const std::vector<AccessPoint>& devices, Millis) override {
+    for (const auto& device : devices) offered.push_back(device.ssid);
+    if (!pick.empty()) muster->choose_device(pick, now);
+  }
+  void on_choose_network(const std::vector<SeenNetwork>& networks, Millis) override {
+    shown_networks = networks.size();
+    muster->choose_network(ssid, now);
+  }
+  void on_ask_password(const std::string&, Millis) override { muster->give_password(password, now); }
+
+  void later(std::function<void()> action) { queue.emplace(now + 10, std::move(action)); }
+  /// Until it has finished, or this much time has passed.
+  void run(Millis for_ms = 400'000) {
+    if (!muster) {
+      make();
+      muster->start(now);
+    }
+    const Millis end = now + for_ms;
+    while (!muster->finished()) {
+      const Millis due = std::min(muster->next_deadline(), queue.empty() ? agent::never : queue.begin()->first);
+      if (due > end) break;
+      now = std::max(now, due);
+      if (!queue.empty() && queue.begin()->first <= now) {
+        const auto action = queue.begin()->second;
+        queue.erase(queue.begin());
+        action();
+      } else {
+        muster->on_timer(now);
+      }
+    }
+    if (!muster->finished()) now = end;
+  }
+  void expect_failure(StepKind step, F code) {
+    EXPECT_TRUE(muster->finished());
+    EXPECT_FALSE(muster->succeeded());
+    EXPECT_EQ(to_text(muster->failure().step), to_text(step));
+    EXPECT_EQ(muster->failure().code, static_cast<std::uint16_t>(code));
+    EXPECT_NE(wire::find_failure(code), nullptr);
+    if (!options.direct) {
+      EXPECT_GE(restores, 1);
+    }
+    if (!steps.empty()) {
+      EXPECT_EQ(canceled, 1);
+    }
+  }
+
+  Options options;
+  Millis now = 1'000;
+  std::multimap<Millis, std::function<void()>> queue;
+  std::string info;
+  std::deque<std::string> lists{home_list};
+  std::vector<AccessPoint> access_points{{"Blynk Lamp-N1A9", -40, 1, true}, {"Home", -50, 6, false}, {"Blynkish", -30, 1, true}};
+  std::optional<HostJoinFailure> join_failure;
+  bool internet_beside_device = true, on_ap = false, restores_at_all = true, info_answers = true, template_known = true,
+       cloud_answers = true;
+  std::optional<CloudTrouble> cloud_trouble;
+  int config_status = 200;
+  std::function<void()> on_config;
+  ProvisionToken token{token_text, 7, 3, "cloud.example", 9443, 8080, {}};
+  SessionView session{"TOKEN_ISSUED", 0, {}};
+  std::string ssid = "Home", password = "password & more", pick;
+  unsigned turn = 0, joining = 0;
+  int scans = 0, restores = 0, configs = 0, polls = 0, canceled = 0;
+  std::size_t shown_networks = 0;
+  std::vector<std::string> joins, requests, asked, steps, log, warnings, offered;
+  std::unique_ptr<Provisioner> muster;
+};
+
+TEST(Provisioner, MakesADeviceOfEachGenerationActive) {
+  for (const auto& info : {our_info, g1_info, g2_info}) {
+    Rig rig{info};
+    rig.on_config = [&] {
+      rig.session.state = "ACTIVE";
+      if (info == g1_info) {
+        rig.on_ap = false;
+        rig.muster->on_host_lost(rig.now);
+      }
+    };
+    rig.run();
+    EXPECT_TRUE(rig.muster->succeeded()) << info;
+    EXPECT_EQ(rig.muster->device_id(), 7);
+    EXPECT_EQ(rig.restores, 1);
+    EXPECT_FALSE(rig.on_ap);
+    EXPECT_EQ(rig.canceled, 0);
+    EXPECT_EQ(rig.joins, std::vector<std::string>{"Blynk Lamp-N1A9"});
+    EXPECT_EQ(rig.requests[0], "/board_info.json");
+    EXPECT_THAT(rig.requests,
+                Contains("/config?if=wifi&ssid=Home&pass=password%20%26%20more&blynk=" + token_text + "&host=cloud.example&port_ssl=9443"));
+    EXPECT_THAT(rig.asked, Contains("template TMPL1"));
+    EXPECT_THAT(rig.asked, Contains(info == g1_info ? "token TMPL1  0" : "token TMPL1 u-1 0"));
+    EXPECT_EQ(rig.steps.front(), "board_info");
+    EXPECT_THAT(rig.steps, Contains("sent"));
+    EXPECT_EQ(rig.steps.back(), "done");
+  }
+}
+
+TEST(Provisioner, FailuresOfTheDeviceAreNamedAtOnceWithTheirStep) {
+  for (const auto& [code, step] : std::map<int, StepKind>{{700, StepKind::send_settings},
+                                                          {701, StepKind::join_network},
+                                                          {720, StepKind::join_network},
+                                                          {722, StepKind::join_network},
+                                                          {723, StepKind::join_network},
+                                                          {702, StepKind::reach_cloud},
+                                                          {703, StepKind::reach_cloud},
+                                                          {710, StepKind::reach_cloud},
+                                                          {711, StepKind::reach_cloud},
+                                                          {712, StepKind::reach_cloud}}) {
+    for (const auto& info : {our_info, g2_info}) {
+      Rig rig{info};
+      rig.on_config = [&, code = code] { rig.info = with_error(info, code); };
+      rig.run();
+      rig.expect_failure(step, static_cast<F>(code));
+      EXPECT_LT(rig.now, 5'000U);
+      EXPECT_EQ(rig.steps.back(), std::string{to_text(step)} + " " + std::to_string(code));
+    }
+  }
+}
+
+TEST(Provisioner, TheErrorOfAnEarlierTryIsNotTakenForANewOne) {
+  Rig rig{with_error(g2_info, 722)};
+  rig.run(30'000);
+  EXPECT_FALSE(rig.muster->finished());  // Still the old one.
+  rig.info = g2_info;
+  rig.run(2'000);
+  rig.info = with_error(g2_info, 722);
+  rig.run(2'000);
+  rig.expect_failure(StepKind::join_network, F::wrong_password);
+
+  Rig lasting{with_error(g2_info, 722)};  // Never seen to be cleared, but it stands longer than any try takes.
+  lasting.run();
+  lasting.expect_failure(StepKind::join_network, F::wrong_password);
+  EXPECT_LT(lasting.now, 60'000U);
+
+  Rig ours{with_error(our_info, 722)};
+  ours.run(5'000);
+  ours.expect_failure(StepKind::join_network, F::wrong_password);
+}
+
+TEST(Provisioner, AFirstGenerationDeviceThatComesBackTellsItsError) {
+  Rig rig{g1_info};
+  rig.on_config = [&] {
+    rig.on_ap = false;
+    rig.access_points.clear();
+    rig.muster->on_host_lost(rig.now);
+  };
+  rig.run(50'000);
+  EXPECT_FALSE(rig.muster->finished());
+  EXPECT_THAT(rig.steps, Contains("ap_lost"));
+  rig.info = with_error(g1_info, 701);
+  rig.access_points = {{"Blynk Lamp-N1A9", -40, 1, true}};
+  rig.run(10'000);
+  rig.expect_failure(StepKind::join_network, F::network_timeout);
+}
+
+TEST(Provisioner, ADeviceThatIsNeverHeardOfAgainIsSilent) {
+  Rig rig{g1_info};
+  rig.on_config = [&] {
+    rig.on_ap = false;
+    rig.access_points.clear();
+    rig.muster->on_host_lost(rig.now);
+  };
+  rig.run();
+  rig.expect_failure(StepKind::reach_cloud, F::device_silent);
+  EXPECT_LT(rig.now, 130'000U);
+}
+
+TEST(Provisioner, WhatTheCloudRefusesIsNamed) {
+  struct Case {
+    std::string state;
+    std::uint16_t failure;
+    F code;
+  };
+  for (const auto& wanted :
+       {Case{"FAILED", 801, F::template_foreign}, Case{"FAILED", 0, F::cloud_other}, Case{"CANCELED", 0, F::canceled},
+        Case{"EXPIRED", 0, F::expired}, Case{"SUPERSEDED", 0, F::superseded}, Case{"REPROVISIONING", 800, F::template_unknown}}) {
+    Rig rig;
+    rig.on_config = [&] { rig.session = {wanted.state, wanted.failure, "why"}; };
+    rig.run();
+    rig.expect_failure(StepKind::reach_cloud, wanted.code);
+  }
+}
+
+TEST(Provisioner, NoDeviceNoJoinNoAnswerNonsense) {
+  {
+    Rig rig;
+    rig.access_points = {{"Home", -50, 6, false}, {"Blynk Secret-1234", -50, 6, false}};
+    rig.run();
+    rig.expect_failure(StepKind::find_device, F::device_not_found);
+    EXPECT_GT(rig.scans, 5);
+  }
+  {
+    Rig rig;
+    rig.join_failure = HostJoinFailure::timeout;
+    rig.run();
+    rig.expect_failure(StepKind::join_device, F::device_unreachable);
+  }
+  {
+    Rig rig;
+    rig.info_answers = false;
+    rig.run();
+    rig.expect_failure(StepKind::device_info, F::device_unreachable);
+    EXPECT_EQ(rig.requests.size(), 4U);
+  }
+  {
+    Rig rig{"<html>\x1b[2J"};
+    rig.run();
+    rig.expect_failure(StepKind::device_info, F::device_answer_bad);
+  }
+  {
+    Rig rig;
+    rig.config_status = 500;
+    rig.run();
+    rig.expect_failure(StepKind::send_settings, F::settings_invalid);
+    EXPECT_EQ(rig.muster->failure().message, "no");
+  }
+  {
+    Rig rig;
+    rig.config_status = 0;
+    rig.run();
+    rig.expect_failure(StepKind::send_settings, F::device_unreachable);
+    EXPECT_EQ(rig.configs, 4);
+  }
+  {
+    Rig rig;
+    rig.make();
+    rig.muster->start(rig.now);
+    rig.muster->on_radio_unusable("no such radio", rig.now);
+    rig.run();
+    rig.expect_failure(StepKind::find_device, F::radio_unusable);
+  }
+}
+
+TEST(Provisioner, TheCloudRefusesOrIsNotThere) {
+  for (const bool unreachable : {true, false}) {
+    Rig rig;
+    rig.cloud_trouble = CloudTrouble{unreachable, false, "sentence"};
+    rig.run();
+    rig.expect_failure(StepKind::check_template, unreachable ? F::cloud_unreachable : F::sign_in_refused);
+    EXPECT_EQ(rig.muster->failure().message, "sentence");
+  }
+  {
+    Rig rig;
+    rig.cloud_answers = false;
+    rig.run();
+    rig.expect_failure(StepKind::check_template, F::cloud_unreachable);
+  }
+  {
+    Rig rig;
+    rig.template_known = false;
+    rig.run();
+    rig.expect_failure(StepKind::check_template, F::template_not_in_account);
+  }
+  {
+    Rig rig;
+    rig.options.template_id = "TMPL2";
+    rig.run();
+    rig.expect_failure(StepKind::check_template, F::template_not_in_account);
+  }
+  {
+    Rig rig;
+    rig.token.token = "short";
+    rig.run();
+    rig.expect_failure(StepKind::get_token, F::host_unusable);
+  }
+  {  // The cloud may stumble while the device is followed.
+    Rig rig;
+    rig.on_config = [&] { rig.cloud_trouble = CloudTrouble{true, false, "down"}; };
+    rig.run(20'000);
+    EXPECT_FALSE(rig.muster->finished());
+    rig.cloud_trouble.reset();
+    rig.session.state = "DONE";
+    rig.run(5'000);
+    EXPECT_TRUE(rig.muster->succeeded());
+  }
+}
+
+TEST(Provisioner, LengthsAreCheckedBeforeTheDeviceHearsThem) {
+  struct Case {
+    std::string info, ssid, password;
+    std::optional<F> code;
+  };
+  const std::string key(64, 'a');
+  for (const auto& wanted :
+       {Case{g2_info, std::string(32, 's'), "password", F::ssid_too_long}, Case{g2_info, std::string(31, 's'), "password", {}},
+        Case{our_info, std::string(32, 's'), "password", {}}, Case{our_info, std::string(33, 's'), "password", F::ssid_too_long},
+        Case{our_info, "", "password", F::ssid_too_long}, Case{our_info, "Home", "seven77", F::password_unsuitable},
+        Case{our_info, "Home", "eight888", {}}, Case{our_info, "Home", std::string(63, 'x'), {}},
+        Case{our_info, "Home", std::string(64, 'x'), F::password_unsuitable}, Case{our_info, "Home", key, {}},
+        Case{g2_info, "Home", key, {}}, Case{g1_info, "Home", key, F::password_unsuitable},
+        Case{our_info, "Home", std::string(65, 'a'), F::password_unsuitable}, Case{our_info, "Home", "", F::password_unsuitable},
+        Case{our_info, "Guests", "ignored", {}}, Case{our_info, "Not listed", "", {}}}) {
+    Rig rig{wanted.info};
+    rig.ssid = wanted.ssid;
+    rig.password = wanted.password;
+    rig.on_config = [&] { rig.session.state = "ACTIVE"; };
+    rig.run();
+    if (wanted.code) {
+      rig.expect_failure(StepKind::choose_network, *wanted.code);
+      EXPECT_EQ(rig.configs, 0);
+    } else {
+      EXPECT_TRUE(rig.muster->succeeded()) << wanted.ssid << " " << wanted.password;
+      if (wanted.ssid == "Guests") {
+        EXPECT_THAT(rig.requests, Contains(HasSubstr("&pass=&")));
+      }
+    }
+  }
+}
+
+TEST(Provisioner, AnEmptyListIsAskedForAgain) {
+  Rig rig;
+  rig.lists = {"[]", home_list};
+  rig.on_config = [&] { rig.session.state = "ACTIVE"; };
+  rig.run();
+  EXPECT_TRUE(rig.muster->succeeded());
+  EXPECT_EQ(rig.shown_networks, 2U);
+
+  Rig never;  // The name can be typed all the same.
+  never.lists = {"[]"};
+  never.on_config = [&] { never.session.state = "ACTIVE"; };
+  never.run();
+  EXPECT_TRUE(never.muster->succeeded());
+  EXPECT_EQ(std::count(never.requests.begin(), never.requests.end(), "/wifi_scan.json"), 3);
+}
+
+TEST(Provisioner, TheSecondGenerationIsAskedTwiceForAFreshList) {
+  const std::string old_list = R"([{"ssid":"Other","rssi":-50,"sec":"WPA2","ch":6}])";
+  Rig rig{g2_info};
+  rig.options.ssid = "Guests";
+  rig.lists = {old_list, old_list, home_list};
+  rig.on_config = [&] { rig.session.state = "ACTIVE"; };
+  rig.run();
+  EXPECT_TRUE(rig.muster->succeeded());
+  EXPECT_EQ(std::count(rig.requests.begin(), rig.requests.end(), "/wifi_scan.json"), 3);
+  EXPECT_THAT(rig.requests, Contains(HasSubstr("ssid=Guests&pass=&")));  // Open, as the fresh list says.
+}
+
+TEST(Provisioner, ASecondGenerationDeviceThatFailedAtTheCloudForgetsItsNetworkFirst) {
+  Rig rig{with_error(g2_info, 702)};
+  rig.on_config = [&] { rig.session.state = "ACTIVE"; };
+  rig.run();
+  EXPECT_THAT(rig.requests, Contains("/reset"));
+  Rig wifi{with_error(g2_info, 722)};
+  wifi.on_config = [&] { wifi.session.state = "ACTIVE"; };
+  wifi.run();
+  EXPECT_THAT(wifi.requests,
+              ::testing::Not(Contains("/reset")));  // On the first generation that would erase everything, here it is not needed.
+}
+
+TEST(Provisioner, SaysBeforehandWhenTheCloudCannotBeDialled) {
+  for (const auto& [info, port, plain, warned] : {std::tuple{g2_info, 8443, 8081, true}, std::tuple{g2_info, 9443, 8081, false},
+                                                  std::tuple{g2_info, 8443, 8080, false}, std::tuple{our_info, 8443, 8081, false}}) {
+    Rig rig{info};
+    rig.token.port = static_cast<std::uint16_t>(port);
+    rig.token.port_plain = static_cast<std::uint16_t>(plain);
+    rig.token.warnings = {"port_not_dialed", "host_is_loopback"};
+    rig.on_config = [&] { rig.session.state = "ACTIVE"; };
+    rig.run();
+    EXPECT_EQ(std::count(rig.warnings.begin(), rig.warnings.end(), "port_not_dialed"), warned ? 1 : 0);
+    EXPECT_THAT(rig.warnings, Contains("host_is_loopback"));
+  }
+  Rig rig{g1_info};
+  rig.token.host = std::string(34, 'h');
+  rig.run();
+  rig.expect_failure(StepKind::send_settings, F::host_unusable);
+  EXPECT_EQ(rig.configs, 0);
+}
+
+TEST(Provisioner, SeveralDevicesAreAPersonsChoice) {
+  Rig rig;
+  rig.access_points.push_back({"Blynk Lamp-0000", -30, 1, true});
+  rig.pick = "Blynk Lamp-0000";
+  rig.on_config = [&] { rig.session.state = "ACTIVE"; };
+  rig.run();
+  EXPECT_EQ(rig.offered, (std::vector<std::string>{"Blynk Lamp-N1A9", "Blynk Lamp-0000"}));
+  EXPECT_EQ(rig.joins, std::vector<std::string>{"Blynk Lamp-0000"});
+  Rig named;
+  named.access_points.push_back({"Blynk Lamp-0000", -30, 1, true});
+  named.options.device_name = "Blynk Lamp-0000";
+  named.on_config = [&] { named.session.state = "ACTIVE"; };
+  named.run();
+  EXPECT_TRUE(named.offered.empty());
+  EXPECT_EQ(named.joins, std::vector<std::string>{"Blynk Lamp-0000"});
+}
+
+TEST(Provisioner, WithoutARadioTheDeviceIsReachedByAddress) {
+  Rig rig;
+  rig.options.direct = true;
+  rig.on_config = [&] { rig.session.state = "ACTIVE"; };
+  rig.run();
+  EXPECT_TRUE(rig.muster->succeeded());
+  EXPECT_EQ(rig.scans + rig.restores, 0);
+}
+
+TEST(Provisioner, AHostWithOneRadioGetsTheTokenFirstAndComesHomeForTheCloud) {
+  Rig rig{g1_info};
+  rig.internet_beside_device = false;
+  rig.on_config = [&] {
+    rig.on_ap = false;
+    rig.session.state = "ACTIVE";
+    rig.muster->on_host_lost(rig.now);
+  };
+  rig.run();
+  EXPECT_TRUE(rig.muster->succeeded());
+  EXPECT_EQ(rig.asked.front(), "token   0");
+  EXPECT_EQ(rig.log.front(), "get_token done");
+  EXPECT_GE(rig.restores, 1);
+}
+
+TEST(Provisioner, ReconfiguresADeviceOfTheCloud) {
+  Rig rig;
+  rig.options.reconfigure = 7;
+  rig.session.state = "REPROVISIONING";
+  rig.on_config = [&] { rig.session.state = "PROVING"; };
+  rig.run();
+  EXPECT_TRUE(rig.muster->succeeded());
+  EXPECT_EQ(rig.asked.front(), "reconfigure 7");
+  EXPECT_EQ(rig.asked.back(), "token TMPL1 u-1 7");
+}
+
+TEST(Provisioner, StoppedAtAnyMomentItCancelsAndPutsTheWifiBack) {
+  Millis whole = 0;
+  {
+    Rig rig;
+    rig.run(60'000);
+    EXPECT_FALSE(rig.muster->finished());
+    whole = 2'000;
+  }
+  int with_token = 0;
+  for (Millis at = 0; at < whole; at += 5) {
+    Rig rig;
+    rig.run(at);
+    rig.muster->stop(rig.now);
+    rig.run(60'000);
+    rig.expect_failure(rig.muster->failure().step, F::stopped_by_user);
+    EXPECT_FALSE(rig.on_ap);
+    EXPECT_EQ(rig.restores, 1);
+    if (rig.canceled == 1) ++with_token;
+  }
+  EXPECT_GT(with_token, 100);
+}
+
+TEST(Provisioner, ATokenThatComesAfterTheStopIsCanceledToo) {
+  Rig rig;
+  rig.make();
+  rig.muster->start(rig.now);
+  while (rig.asked.empty() || !rig.asked.back().starts_with("token")) rig.run(1);
+  rig.muster->stop(rig.now);
+  EXPECT_EQ(rig.canceled, 0);
+  for (auto& [at, action] : rig.queue) {
+    rig.now = std::max(rig.now, at);
+    action();
+  }
+  EXPECT_EQ(rig.canceled, 1);
+}
+
+TEST(Provisioner, AWifiThatDoesNotComeBackIsNotWaitedForForEver) {
+  Rig rig;
+  rig.restores_at_all = false;
+  rig.on_config = [&] { rig.session.state = "ACTIVE"; };
+  rig.run();
+  EXPECT_TRUE(rig.muster->succeeded());
+  EXPECT_THAT(rig.warnings, Contains("wifi_not_restored"));
+}
+
+TEST(Provisioner, ADeviceThatEndsItsNetworkTooEarlyIsUnreachable) {
+  Rig rig;
+  rig.make();
+  rig.muster->start(rig.now);
+  while (rig.requests.empty()) rig.run(1);
+  rig.on_ap = false;
+  rig.muster->on_host_lost(rig.now);
+  rig.run();
+  rig.expect_failure(StepKind::device_info, F::device_unreachable);
+}
+
+}  // namespace
+}  // namespace muster::provisioner
