@@ -62,7 +62,7 @@ TEST(WorkerPool, RefusesWhenTheQueueIsFullAndDoesNotRunWhatItRefused) {
 
 TEST(WorkerPool, AFullLaneDoesNotStopAnother) {
   Blocker blocker;
-  std::array<std::promise<void>, 3> done;
+  std::array<std::promise<void>, 4> done;
   WorkerPool pool{narrow(1)};
   ASSERT_TRUE(pool.post(Lane::password, blocker.job()));
   blocker.wait_until_running();
