@@ -57,6 +57,7 @@ class CommandLine {
     add_session_commands();
     add_template_commands();
     add_device_commands();
+    add_provision_command();
     add_people_commands();
     add_offline_commands();
     add_other_commands();
@@ -290,6 +291,37 @@ class CommandLine {
     app->add_option("device,--device", id_, "Id of the device")->required()->check(whole_number(1))->type_name("ID");
   }
 
+  void add_provision_command() {
+    auto* const app =
+        app_.add_subcommand("provision", "Give a device nearby its network and its AuthToken, and follow it until it is online");
+    app->callback([this, app] {  // Runs behind that of a command beneath.
+      if (app->get_subcommands().empty()) action_ = [this](Context& context) { return provision(context, provision_); };
+    });
+    auto* const sessions = command(*app, "sessions", "List the set-ups of an organization, newest first",
+                                   [this](Context& context) { return list_provision_sessions(context, list_.paging); });
+    add_connection(sessions);
+    add_organization(sessions);
+    add_paging(sessions, list_.paging);
+    add_connection(app);
+    add_organization(app);
+    app->add_option("--radio", provision_.radio, "How the device is found: sim or sim:PATH, the simulated air of this machine's agents")
+        ->type_name("RADIO");
+    app->add_option("--device-url", provision_.device_url,
+                    "Instead: where the device answers, when this computer is on its network already")
+        ->type_name("URL");
+    app->add_option("--template", provision_.template_id, "Only a device of this template (TMPL id)")->type_name("ID");
+    app->add_option("--prefix", provision_.prefix, "How the names of devices begin (default: Blynk)");
+    app->add_option("--device-name", provision_.device_name, "The name of its own Wi-Fi, when several devices wait");
+    app->add_option("--ssid", provision_.ssid, "The network that it shall join (default: ask)");
+    app->add_flag("--password-stdin", provision_.password_from_stdin, "Read the network's password from stdin");
+    app->add_option("--reconfigure", provision_.reconfigure, "Give this device of the cloud a new network; it keeps its id and its data")
+        ->type_name("DEVICE");
+    app->footer(
+        "The network's password comes from MUSTER_WIFI_PASSWORD, from stdin or from a prompt. With --json each line is one event; the last "
+        "is\n"
+        "{\"event\":\"done\",\"deviceId\":1} or {\"event\":\"failed\",\"step\":...,\"code\":722,\"message\":...,\"fix\":...}.");
+  }
+
   void add_people_commands() {
     auto* const organizations = group(app_, "org", "Organizations");
     auto* app = command(*organizations, "create", "Make an organization beneath yours, or beneath --org",
@@ -504,6 +536,7 @@ class CommandLine {
   DeviceListOptions devices_;
   ListOptions list_;
   WatchOptions watch_;
+  ProvisionOptions provision_;
   OrganizationOptions organization_;
   UserOptions user_;
   AuditOptions audit_;

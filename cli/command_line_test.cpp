@@ -78,7 +78,12 @@ TEST_F(CommandLineTest, WrongUsageEndsWithTwoAndAHint) {
                                                     {"restore", "f", "--data", "x", "--complete"},
                                                     {"user", "disable"},
                                                     {"audit", "list", "--from", "yesterday"},
-                                                    {"device", "rename", "1"}};
+                                                    {"device", "rename", "1"},
+                                                    {"provision"},
+                                                    {"provision", "--radio", "magic"},
+                                                    {"provision", "--radio", "sim", "--device-url", "http://x"},
+                                                    {"provision", "--device-url", "ftp://x"},
+                                                    {"provision", "--reconfigure", "x"}};
   for (const auto& arguments : wrong) {
     std::string shown;
     for (const auto& argument : arguments) shown += argument + " ";

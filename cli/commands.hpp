@@ -94,6 +94,18 @@ struct WatchOptions {
 [[nodiscard]] Outcome<void> delete_device(Context& context, std::int64_t id);
 [[nodiscard]] Outcome<void> watch_devices(Context& context, const WatchOptions& options);
 
+// --- provisioning ----------------------------------------------------------------------------------------------------------------
+struct ProvisionOptions {
+  std::string device_url;  ///< http://HOST[:PORT]; or
+  std::string radio;       ///< sim[:PATH]
+  std::string template_id, ssid, prefix = "Blynk", device_name;
+  std::string reconfigure;  ///< Id of a device of the cloud that gets a new network and token; empty: a new device.
+  bool password_from_stdin = false;
+};
+/// With --json the last line is {"event":"done","deviceId":...} or {"event":"failed","step":...,"code":...,"message":...,"fix":...}.
+[[nodiscard]] Outcome<void> provision(Context& context, const ProvisionOptions& options);
+[[nodiscard]] Outcome<void> list_provision_sessions(Context& context, const Paging& paging);
+
 // --- organizations, users, audit -------------------------------------------------------------------------------------------------
 struct OrganizationOptions {
   std::string name, description, type, time_zone;

@@ -23,7 +23,7 @@ namespace {
 namespace fs = std::filesystem;
 
 /// Named in the documents as coming with a later version. Who brings one takes it out of here.
-const std::set<std::string> commands_to_come{"provision", "token", "claim"};
+const std::set<std::string> commands_to_come{"token", "claim"};
 
 struct Quoted {
   std::string where, line;
