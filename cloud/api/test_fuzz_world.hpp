@@ -80,6 +80,14 @@ class FuzzStore final : public FailingStore {
   Result<std::vector<MetadataValue>> all_device_metadata(DeviceId) override { return std::vector<MetadataValue>{}; }
   Result<std::vector<domain::PinValue>> values_of(DeviceId) override { return std::vector<domain::PinValue>{}; }
 
+  Result<std::vector<domain::ProvisionSession>> live_provision_sessions() override { return std::vector<domain::ProvisionSession>{}; }
+  Result<std::optional<domain::ProvisionSession>> find_provision_session(ProvisionSessionId) override {
+    return std::optional<domain::ProvisionSession>{};
+  }
+  Result<domain::PageOf<domain::ProvisionSession>> provision_sessions(const domain::ProvisionSessionFilter&, const domain::Page&) override {
+    return domain::PageOf<domain::ProvisionSession>{};
+  }
+
   TokenDigest digest;
 
  private:
