@@ -63,6 +63,53 @@ TEST(Config, ReadsBackWhatWasWritten) {
   EXPECT_EQ(read.template_name.view(), "Wärmepumpe");
 }
 
+TEST(Config, KeepsTheNetwork) {
+  DeviceConfig config = full_config();
+  const std::string ssid(32, '\xfe'), key = std::string(32, 'a') + std::string(32, 'F');
+  config.network.interface = Interface::wifi;
+  ASSERT_TRUE(config.network.ssid.assign(ssid));
+  ASSERT_TRUE(config.network.passphrase.assign(key));
+  config.network.fixed = {0x0a000002, 0xffffff00, 0x0a000001, 0x01010101, 0x08080808};
+  config.generation = 0xfedcba98;
+  DeviceConfig read;
+  ASSERT_EQ(decode(encoded(config), read), ConfigStatus::ok);
+  EXPECT_EQ(read.network.interface, Interface::wifi);
+  EXPECT_EQ(read.network.ssid.view(), ssid);
+  EXPECT_EQ(read.network.passphrase.view(), key);
+  EXPECT_EQ(read.network.fixed.address, 0x0a000002U);
+  EXPECT_EQ(read.network.fixed.mask, 0xffffff00U);
+  EXPECT_EQ(read.network.fixed.gateway, 0x0a000001U);
+  EXPECT_EQ(read.network.fixed.dns, 0x01010101U);
+  EXPECT_EQ(read.network.fixed.dns2, 0x08080808U);
+  EXPECT_EQ(read.generation, 0xfedcba98U);
+}
+
+TEST(Config, ReadsARecordFromBeforeNetworksWereKept) {
+  // As written by the first version: token, host, port, security, template id and name.
+  Bytes record{'M', 'C', 'F', 'G', 1, 0, 0};
+  const auto entry = [&](std::uint8_t key, std::string_view value) {
+    record.push_back(key);
+    record.push_back(static_cast<std::uint8_t>(value.size()));
+    record.insert(record.end(), value.begin(), value.end());
+  };
+  entry(1, "0123456789abcdefghijklmnopqrstuv");
+  entry(2, "cloud.example");
+  entry(3, "\x24\xe3");
+  entry(4, "\x02");
+  entry(5, "TMPL2abcdefgh");
+  entry(6, "Lamp");
+  record[6] = static_cast<std::uint8_t>(record.size() - 7);
+  record.resize(record.size() + 4);
+  DeviceConfig read = full_config();
+  read.generation = 9;
+  ASSERT_EQ(decode(sealed(record), read), ConfigStatus::ok);
+  EXPECT_EQ(read.port, 9443);
+  EXPECT_EQ(read.network.interface, Interface::none);
+  EXPECT_TRUE(read.network.ssid.empty());
+  EXPECT_EQ(read.generation, 0U);
+  EXPECT_EQ(encoded(read), sealed(record));  // And writes it as it was: an older agent can still read it.
+}
+
 TEST(Config, AnEmptyOneIsARecordToo) {
   DeviceConfig read = full_config();
   ASSERT_EQ(decode(encoded(DeviceConfig{}), read), ConfigStatus::ok);
@@ -77,6 +124,10 @@ TEST(Config, TheLargestFitsTheNamedSizeAndNothingSmallerIsWrittenPartly) {
   ASSERT_TRUE(config.host.assign(std::string(63, 'h')));
   ASSERT_TRUE(config.template_id.assign(std::string(32, 'T')));
   ASSERT_TRUE(config.template_name.assign(std::string(64, 'n')));
+  config.network.interface = Interface::ethernet;
+  ASSERT_TRUE(config.network.ssid.assign(std::string(32, 's')));
+  ASSERT_TRUE(config.network.passphrase.assign(std::string(64, 'a')));
+  config.network.fixed.address = config.generation = 1;
   const std::size_t size = encoded(config).size();
   EXPECT_LE(size, config_record_size_max_bytes);
   for (std::size_t room = 0; room < size; ++room) {
@@ -136,14 +187,19 @@ TEST(Config, SkipsUnknownKeysAndRefusesImpossibleContent) {
   EXPECT_EQ(decode(with_payload({200, 3, 1, 2, 3, 2, 1, 'h'}), read), ConfigStatus::ok);
   EXPECT_EQ(read.host.view(), "h");
   EXPECT_EQ(decode(with_payload({}), read), ConfigStatus::ok);
-  EXPECT_EQ(decode(with_payload({2}), read), ConfigStatus::corrupt);               // key without size
-  EXPECT_EQ(decode(with_payload({2, 2, 'h'}), read), ConfigStatus::corrupt);       // value cut
-  EXPECT_EQ(decode(with_payload({2, 0}), read), ConfigStatus::corrupt);            // empty host
-  EXPECT_EQ(decode(with_payload({2, 2, 'h', '/'}), read), ConfigStatus::corrupt);  // no host
-  EXPECT_EQ(decode(with_payload({1, 2, 'a', 'b'}), read), ConfigStatus::corrupt);  // short token
-  EXPECT_EQ(decode(with_payload({3, 1, 1}), read), ConfigStatus::corrupt);         // port of one byte
-  EXPECT_EQ(decode(with_payload({4, 1, 3}), read), ConfigStatus::corrupt);         // unknown security: not to be guessed
-  EXPECT_EQ(decode(with_payload({6, 2, 'a', 0}), read), ConfigStatus::corrupt);    // NUL in the name
+  EXPECT_EQ(decode(with_payload({2}), read), ConfigStatus::corrupt);                    // key without size
+  EXPECT_EQ(decode(with_payload({2, 2, 'h'}), read), ConfigStatus::corrupt);            // value cut
+  EXPECT_EQ(decode(with_payload({2, 0}), read), ConfigStatus::corrupt);                 // empty host
+  EXPECT_EQ(decode(with_payload({2, 2, 'h', '/'}), read), ConfigStatus::corrupt);       // no host
+  EXPECT_EQ(decode(with_payload({1, 2, 'a', 'b'}), read), ConfigStatus::corrupt);       // short token
+  EXPECT_EQ(decode(with_payload({3, 1, 1}), read), ConfigStatus::corrupt);              // port of one byte
+  EXPECT_EQ(decode(with_payload({4, 1, 3}), read), ConfigStatus::corrupt);              // unknown security: not to be guessed
+  EXPECT_EQ(decode(with_payload({6, 2, 'a', 0}), read), ConfigStatus::corrupt);         // NUL in the name
+  EXPECT_EQ(decode(with_payload({7, 1, 3}), read), ConfigStatus::corrupt);              // unknown interface
+  EXPECT_EQ(decode(with_payload({8, 0}), read), ConfigStatus::corrupt);                 // empty network name
+  EXPECT_EQ(decode(with_payload({9, 3, 'a', 'b', 'c'}), read), ConfigStatus::corrupt);  // short password
+  EXPECT_EQ(decode(with_payload({10, 4, 1, 2, 3, 4}), read), ConfigStatus::corrupt);    // half an address
+  EXPECT_EQ(decode(with_payload({11, 1, 1}), read), ConfigStatus::corrupt);             // generation of one byte
   Bytes long_name{6, 65};
   long_name.resize(67, 'x');
   EXPECT_EQ(decode(with_payload(long_name), read), ConfigStatus::corrupt);
@@ -159,6 +215,9 @@ TEST(Config, DoesNotWriteWhatItWouldNotRead) {
   EXPECT_EQ(encode_config(config, {room, sizeof room}), 0U);
   config = full_config();
   ASSERT_TRUE(config.template_id.assign("x y"));
+  EXPECT_EQ(encode_config(config, {room, sizeof room}), 0U);
+  config = full_config();
+  ASSERT_TRUE(config.network.passphrase.assign("short"));
   EXPECT_EQ(encode_config(config, {room, sizeof room}), 0U);
   config = full_config();
   ASSERT_TRUE(config.template_name.assign(std::string_view{"a\0b", 3}));
