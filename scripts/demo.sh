@@ -1,8 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # What `./dev run` does after building: starts the cloud on ./.muster, makes the first administrator, a template and a device on the
-# first start, lets muster-agent activate that device, and prints what happened. Ctrl-C stops all it started.
-#   demo.sh BIN_DIR [--once]     --once: stop again as soon as the device is active (for tests)
+# first start, lets muster-agent activate that device by hand, then provisions a second one that has no credentials, over an air that both
+# programs share instead of a radio, and prints what happened. Ctrl-C stops all it started.
+#   demo.sh BIN_DIR [--once]     --once: stop again as soon as the devices are active (for tests)
 set -euo pipefail
 
 bin=$(cd "$1" && pwd)
@@ -20,13 +21,15 @@ started=$(now_ms)
 step() { printf '  %6d ms  %s\n' $(($(now_ms) - started)) "$1"; }
 field() { sed -nE "s/.*\"$1\":(\"([^\"]*)\"|([0-9]+)).*/\2\3/p" | head -1; }  # field NAME: of the one-line JSON on stdin
 
-server= agent=
+server= agent= lamp=
 stop() {
   local status=${1:-$?}  # First: every command after it sets $? anew.
   trap - EXIT INT TERM
   [ -z "$agent" ] || kill "$agent" 2>/dev/null || true
+  [ -z "$lamp" ] || kill "$lamp" 2>/dev/null || true
   [ -z "$server" ] || kill "$server" 2>/dev/null || true
   [ -z "$agent" ] || wait "$agent" 2>/dev/null || true
+  [ -z "$lamp" ] || wait "$lamp" 2>/dev/null || true
   [ -z "$server" ] || wait "$server" 2>/dev/null || true
   [ -n "$once" ] || [ "$status" != 0 ] || echo "Stopped. The data stays in .muster; ./dev run goes on with it."
   exit "$status"
@@ -140,6 +143,49 @@ done
 [ -n "$online" ] || fail "the cloud does not see the device online"
 step "the cloud sees device $device online: active"
 
+# The second story: no token is flashed here. The air's socket has a short name, because such names are limited; hence the working directory.
+air=.muster/air
+: > "$home/lamp.log"
+"$bin/muster-agent" --store "$home/lamp" --template "$template" --template-name "First steps" --radio "sim:$air" --ca "$data/tls/ca.crt" --json \
+  > "$home/lamp.log" 2>> "$home/server.log" &
+lamp=$!
+if [ ! -s "$home/lamp-device" ]; then
+  for _ in $(seq 200); do
+    grep -q '"state":"wait_config"' "$home/lamp.log" && break
+    kill -0 "$lamp" 2>/dev/null || { lamp=; fail "the second agent ended: $(tail -1 "$home/lamp.log")"; }
+    sleep 0.05
+  done
+  step "second device: no credentials in it, open for set-up as \"$(field name < <(grep '"state":"wait_config"' "$home/lamp.log"))\""
+  : > "$home/provision.log"
+  "$bin/muster" provision --radio "sim:$air" --template "$template" --ssid "Muster Home" --password-stdin --json \
+    <<< "muster-home" > "$home/provision.log" 2>> "$home/server.log" &
+  provision=$!
+  seen=0
+  while :; do
+    ended=
+    kill -0 "$provision" 2>/dev/null || ended=1
+    while IFS= read -r line; do
+      seen=$((seen + 1))
+      case $line in
+        *'"state":"done"'*) step "provisioner: $(field step <<< "$line" | tr _ ' ')" ;;
+        *'"event":"failed"'*) fail "provisioning failed at $(field step <<< "$line"): $(field message <<< "$line") $(field fix <<< "$line")" ;;
+        *'"event":"done"'*) field deviceId <<< "$line" > "$home/lamp-device" ;;
+      esac
+    done < <(tail -n "+$((seen + 1))" "$home/provision.log")
+    [ -z "$ended" ] || break
+    sleep 0.05
+  done
+  wait "$provision" || fail "provisioning ended with an error: $(tail -1 "$home/provision.log")"
+fi
+read -r second < "$home/lamp-device" || fail "provisioning named no device"
+online=
+for _ in $(seq 200); do
+  if "$bin/muster" device show "$second" --json 2>/dev/null | tr -d ' ' | grep -q '"connected":true'; then online=1; break; fi
+  sleep 0.05
+done
+[ -n "$online" ] || fail "the cloud does not see the second device online"
+step "the cloud sees device $second online: active, with a token that did not exist before"
+
 [ -z "$once" ] || stop 0
 cat <<TXT
 
@@ -149,9 +195,10 @@ Administrator: $email, password in .muster/administrator-password
 Next, in another terminal:
   alias muster=$bin/muster; export MUSTER_URL=$url
   muster device watch $device            # what this machine says, live
+  muster provision sessions          # how the second device became active, step by step
   muster device create --template $template --name "My board"   # a device of your own: prints what to paste into the sketch
 
-Ctrl-C stops the cloud and the agent.
+Ctrl-C stops the cloud and the agents.
 TXT
 wait "$server" || true
 server=

@@ -26,7 +26,7 @@ class Demo(unittest.TestCase):
 
     def assert_active(self, run):
         self.assertEqual(run.returncode, 0, run.stdout + run.stderr)
-        for step in ("cloud ready at", "AuthToken accepted", "first values sent", "online: active"):
+        for step in ("cloud ready at", "AuthToken accepted", "first values sent", "online: active", "a token that did not exist before"):
             self.assertIn(step, run.stdout)
 
     def muster_that_refuses(self, *words):
@@ -45,11 +45,14 @@ class Demo(unittest.TestCase):
         first = self.demo()
         self.assert_active(first)
         self.assertIn("first administrator", first.stdout)
+        for step in ("no credentials in it", "provisioner: get token", "provisioner: reach cloud"):
+            self.assertIn(step, first.stdout)
         device = re.search(r"\(id (\d+)\)", first.stdout).group(1)
         second = self.demo()
         self.assert_active(second)
         self.assertNotIn("first administrator", second.stdout)
         self.assertNotIn("(id", second.stdout)  # Nothing is made anew.
+        self.assertNotIn("provisioner:", second.stdout)
         self.assertIn(f"sees device {device} online", second.stdout)
 
     def test_a_default_port_that_is_taken_is_named_and_another_used(self):
