@@ -8,17 +8,20 @@ note() { echo "NOTE $*"; }
 # Ends the scenario; the logs go to the host.
 fail() { echo "FAIL $* ($(now) s)"; keep_logs; exit 1; }
 keep_logs() { cp /tmp/*.log /tmp/*.conf /mnt/share/ 2> /dev/null; return 0; }
+# How many times its limit everything may take: beside other work an emulated machine gets little of the processor.
+patience=$(sed -n 's/.*patience=\([0-9][0-9]*\).*/\1/p' /proc/cmdline)
+patience=${patience:-1}
 # since START LIMIT WHAT...: passes when at most LIMIT seconds went by. between START END LIMIT WHAT...: the same of two times.
 since() { from=$1; shift; between "$from" "$(now)" "$@"; }
 between() {
   took=$(awk -v a="$1" -v b="$2" 'BEGIN { printf "%.2f", b - a }')
-  limit=$3; shift 3
+  limit=$(($3 * patience)); shift 3
   awk -v t="$took" -v l="$limit" 'BEGIN { exit !(t <= l) }' || fail "$* took $took s, at most $limit s are allowed"
   pass "$* after $took s"
 }
 # wait_for SECONDS WHAT COMMAND...: asks four times a second (more would keep the emulated processor from what is waited for).
 wait_for() {
-  tries=$(($1 * 4)); what=$2; shift 2
+  tries=$(($1 * 4 * patience)); what=$2; shift 2
   until "$@" > /dev/null 2>&1; do
     [ $tries -gt 0 ] || fail "waited in vain: $what"
     tries=$((tries - 1))
