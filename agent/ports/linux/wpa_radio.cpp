@@ -391,6 +391,7 @@ void WpaRadio::request_scan() {
   scan_for_join_ = join_ == Join::looking;
   // TYPE=ONLY: the result is for us, nothing is joined because of it.
   scan_command_ = "SCAN TYPE=ONLY";
+  if (!scan_for_join_ && !scan_frequencies_.empty()) scan_command_ += " freq=" + scan_frequencies_;
   if (scan_for_join_) {
     if (looks_ == 0) scan_command_ += std::string{" freq="} + usual_frequencies;
     scan_command_ += " ssid " + to_hex(target_.ssid) + " ssid ";  // By name, for those that hide it; and everybody.
@@ -666,11 +667,11 @@ void WpaRadio::address_known(const DhcpLease& lease) {
   address_due_ = never;
   // A home network may use the access point's own range. Then the home matters more than who is at the set-up page.
   if (ap_ == Ap::on && overlap(lease.address, lease.mask)) system_.clear_address(ap_name_);
-  if (!system_.set_address(options_.interface, lease.address, lease.mask, lease.gateway)) {
+  if (!system_.set_address(options_.interface, lease.address, lease.mask, options_.default_route ? lease.gateway : 0)) {
     fail_join(JoinFailure::bad_address, "The address cannot be used on " + options_.interface + ".");
     return;
   }
-  system_.set_dns(options_.resolv_conf, lease.dns, lease.dns2);
+  if (options_.default_route) system_.set_dns(options_.resolv_conf, lease.dns, lease.dns2);
   joined_.address = lease.address;
   join_ = Join::joined;
   if (!linked_) lost_due_ = clock_.now() + lost_grace_ms;
@@ -691,7 +692,8 @@ void WpaRadio::remove_network() {
   ++epoch_;
   if (station_.is_open() && network_id_ >= 0) {
     station_.send("REMOVE_NETWORK " + std::to_string(network_id_));
-    if (!child_serves_station_) station_.send("ENABLE_NETWORK all");  // Selecting ours had switched off the others.
+    if (!child_serves_station_ && options_.enable_others)
+      station_.send("ENABLE_NETWORK all");  // Selecting ours had switched off the others.
   }
   network_id_ = -1;
   linked_ = false;

@@ -26,7 +26,9 @@ struct WpaOptions {
   std::string country;                           ///< Two letters; empty: as the machine is set.
   std::string resolv_conf = "/etc/resolv.conf";  ///< Gets the network's name servers; empty: left alone.
   std::string host_name;                         ///< Told to the network's DHCP server.
-  std::string run_directory;                     ///< For sockets; empty: one of its own under /run or /tmp.
+  bool default_route = true;  ///< False: the joined network is a guest's visit; routes and name servers stay as they are.
+  bool enable_others = true;  ///< After a join, the other networks of a wpa_supplicant that was there are tried again.
+  std::string run_directory;  ///< For sockets; empty: one of its own under /run or /tmp.
 };
 
 /// A Wi-Fi card by wpa_supplicant: station and open access point at once, on one channel. The access point is a second interface on the same
@@ -65,6 +67,8 @@ class WpaRadio final : public Radio {
   void scan() override;
   void join(const JoinTarget& target) override;
   void leave() override;
+  /// Where scan() looks from now on, as wpa_supplicant writes it (`2400-2500`); empty: everywhere.
+  void look_at(std::string frequencies) { scan_frequencies_ = std::move(frequencies); }
 
   [[nodiscard]] int fd() const noexcept { return poll_fd_; }
   [[nodiscard]] Millis next_deadline() const noexcept;
@@ -169,6 +173,7 @@ class WpaRadio final : public Radio {
   bool scan_running_ = false;  ///< wpa_supplicant was asked.
   bool scan_for_join_ = false;
   std::string scan_command_;
+  std::string scan_frequencies_;
   Millis scan_due_ = never;  ///< To ask again, or to give up.
   Millis scan_until_ = never;
 

@@ -21,6 +21,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdio>
 #include <cstring>
 #include <fstream>
 #include <iterator>
@@ -295,6 +296,50 @@ void WpaMachine::remove_interface(const std::string& name) {
   netlink.begin(family, NL80211_CMD_DEL_INTERFACE);
   netlink.attribute(NL80211_ATTR_IFINDEX, &index, sizeof index);
   static_cast<void>(netlink.run());
+}
+
+namespace {
+
+/// Calls `take(interface, gateway)` for each default route.
+template <typename Take>
+void for_default_routes(Take take) {
+  std::ifstream in{"/proc/net/route"};
+  std::string line;
+  std::getline(in, line);  // The head.
+  constexpr int routes_max = 10'000;
+  for (int i = 0; i < routes_max && std::getline(in, line); ++i) {
+    char name[IFNAMSIZ + 1] = {};
+    unsigned destination = 0, gateway = 0, flags = 0;
+    static_assert(IFNAMSIZ == 16);
+    if (std::sscanf(line.c_str(), "%16s %x %x %x", name, &destination, &gateway, &flags) != 4) continue;
+    if (destination == 0 && (flags & RTF_UP) != 0) take(std::string{name}, ntohl(gateway));
+  }
+}
+
+std::uint32_t take_address(const sockaddr& room) {
+  sockaddr_in in;
+  std::memcpy(&in, &room, sizeof in);
+  return ntohl(in.sin_addr.s_addr);
+}
+
+}  // namespace
+
+void WpaMachine::get_address(const std::string& interface, std::uint32_t& address, std::uint32_t& mask, std::uint32_t& gateway) {
+  address = mask = gateway = 0;
+  ifreq request;
+  const Socket socket{AF_INET, SOCK_DGRAM, 0};
+  if (!name_request(interface, request) || ::ioctl(socket.fd(), SIOCGIFADDR, &request) != 0) return;
+  address = take_address(request.ifr_addr);
+  if (::ioctl(socket.fd(), SIOCGIFNETMASK, &request) == 0) mask = take_address(request.ifr_netmask);
+  for_default_routes([&](const std::string& name, std::uint32_t through) {
+    if (name == interface && gateway == 0) gateway = through;
+  });
+}
+
+bool WpaMachine::has_other_way(const std::string& interface) {
+  bool found = false;
+  for_default_routes([&](const std::string& name, std::uint32_t) { found = found || name != interface; });
+  return found;
 }
 
 bool WpaMachine::set_address(const std::string& interface, std::uint32_t address, std::uint32_t mask, std::uint32_t gateway) {

@@ -27,6 +27,10 @@ class WpaSystem {
   [[nodiscard]] virtual std::string add_ap_interface(const std::string& station, const std::string& name) = 0;
   virtual void remove_interface(const std::string& name) = 0;
 
+  /// What the interface has now; zeros: none. gateway: of a default route through it.
+  virtual void get_address(const std::string& interface, std::uint32_t& address, std::uint32_t& mask, std::uint32_t& gateway) = 0;
+  /// True when another interface has a default route.
+  [[nodiscard]] virtual bool has_other_way(const std::string& interface) = 0;
   /// The interface's only address; a default route when there is a gateway.
   [[nodiscard]] virtual bool set_address(const std::string& interface, std::uint32_t address, std::uint32_t mask,
                                          std::uint32_t gateway) = 0;
@@ -59,6 +63,8 @@ class WpaMachine final : public WpaSystem {
   void stop_supplicant() override;
   [[nodiscard]] std::string add_ap_interface(const std::string& station, const std::string& name) override;
   void remove_interface(const std::string& name) override;
+  void get_address(const std::string& interface, std::uint32_t& address, std::uint32_t& mask, std::uint32_t& gateway) override;
+  [[nodiscard]] bool has_other_way(const std::string& interface) override;
   [[nodiscard]] bool set_address(const std::string& interface, std::uint32_t address, std::uint32_t mask, std::uint32_t gateway) override;
   void clear_address(const std::string& interface) override;
   void set_dns(const std::string& path, std::uint32_t dns, std::uint32_t dns2) override;
