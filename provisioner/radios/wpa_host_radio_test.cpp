@@ -80,7 +80,7 @@ class WpaHostRadioTest : public testing::Test {
       return "id=0\nbssid=02:00:00:00:00:01\nfreq=2412\nlevel=-40\nflags=[ESS]\nssid=Blynk Lamp-0W8N\n====\n"
              "id=1\nbssid=02:00:00:00:00:02\nfreq=2437\nlevel=-50\nflags=[WPA2-PSK-CCMP][ESS]\nssid=Home\n####\n";
     }
-    if (command == "SELECT_NETWORK 9")
+    if (command == "SELECT_NETWORK 9" && device_answers_)
       supplicant_->later.push_back("<3>CTRL-EVENT-CONNECTED - Connection to 02:00:00:00:00:01 completed [id=9 id_str=]");
     if (command.find("SELECT_NETWORK 1") == 0 && home_answers_) {
       supplicant_->later.push_back("<3>CTRL-EVENT-CONNECTED - Connection to 02:00:00:00:00:02 completed [id=1 id_str=]");
@@ -108,7 +108,7 @@ class WpaHostRadioTest : public testing::Test {
   std::string folder_;
   std::unique_ptr<FakeSocket> supplicant_;
   std::unique_ptr<WpaHostRadio> radio_;
-  bool home_answers_ = true;
+  bool home_answers_ = true, device_answers_ = true;
 };
 
 TEST_F(WpaHostRadioTest, FindsDevicesAndJoinsOneWithoutTouchingRoutes) {
@@ -140,9 +140,9 @@ TEST_F(WpaHostRadioTest, PutsTheHostsNetworkAndItsAddressBack) {
 }
 
 TEST_F(WpaHostRadioTest, PutsBackAlsoInTheMiddleOfAJoinAndWhenHomeDoesNotAnswer) {
-  home_answers_ = false;
-  radio_->join_open("Not there", 1);
-  run(1);
+  home_answers_ = device_answers_ = false;
+  radio_->join_open("Blynk Lamp-0W8N", 1);
+  run(1'000);
   radio_->restore();
   run(WpaHostRadio::restore_timeout_ms - 1'000);
   EXPECT_THAT(heard_.log, IsEmpty());
