@@ -67,12 +67,13 @@ for scenario in "$@"; do
     smoke)
       # A part of the tests: it tells what works, not how fast.
       patience=5
-      run bed 300
+      run activate 300
       patience=1
       ;;
     all)
       run bed 120
       run port 300
+      run activate 240
       ;;
     *)
       [ -f "$here/guest/$scenario.sh" ] || die "no scenario $scenario"
