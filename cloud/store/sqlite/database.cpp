@@ -31,7 +31,8 @@ bool medium_is_readable(const Connection& connection) {
   std::vector<char> block(256 * 1024);
   for (const int which : {SQLITE_FCNTL_FILE_POINTER, SQLITE_FCNTL_JOURNAL_POINTER}) {
     sqlite3_file* file = nullptr;
-    if (sqlite3_file_control(connection.handle(), "main", which, static_cast<void*>(&file)) != SQLITE_OK || file == nullptr || file->pMethods == nullptr)
+    if (sqlite3_file_control(connection.handle(), "main", which, static_cast<void*>(&file)) != SQLITE_OK || file == nullptr ||
+        file->pMethods == nullptr)
       continue;
     for (sqlite3_int64 at = 0;; at += static_cast<sqlite3_int64>(block.size())) {
       const int code = file->pMethods->xRead(file, block.data(), static_cast<int>(block.size()), at);
