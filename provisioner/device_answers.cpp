@@ -177,6 +177,7 @@ std::string_view to_text(Dialect dialect) noexcept {
     case Dialect::g1: return "g1";
     case Dialect::g2: return "g2";
     case Dialect::muster: return "muster";
+    case Dialect::ble: return "ble";
   }
   return "unknown";
 }
@@ -196,6 +197,16 @@ bool parse_device_info(std::string_view body, DeviceInfo& info) {
          take_text(fields, "uid", info.uid) && info.template_id.starts_with("TMPL");
 }
 
+void tidy_networks(std::vector<SeenNetwork>& networks) {
+  std::stable_sort(networks.begin(), networks.end(), [](const SeenNetwork& a, const SeenNetwork& b) { return a.rssi_dbm > b.rssi_dbm; });
+  std::vector<SeenNetwork> kept;
+  for (auto& network : networks) {
+    const bool known = std::any_of(kept.begin(), kept.end(), [&](const SeenNetwork& other) { return other.ssid == network.ssid; });
+    if (!known && kept.size() < networks_max) kept.push_back(std::move(network));
+  }
+  networks = std::move(kept);
+}
+
 bool parse_networks(std::string_view body, std::vector<SeenNetwork>& networks) {
   networks.clear();
   std::vector<std::vector<Field>> rows;
@@ -210,13 +221,7 @@ bool parse_networks(std::string_view body, std::vector<SeenNetwork>& networks) {
     network.channel = static_cast<std::uint16_t>(number(fields, "ch", 0, 255));
     networks.push_back(std::move(network));
   }
-  std::stable_sort(networks.begin(), networks.end(), [](const SeenNetwork& a, const SeenNetwork& b) { return a.rssi_dbm > b.rssi_dbm; });
-  std::vector<SeenNetwork> kept;
-  for (auto& network : networks) {
-    const bool known = std::any_of(kept.begin(), kept.end(), [&](const SeenNetwork& other) { return other.ssid == network.ssid; });
-    if (!known && kept.size() < networks_max) kept.push_back(std::move(network));
-  }
-  networks = std::move(kept);
+  tidy_networks(networks);
   return true;
 }
 

@@ -15,6 +15,7 @@ enum class Dialect : std::uint8_t {
   g1,      ///< `ssid`, `wifi_scan`; no `ifs`
   g2,      ///< `ifs`
   muster,  ///< Both: our own agent.
+  ble,     ///< Messages over Bluetooth: the second generation, the ESP-IDF component, our own agent.
 };
 [[nodiscard]] std::string_view to_text(Dialect dialect) noexcept;
 
@@ -25,6 +26,7 @@ struct DeviceInfo {
   Dialect dialect = Dialect::g1;
   std::string name, template_id, template_name, vendor, firmware_type, firmware_version, uid;
   std::uint16_t last_error = 0;
+  bool live = false;  ///< It tells by itself what becomes of its settings.
 };
 /// False: that is no device's info, or its texts are too long.
 [[nodiscard]] bool parse_device_info(std::string_view body, DeviceInfo& info);
@@ -36,7 +38,9 @@ struct SeenNetwork {
   std::uint16_t channel = 0;
   [[nodiscard]] bool open() const noexcept { return security == "OPEN" || security == "OWE"; }
 };
-/// Nameless networks are left out, the strongest of each name is kept, strongest first. False: no list at all.
+/// The strongest of each name is kept, strongest first, at most networks_max.
+void tidy_networks(std::vector<SeenNetwork>& networks);
+/// Tidy, without nameless ones. False: no list at all.
 [[nodiscard]] bool parse_networks(std::string_view body, std::vector<SeenNetwork>& networks);
 
 /// Of `/config`: whether the device took the settings. `message` is the device's own word, or empty.

@@ -6,6 +6,9 @@
 #include <string_view>
 #include <vector>
 
+#include "agent/port/clock.hpp"
+#include "provisioner/device_answers.hpp"
+
 /// What the provisioner needs of the machine it runs on. Calls return at once; answers go to the Provisioner's on_... functions, never
 /// from inside a call. Of each kind one thing is under way at a time; a new call replaces it.
 namespace muster::provisioner {
@@ -34,6 +37,51 @@ class HostRadio {
   ~HostRadio() = default;
 };
 
+/// What a device is given. Holds secrets.
+struct DeviceSettings {
+  std::string ssid, password, token, host;
+  std::uint16_t port = 0;
+};
+
+/// The device that was joined, whatever it speaks: HttpDialect, BleDialect. One question at a time.
+class DeviceDialect {
+ public:
+  virtual void ask_info() = 0;                                     ///< on_device_info or on_device_unreadable
+  virtual void ask_networks() = 0;                                 ///< on_device_networks
+  virtual void forget_networks() = 0;                              ///< on_device_forgot
+  virtual void send_settings(const DeviceSettings& settings) = 0;  ///< on_settings_answer; the attempt begins when they were taken.
+  virtual void cancel() = 0;                                       ///< Nothing more comes of the question.
+
+ protected:
+  ~DeviceDialect() = default;
+};
+
+/// What a device tells by itself while it works with its new settings.
+enum class DeviceProgress : std::uint8_t {
+  joining,
+  joined,   ///< The network gave an address.
+  dialing,  ///< The cloud.
+  stored,   ///< The cloud took it, and it has stored its settings.
+};
+
+/// Who asked. Called by dialects, never from inside a question. Answers without a question are ignored.
+class DeviceListener {
+ public:
+  virtual void on_device_info(const DeviceInfo& info, agent::Millis now) = 0;
+  /// `readable`: false when there was an answer, but no list.
+  virtual void on_device_networks(std::vector<SeenNetwork> networks, bool readable, agent::Millis now) = 0;
+  virtual void on_device_forgot(agent::Millis now) = 0;
+  virtual void on_settings_answer(bool taken, const std::string& message, agent::Millis now) = 0;
+  virtual void on_device_unreadable(const std::string& why, agent::Millis now) = 0;
+  virtual void on_device_no_answer(agent::Millis now) = 0;
+  // Unasked, of devices whose info says `live`.
+  virtual void on_device_progress(DeviceProgress progress, const std::string& detail, agent::Millis now) = 0;
+  virtual void on_device_failed(std::uint16_t code, const std::string& message, agent::Millis now) = 0;
+
+ protected:
+  ~DeviceListener() = default;
+};
+
 /// One GET at a time to the device that was joined (or to the address of --device-url).
 class DeviceHttp {
  public:
@@ -42,6 +90,18 @@ class DeviceHttp {
 
  protected:
   ~DeviceHttp() = default;
+};
+
+/// The Bluetooth link to the device that was joined: whole messages.
+class BleLink {
+ public:
+  /// One message, sent in the order of the calls. Answer: BleDialect::on_write_failed, or none.
+  virtual void write(std::string_view message) = 0;
+  /// What fits in one packet; longer messages go in pieces, which not every device can take.
+  [[nodiscard]] virtual std::size_t message_size_max_bytes() const = 0;
+
+ protected:
+  ~BleLink() = default;
 };
 
 struct TokenRequest {

@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "provisioner/http_answer.hpp"
+#include "provisioner/http_dialect.hpp"
 
 namespace muster::provisioner {
 
@@ -68,8 +68,18 @@ bool is_possible_password(std::string_view password) noexcept {
   return password.size() >= 8 && password.size() <= 63;
 }
 
-Provisioner::Provisioner(HostRadio* radio, DeviceHttp& device, CloudApi& cloud, Front& front, Options options)
+Provisioner::Provisioner(HostRadio* radio, DeviceDialect& device, CloudApi& cloud, Front& front, Options options)
     : radio_{radio}, device_{device}, cloud_{cloud}, front_{front}, options_{std::move(options)} {}
+
+Provisioner::Provisioner(HostRadio* radio, DeviceHttp& device, CloudApi& cloud, Front& front, Options options)
+    : radio_{radio},
+      http_{std::make_unique<HttpDialect>(device, *this)},
+      device_{*http_},
+      cloud_{cloud},
+      front_{front},
+      options_{std::move(options)} {}
+
+Provisioner::~Provisioner() = default;
 
 // ---- reports ---------------------------------------------------------------------------------------------------------------------------
 
@@ -124,10 +134,24 @@ void Provisioner::post(std::string_view step, Millis, std::uint16_t code, std::s
   if (has_token_) cloud_.post_step(token_.session_id, step, code, message.substr(0, 200));
 }
 
-void Provisioner::request(const std::string& target, Millis now, Millis patience) {
+void Provisioner::expect_answer(Millis now, Millis patience) {
   device_busy_ = true;
   answer_due_ = now + patience;
-  device_.get(target);
+}
+
+bool Provisioner::answered() {
+  answer_due_ = never;
+  return std::exchange(device_busy_, false);
+}
+
+void Provisioner::ask_info(Millis now) {
+  expect_answer(now, options_.times.answer_ms);
+  device_.ask_info();
+}
+
+void Provisioner::ask_networks(Millis now) {
+  expect_answer(now, options_.times.list_ms);
+  device_.ask_networks();
 }
 
 // ---- finding it ------------------------------------------------------------------------------------------------------------------------
@@ -175,6 +199,7 @@ void Provisioner::find(Millis now) {
 
 bool Provisioner::matches(const std::string& ssid) const {
   if (!options_.device_name.empty()) return ssid == options_.device_name;
+  if (options_.prefix.empty()) return true;
   if (!ssid.starts_with(options_.prefix)) return false;
   return ssid.size() == options_.prefix.size() || ssid[options_.prefix.size()] == ' ' || ssid[options_.prefix.size()] == '-';
 }
@@ -291,14 +316,11 @@ void Provisioner::read_info(Millis now) {
   phase_due_ = never;
   tries_ = 0;
   begin(StepKind::device_info, now);
-  request("/board_info.json", now, options_.times.answer_ms);
+  ask_info(now);
 }
 
-void Provisioner::take_info(const std::string& body, Millis now) {
-  if (!parse_device_info(body, info_)) {
-    fail(StepKind::device_info, F::device_answer_bad, now);
-    return;
-  }
+void Provisioner::take_info(const DeviceInfo& info, Millis now) {
+  info_ = info;
   stale_error_ = info_.last_error;
   std::string said = info_.template_id;
   if (!info_.firmware_version.empty()) said += ", firmware " + info_.firmware_version;
@@ -345,12 +367,10 @@ void Provisioner::list(Millis now) {
   phase_due_ = now + 3 * options_.times.list_ms;
   tries_ = 0;
   begin(StepKind::list_networks, now);
-  request("/wifi_scan.json", now, options_.times.list_ms);
+  ask_networks(now);
 }
 
-void Provisioner::take_networks(int status, const std::string& body, Millis now) {
-  std::vector<SeenNetwork> found;
-  const bool readable = status == 200 && parse_networks(body, found);
+void Provisioner::take_networks(std::vector<SeenNetwork> found, bool readable, Millis now) {
   if (!found.empty()) networks_ = std::move(found);
   ++tries_;
   const bool wanted_missing = !options_.ssid.empty() && std::none_of(networks_.begin(), networks_.end(), [&](const SeenNetwork& network) {
@@ -386,7 +406,7 @@ void Provisioner::choose_network(const std::string& ssid, Millis now) {
   if (phase_ != Phase::choosing) begin(StepKind::choose_network, now);
   phase_ = Phase::asking_password;
   phase_due_ = never;
-  const std::size_t size_max = info_.dialect == Dialect::g2 ? 31 : 32;
+  const std::size_t size_max = info_.dialect == Dialect::g2 || info_.dialect == Dialect::ble ? 31 : 32;
   if (ssid.empty() || ssid.size() > size_max) {
     fail(StepKind::choose_network, F::ssid_too_long, now, ssid.empty() ? "A network's name cannot be empty." : std::string{});
     return;
@@ -467,7 +487,8 @@ void Provisioner::warn_of_token(Millis now) {
       front_.on_warning(warning, "The cloud says: " + warning, now);
     }
   }
-  if (info_.dialect == Dialect::g2 && token_.port != 443 && token_.port != 9443 && token_.port_plain != 80 && token_.port_plain != 8080) {
+  const bool fixed_ports = info_.dialect == Dialect::g2 || info_.dialect == Dialect::ble;
+  if (fixed_ports && token_.port != 443 && token_.port != 9443 && token_.port_plain != 80 && token_.port_plain != 8080) {
     front_.on_warning(
         "port_not_dialed",
         "The cloud listens on no port that this kind of device dials (443 and 9443, or 80 and 8080 without TLS): it will not get through "
@@ -487,7 +508,8 @@ void Provisioner::prepare(Millis now) {
   if (info_.dialect == Dialect::g2 && info_.last_error != 0 && step_of(info_.last_error) == StepKind::reach_cloud) {
     phase_ = Phase::resetting;
     phase_due_ = never;
-    request("/reset", now, options_.times.answer_ms);
+    expect_answer(now, options_.times.answer_ms);
+    device_.forget_networks();
     return;
   }
   send(now);
@@ -497,13 +519,11 @@ void Provisioner::send(Millis now) {
   phase_ = Phase::sending;
   phase_due_ = never;
   tries_ = 0;
-  const std::uint16_t port = token_.port != 0 ? token_.port : token_.port_plain;
-  std::string target = "/config?if=wifi&ssid=" + percent_encode(ssid_) + "&pass=" + percent_encode(password_) +
-                       "&blynk=" + percent_encode(token_.token) + "&host=" + percent_encode(token_.host) +
-                       "&port_ssl=" + std::to_string(port);
+  DeviceSettings settings{ssid_, password_, token_.token, token_.host, token_.port != 0 ? token_.port : token_.port_plain};
   post("sent", now);
-  request(target, now, options_.times.answer_ms);
-  target.assign(target.size(), '\0');
+  expect_answer(now, options_.times.answer_ms);
+  device_.send_settings(settings);
+  settings.password.assign(settings.password.size(), '\0');
 }
 
 void Provisioner::follow(Millis now) {
@@ -512,9 +532,10 @@ void Provisioner::follow(Millis now) {
   sent_at_ = now;
   saw_no_error_ = stale_error_ == 0;
   phase_due_ = now + options_.times.silence_ms;
-  device_due_ = link_ == Link::up || options_.direct ? now + options_.times.device_poll_ms : never;
+  stored_ = false;
+  device_due_ = !info_.live && (link_ == Link::up || options_.direct) ? now + options_.times.device_poll_ms : never;
   cloud_due_ = now;
-  begin(StepKind::reach_cloud, now);
+  begin(info_.live ? StepKind::join_network : StepKind::reach_cloud, now);
 }
 
 // ---- watching it -------------------------------------------------------------------------------------------------------------------------
@@ -551,6 +572,7 @@ void Provisioner::on_session(const SessionView& session, Millis now) {
 
 void Provisioner::become_active(Millis now) {
   succeeded_ = true;
+  if (step_ == StepKind::join_network) done(StepKind::join_network, now);
   done(StepKind::reach_cloud, now);
   post("done", now);
   cloud_due_ = look_due_ = again_due_ = never;
@@ -561,38 +583,28 @@ void Provisioner::become_active(Millis now) {
     device_due_ = now + options_.times.settle_ms;
     return;
   }
+  // The link to a device that tells all by itself stays until it has stored its settings.
+  if (link_ == Link::up && info_.live && !stored_) {
+    phase_ = Phase::farewell;
+    phase_due_ = now + options_.times.stored_ms;
+    device_due_ = never;
+    return;
+  }
   wrap_up(now);
 }
 
 void Provisioner::on_device_answer(int status, const std::string& body, Millis now) {
-  if (!device_busy_) return;
-  device_busy_ = false;
-  answer_due_ = never;
+  if (http_) http_->on_answer(status, body, now);
+}
+
+void Provisioner::on_device_info(const DeviceInfo& info, Millis now) {
+  if (!answered()) return;
   switch (phase_) {
-    case Phase::reading_info:
-      if (status == 200) {
-        take_info(body, now);
-      } else {
-        fail(StepKind::device_info, F::device_answer_bad, now, "It answered with status " + std::to_string(status) + ".");
-      }
+    case Phase::reading_info: take_info(info, now); break;
+    case Phase::following:
+      if (!info.live) device_due_ = now + options_.times.device_poll_ms;
+      take_last_error(info, now);
       break;
-    case Phase::listing: take_networks(status, body, now); break;
-    case Phase::resetting: send(now); break;
-    case Phase::sending: {
-      std::string message;
-      if (parse_config_answer(status, body, message)) {
-        follow(now);
-      } else {
-        fail(StepKind::send_settings, F::settings_invalid, now, message);
-      }
-      break;
-    }
-    case Phase::following: {
-      DeviceInfo info;
-      device_due_ = now + options_.times.device_poll_ms;
-      if (status == 200 && parse_device_info(body, info)) take_last_error(info, now);
-      break;
-    }
     case Phase::farewell:
       if (device_due_ == never) wrap_up(now);  // Else it was an answer from before.
       break;
@@ -600,10 +612,56 @@ void Provisioner::on_device_answer(int status, const std::string& body, Millis n
   }
 }
 
+void Provisioner::on_device_unreadable(const std::string& why, Millis now) {
+  if (!answered()) return;
+  switch (phase_) {
+    case Phase::reading_info: fail(StepKind::device_info, F::device_answer_bad, now, why); break;
+    case Phase::following: device_due_ = now + options_.times.device_poll_ms; break;
+    case Phase::farewell:
+      if (device_due_ == never) wrap_up(now);
+      break;
+    default: break;
+  }
+}
+
+void Provisioner::on_device_networks(std::vector<SeenNetwork> networks, bool readable, Millis now) {
+  if (answered() && phase_ == Phase::listing) take_networks(std::move(networks), readable, now);
+}
+
+void Provisioner::on_device_forgot(Millis now) {
+  if (answered() && phase_ == Phase::resetting) send(now);
+}
+
+void Provisioner::on_settings_answer(bool taken, const std::string& message, Millis now) {
+  if (!answered() || phase_ != Phase::sending) return;
+  if (taken) {
+    follow(now);
+  } else {
+    fail(StepKind::send_settings, F::settings_invalid, now, message);
+  }
+}
+
+void Provisioner::on_device_progress(DeviceProgress progress, const std::string& detail, Millis now) {
+  if (phase_ == Phase::farewell && progress == DeviceProgress::stored) {
+    wrap_up(now);
+    return;
+  }
+  if (phase_ != Phase::following) return;
+  phase_due_ = now + options_.times.silence_ms;
+  if (progress != DeviceProgress::joining && step_ == StepKind::join_network) {
+    done(StepKind::join_network, now, detail);
+    post("device_joined", now, 0, detail);
+    begin(StepKind::reach_cloud, now);
+  }
+  if (progress == DeviceProgress::stored) stored_ = true;
+}
+
+void Provisioner::on_device_failed(std::uint16_t code, const std::string& message, Millis now) {
+  if (phase_ == Phase::following) fail_code(step_of(code), code, now, message);
+}
+
 void Provisioner::on_device_no_answer(Millis now) {
-  if (!device_busy_) return;
-  device_busy_ = false;
-  answer_due_ = never;
+  if (!answered()) return;
   switch (phase_) {
     case Phase::reading_info:
     case Phase::sending:
@@ -615,7 +673,7 @@ void Provisioner::on_device_no_answer(Millis now) {
         fail(StepKind::device_info, F::device_unreachable, now);
       }
       break;
-    case Phase::listing: take_networks(0, {}, now); break;
+    case Phase::listing: take_networks({}, false, now); break;
     case Phase::resetting: send(now); break;
     case Phase::following: device_due_ = now + options_.times.device_poll_ms; break;
     case Phase::farewell: wrap_up(now); break;
@@ -673,8 +731,8 @@ void Provisioner::on_timer(Millis now) {
         scanning_ = true;
         radio_->scan();
         break;
-      case Phase::reading_info: request("/board_info.json", now, options_.times.answer_ms); break;
-      case Phase::listing: request("/wifi_scan.json", now, options_.times.list_ms); break;
+      case Phase::reading_info: ask_info(now); break;
+      case Phase::listing: ask_networks(now); break;
       case Phase::sending: {
         const auto tries = tries_;
         send(now);
@@ -686,9 +744,7 @@ void Provisioner::on_timer(Millis now) {
   }
   if (device_due_ <= now) {
     device_due_ = never;
-    if ((phase_ == Phase::following || phase_ == Phase::farewell) && !device_busy_) {
-      request("/board_info.json", now, options_.times.answer_ms);
-    }
+    if ((phase_ == Phase::following || phase_ == Phase::farewell) && !device_busy_) ask_info(now);
   }
   if (cloud_due_ <= now) {
     cloud_due_ = never;

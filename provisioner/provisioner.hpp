@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -18,6 +19,8 @@ namespace muster::provisioner {
 
 using agent::Millis;
 using wire::ActivationFailure;
+
+class HttpDialect;
 
 /// In the order in which they happen. The names (to_text) are stable: people and scripts read them.
 enum class StepKind : std::uint8_t {
@@ -72,6 +75,7 @@ struct Times {
   Millis stale_error_ms = 52'000;  ///< The error of an earlier try counts as a new one when it stands so long.
   Millis settle_ms = 250;          ///< The cloud's yes is on its way to the device.
   Millis farewell_ms = 1'500, restore_ms = 20'000;
+  Millis stored_ms = 5'000;  ///< For a device that tells by itself that it has stored its settings.
 };
 
 struct Options {
@@ -84,10 +88,13 @@ struct Options {
   Times times;
 };
 
-class Provisioner {
+class Provisioner final : public DeviceListener {
  public:
   /// `radio` is nullptr when options.direct. What is borrowed must outlive the provisioner.
+  Provisioner(HostRadio* radio, DeviceDialect& device, CloudApi& cloud, Front& front, Options options);
+  /// Over HTTP; on_device_answer is for this.
   Provisioner(HostRadio* radio, DeviceHttp& device, CloudApi& cloud, Front& front, Options options);
+  ~Provisioner();
   Provisioner(const Provisioner&) = delete;
   Provisioner& operator=(const Provisioner&) = delete;
 
@@ -111,8 +118,15 @@ class Provisioner {
   void on_radio_unusable(const std::string& why, Millis now);
 
   // From the device.
-  void on_device_answer(int status, const std::string& body, Millis now);
-  void on_device_no_answer(Millis now);
+  void on_device_answer(int status, const std::string& body, Millis now);  ///< Of DeviceHttp.
+  void on_device_info(const DeviceInfo& info, Millis now) override;
+  void on_device_networks(std::vector<SeenNetwork> networks, bool readable, Millis now) override;
+  void on_device_forgot(Millis now) override;
+  void on_settings_answer(bool taken, const std::string& message, Millis now) override;
+  void on_device_unreadable(const std::string& why, Millis now) override;
+  void on_device_no_answer(Millis now) override;
+  void on_device_progress(DeviceProgress progress, const std::string& detail, Millis now) override;
+  void on_device_failed(std::uint16_t code, const std::string& message, Millis now) override;
 
   // From the cloud.
   void on_template(bool usable, Millis now);
@@ -161,10 +175,10 @@ class Provisioner {
   void find(Millis now);
   void join(const AccessPoint& device, Millis now);
   void read_info(Millis now);
-  void take_info(const std::string& body, Millis now);
+  void take_info(const DeviceInfo& info, Millis now);
   void after_template(Millis now);
   void list(Millis now);
-  void take_networks(int status, const std::string& body, Millis now);
+  void take_networks(std::vector<SeenNetwork> found, bool readable, Millis now);
   void ask_network(Millis now);
   void ask_token(Millis now);
   void warn_of_token(Millis now);
@@ -174,12 +188,16 @@ class Provisioner {
   void take_last_error(const DeviceInfo& info, Millis now);
   void become_active(Millis now);
   void post(std::string_view step, Millis now, std::uint16_t code = 0, std::string_view message = {});
-  void request(const std::string& target, Millis now, Millis patience);
+  void expect_answer(Millis now, Millis patience);
+  [[nodiscard]] bool answered();  ///< Whether an answer was due.
+  void ask_info(Millis now);
+  void ask_networks(Millis now);
   void link_lost(Millis now);
   [[nodiscard]] bool matches(const std::string& ssid) const;
 
   HostRadio* radio_;
-  DeviceHttp& device_;
+  std::unique_ptr<HttpDialect> http_;
+  DeviceDialect& device_;
   CloudApi& cloud_;
   Front& front_;
   Options options_;
@@ -193,7 +211,7 @@ class Provisioner {
   AccessPoint access_point_;
   DeviceInfo info_;
   std::uint16_t stale_error_ = 0;
-  bool saw_no_error_ = false;
+  bool saw_no_error_ = false, stored_ = false;
   std::vector<SeenNetwork> networks_;
   std::string ssid_, password_;
   bool network_is_open_ = false, password_known_ = false;
