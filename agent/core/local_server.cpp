@@ -90,20 +90,6 @@ std::string_view decoded(std::string_view text, char (&out)[value_size_max_bytes
   return {out, size};
 }
 
-void take_arguments(std::string_view text, SetupSettings& settings) noexcept {
-  while (!text.empty()) {
-    const std::size_t end = text.find('&');
-    const std::string_view pair = text.substr(0, end);
-    text.remove_prefix(end == std::string_view::npos ? text.size() : end + 1);
-    const std::size_t equals = pair.find('=');
-    if (equals == std::string_view::npos) {
-      continue;
-    }
-    char key[value_size_max_bytes], value[value_size_max_bytes];
-    settings.set(decoded(pair.substr(0, equals), key), decoded(pair.substr(equals + 1), value));  // Unknown ones are ignored.
-  }
-}
-
 class Text {
  public:
   void put(std::string_view text) noexcept {
@@ -164,27 +150,19 @@ bool LocalServer::on_open(ConnectionId connection, Millis now) {
   if (place->phase != Phase::free) {
     drop(*place);
   }
-  place->id = connection;
-  place->phase = Phase::request_line;
-  place->head_only = place->form = place->foreign = place->line_cut = place->chunked = place->unread = false;
-  place->size = place->body_at = place->headers_size = 0;
-  place->line_size = 0;
-  place->body_left = 0;
-  place->due = now + options_.request_timeout_ms;
+  place->begin(connection, now + options_.request_timeout_ms);
   return true;
 }
 
 void LocalServer::on_closed(ConnectionId connection, Millis now) {
   static_cast<void>(now);
   if (Connection* found = find(connection)) {
-    found->phase = Phase::free;
-    found->due = never;
+    found->end();
   }
 }
 
 void LocalServer::drop(Connection& connection) {
-  connection.phase = Phase::free;
-  connection.due = never;
+  connection.end();
   sink_.close(connection.id);
 }
 
@@ -235,48 +213,43 @@ void LocalServer::refuse(Connection& connection, int status, Millis now) {
 void LocalServer::take_byte(Connection& connection, char c, Millis now) {
   switch (connection.phase) {
     case Phase::request_line:
+    case Phase::query:
       if (c == '\n') {
-        if (connection.size != 0 && connection.request[connection.size - 1] == '\r') {
-          --connection.size;
-        }
-        if (connection.size == 0) {
-          return;  // Some clients send an empty line first.
-        }
-        connection.body_at = connection.size;
-        connection.phase = Phase::headers;
-      } else if (connection.size == sizeof connection.request) {
+        connection.end_request_line();
+      } else if (connection.size == request_size_max_bytes) {
         refuse(connection, 414, now);
       } else {
-        connection.request[connection.size++] = c;
+        ++connection.size;
+        connection.take_request_line_byte(c);
       }
       return;
     case Phase::headers:
       if (++connection.headers_size > headers_size_max_bytes) {
         refuse(connection, 431, now);
       } else if (c != '\n') {
-        if (connection.line_size == sizeof connection.line) {
-          connection.line_cut = true;
-        } else {
-          connection.line[connection.line_size++] = c;
-        }
+        connection.keep(c);
       } else {
-        if (connection.line_size != 0 && connection.line[connection.line_size - 1] == '\r') {
-          --connection.line_size;
+        if (connection.text_size != 0 && connection.kept().back() == '\r') {
+          --connection.text_size;
         }
-        const bool end = connection.line_size == 0 && !connection.line_cut;
+        const bool end = connection.text_size == 0;
         if (!end) {
-          take_header(connection);
+          connection.take_header();
         }
-        connection.line_size = 0;
-        connection.line_cut = false;
+        connection.end_piece();
         if (end) {
           begin_body(connection, now);
         }
       }
       return;
     case Phase::body:
-      connection.request[connection.size++] = c;
+      if (c == '&') {
+        connection.take_argument();
+      } else {
+        connection.keep(c);
+      }
       if (--connection.body_left == 0) {
+        connection.take_argument();
         handle(connection, now);
       }
       return;
@@ -286,20 +259,127 @@ void LocalServer::take_byte(Connection& connection, char c, Millis now) {
   }
 }
 
-void LocalServer::take_header(Connection& connection) noexcept {
-  const std::string_view line{connection.line, connection.line_size};
-  const std::size_t colon = line.find(':');
-  if (colon == std::string_view::npos) {
+void LocalServer::Connection::begin(ConnectionId connection, Millis end) noexcept {
+  id = connection;
+  phase = Phase::request_line;
+  route = Route::elsewhere;
+  malformed = head_only = upload = form = foreign = absolute = chunked = unread = false;
+  version_at = 0;
+  size = headers_size = 0;
+  body_left = 0;
+  due = end;
+  settings.clear();
+  end_piece();
+}
+
+void LocalServer::Connection::end() noexcept {
+  phase = Phase::free;
+  due = never;
+}
+
+void LocalServer::Connection::keep(char c) noexcept {
+  if (text_size == sizeof text) {
+    cut = true;
+  } else {
+    text[text_size++] = c;
+  }
+}
+
+void LocalServer::Connection::end_piece() noexcept {
+  text_size = 0;
+  cut = false;
+}
+
+void LocalServer::Connection::take_request_line_byte(char c) noexcept {
+  constexpr std::string_view version = " http/";
+  if (c == ' ') {
+    version_at = 1;
+  } else if (version_at != 0 && version_at < version.size()) {
+    version_at = lower(c) == version[version_at] ? static_cast<std::uint8_t>(version_at + 1) : std::uint8_t{0};
+  }
+  if (phase == Phase::query && c == '&') {
+    take_argument();
+  } else if (phase == Phase::request_line && c == '?' && kept().find(' ') != std::string_view::npos) {
+    take_target();
+    version_at = 0;
+    phase = Phase::query;
+  } else {
+    keep(c);
+  }
+}
+
+void LocalServer::Connection::end_request_line() noexcept {
+  if (size == 0 || (size == 1 && text_size == 1 && text[0] == '\r')) {  // Some clients send an empty line first.
+    size = 0;
+    end_piece();
     return;
   }
-  const std::string_view name = line.substr(0, colon);
-  const std::string_view value = trimmed(line.substr(colon + 1));
+  malformed = malformed || version_at != 6;
+  if (!cut && !malformed) {  // Of a piece that is too long the end is not there; it is nothing that is known.
+    text_size = static_cast<std::uint8_t>(kept().rfind(' ') == std::string_view::npos ? text_size : kept().rfind(' '));
+  }
+  if (phase == Phase::query) {
+    take_argument();
+  } else {
+    take_target();
+  }
+  phase = Phase::headers;
+}
+
+/// Method and path: what stands before the query, or before the version.
+void LocalServer::Connection::take_target() noexcept {
+  const std::string_view line = kept();
+  const std::size_t space = line.find(' ');
+  malformed = malformed || space == std::string_view::npos || space == 0;
+  if (!malformed) {
+    const std::string_view method = line.substr(0, space);
+    head_only = method == "HEAD";
+    upload = method == "POST" || method == "PUT";
+    std::string_view target = line;
+    target.remove_prefix(space + 1);
+    constexpr std::string_view scheme = "http://";
+    if (starts_with_word(target, scheme)) {
+      target.remove_prefix(scheme.size());
+      const std::size_t slash = target.find('/');
+      absolute = true;
+      foreign = !is_own_host(target.substr(0, slash));
+      if (slash == std::string_view::npos) {
+        target = "/";
+      } else {
+        target.remove_prefix(slash);
+      }
+    }
+    route = route_of(target);
+  }
+  end_piece();
+}
+
+/// `name=value`, encoded.
+void LocalServer::Connection::take_argument() noexcept {
+  const std::string_view name = kept().substr(0, kept().find('='));
+  if (route == Route::config && name.size() != text_size) {
+    std::string_view value = kept();
+    value.remove_prefix(name.size() + 1);
+    char key[value_size_max_bytes], text_value[value_size_max_bytes];
+    settings.set(decoded(name, key), decoded(value, text_value));  // Unknown ones are ignored.
+  }
+  end_piece();
+}
+
+void LocalServer::Connection::take_header() noexcept {
+  const std::string_view name = kept().substr(0, kept().find(':'));
+  if (name.size() == text_size) {
+    return;
+  }
+  std::string_view value = kept();
+  value.remove_prefix(name.size() + 1);
+  value = trimmed(value);
   if (same_word(name, "host")) {
-    connection.foreign = connection.line_cut || !is_own_host(value);
+    foreign = absolute ? foreign : cut || !is_own_host(value);
   } else if (same_word(name, "content-type")) {
-    connection.form = starts_with_word(value, "application/x-www-form-urlencoded");
+    form = starts_with_word(value, "application/x-www-form-urlencoded");
   } else if (same_word(name, "transfer-encoding")) {
-    connection.chunked = true;
+    chunked = true;
   } else if (same_word(name, "content-length")) {
     constexpr std::uint32_t too_large = 0xffffffffU;
     std::uint32_t length = 0;
@@ -310,8 +390,32 @@ void LocalServer::take_header(Connection& connection) noexcept {
       }
       length = length * 10 + static_cast<std::uint32_t>(c - '0');
     }
-    connection.body_left = connection.line_cut ? too_large : length;
+    body_left = cut ? too_large : length;
   }
+}
+
+LocalServer::Route LocalServer::route_of(std::string_view path) noexcept {
+  constexpr struct {
+    std::string_view path;
+    Route route;
+  } routes[] = {
+      {"/", Route::page},
+      {"/index.html", Route::page},
+      {"/board_info.json", Route::info},
+      {"/status.json", Route::status},
+      {"/wifi_scan.json", Route::networks},
+      {"/config", Route::config},
+      {"/reset", Route::reset},
+      {"/reboot", Route::reboot},
+      {"/update", Route::update},
+      {"/favicon.ico", Route::nothing},
+  };
+  for (const auto& each : routes) {
+    if (each.path == path) {
+      return each.route;
+    }
+  }
+  return Route::elsewhere;
 }
 
 void LocalServer::begin_body(Connection& connection, Millis now) {
@@ -328,7 +432,7 @@ void LocalServer::begin_body(Connection& connection, Millis now) {
     handle(connection, now);
     return;
   }
-  if (connection.body_left > sizeof connection.request - connection.size) {
+  if (connection.body_left > request_size_max_bytes - connection.size) {
     refuse(connection, 413, now);
     return;
   }
@@ -336,65 +440,55 @@ void LocalServer::begin_body(Connection& connection, Millis now) {
 }
 
 void LocalServer::handle(Connection& connection, Millis now) {
-  const std::string_view line{connection.request, connection.body_at};
-  const std::string_view body{connection.request + connection.body_at, static_cast<std::size_t>(connection.size - connection.body_at)};
-  const std::size_t space = line.find(' ');
-  const std::size_t end = line.rfind(' ');
-  if (space == std::string_view::npos || space == 0 || end <= space || !starts_with_word(line.substr(end + 1), "HTTP/")) {
+  if (connection.malformed) {
     refuse(connection, 400, now);
     return;
   }
-  const std::string_view method = line.substr(0, space);
-  connection.head_only = method == "HEAD";
-  std::string_view target = line.substr(space + 1, end - space - 1);
-  constexpr std::string_view scheme = "http://";
-  if (starts_with_word(target, scheme)) {
-    target.remove_prefix(scheme.size());
-    const std::size_t slash = target.find('/');
-    connection.foreign = !is_own_host(target.substr(0, slash));
-    target = slash == std::string_view::npos ? std::string_view{"/"} : target.substr(slash);
-  }
-  const std::size_t question = target.find('?');
-  const std::string_view path = target.substr(0, question);
-  const std::string_view query = question == std::string_view::npos ? std::string_view{} : target.substr(question + 1);
   device_.on_app_active(now);
   if (options_.portal && connection.foreign) {
     redirect(connection, now);
-  } else if (path == "/" || path == "/index.html") {
-    answer(connection, 200, type_html, setup_page, now);
-  } else if (path == "/board_info.json") {
-    answer_info(connection, now);
-  } else if (path == "/status.json") {
-    answer_status(connection, now);
-  } else if (path == "/wifi_scan.json") {
-    if (device_.request_scan(now)) {
-      connection.phase = Phase::scanning;
-      connection.due = now + options_.scan_timeout_ms;
-    } else {
-      answer(connection, 200, type_json, "[]", now);
-    }
-  } else if (path == "/config") {
-    answer_config(connection, query, body, now);
-  } else if (path == "/reset") {
-    if (device_.forget_networks(now)) {
-      answer_json(connection, 200, "ok", "Configuration reset", now);
-    } else {
-      answer_json(connection, 500, "error", "Not now", now);
-    }
-  } else if (path == "/reboot") {
-    drop(connection);  // No answer; the genuine ones give none.
-    device_.request_restart(now);
-  } else if (path == "/update") {
-    if (method == "POST" || method == "PUT") {
-      answer(connection, 500, type_text, "FAIL: this device takes no firmware here. It was left as it is.", now);
-    } else {
-      answer(connection, 200, type_html, "<!doctype html><title>Update</title><p>This device takes no firmware here.</p>", now);
-    }
-  } else if (options_.portal && path != "/favicon.ico") {
-    answer(connection, 200, type_html, setup_page, now);
-  } else {
-    answer(connection, 404, type_text, "Not found", now);
+    return;
   }
+  switch (connection.route) {
+    case Route::page: answer(connection, 200, type_html, setup_page, now); return;
+    case Route::info: answer_info(connection, now); return;
+    case Route::status: answer_status(connection, now); return;
+    case Route::networks:
+      if (device_.request_scan(now)) {
+        connection.phase = Phase::scanning;
+        connection.due = now + options_.scan_timeout_ms;
+      } else {
+        answer(connection, 200, type_json, "[]", now);
+      }
+      return;
+    case Route::config: answer_config(connection, now); return;
+    case Route::reset:
+      if (device_.forget_networks(now)) {
+        answer_json(connection, 200, "ok", "Configuration reset", now);
+      } else {
+        answer_json(connection, 500, "error", "Not now", now);
+      }
+      return;
+    case Route::reboot:
+      drop(connection);  // No answer; the genuine ones give none.
+      device_.request_restart(now);
+      return;
+    case Route::update:
+      if (connection.upload) {
+        answer(connection, 500, type_text, "FAIL: this device takes no firmware here. It was left as it is.", now);
+      } else {
+        answer(connection, 200, type_html, "<!doctype html><title>Update</title><p>This device takes no firmware here.</p>", now);
+      }
+      return;
+    case Route::nothing: break;
+    case Route::elsewhere:
+      if (options_.portal) {
+        answer(connection, 200, type_html, setup_page, now);
+        return;
+      }
+      break;
+  }
+  answer(connection, 404, type_text, "Not found", now);
 }
 
 // ---- answers
@@ -404,8 +498,7 @@ bool LocalServer::send(Connection& connection, std::string_view text) {
     return false;
   }
   if (!text.empty() && !sink_.send(connection.id, wire::ByteView{text})) {
-    connection.phase = Phase::free;
-    connection.due = never;
+    connection.end();
     return false;
   }
   return true;
@@ -522,11 +615,8 @@ void LocalServer::answer_status(Connection& connection, Millis now) {
   device_.on_result_read(now);
 }
 
-void LocalServer::answer_config(Connection& connection, std::string_view query, std::string_view body, Millis now) {
-  SetupSettings settings;
-  take_arguments(query, settings);
-  take_arguments(body, settings);
-  switch (device_.configure(settings, now)) {
+void LocalServer::answer_config(Connection& connection, Millis now) {
+  switch (device_.configure(connection.settings, now)) {
     case ConfigureResult::started: answer_json(connection, 200, "ok", "Trying to connect...", now); return;
     case ConfigureResult::saved: answer_json(connection, 200, "ok", "Configuration saved", now); return;
     case ConfigureResult::invalid: answer_json(connection, 500, "error", "Configuration invalid", now); return;

@@ -22,6 +22,9 @@ class LocalServer final {
   static constexpr std::size_t request_size_max_bytes = 800;  ///< Request line and form body together; headers do not count.
   static constexpr std::size_t headers_size_max_bytes = 8192;
   static constexpr std::size_t scan_entries_max = 15;
+  /// Of one piece of a request. The longest that can be valid is a password of 64 characters, all encoded, under an encoded name, before
+  /// ` HTTP/1.1`; of longer ones the rest is not kept, and that much of a value is too much for every setting.
+  static constexpr std::size_t text_size_max_bytes = 216;
 
   /// Where answers go. Never calls the server from inside.
   class Sink {
@@ -66,28 +69,45 @@ class LocalServer final {
     void on_networks(const ScannedNetwork* networks, std::size_t count, Millis now) override;
     LocalServer& server;
   };
-  enum class Phase : std::uint8_t { free, request_line, headers, body, scanning, draining };
+  enum class Phase : std::uint8_t { free, request_line, query, headers, body, scanning, draining };
+  enum class Route : std::uint8_t { page, info, status, networks, config, reset, reboot, update, nothing, elsewhere };
+  [[nodiscard]] static Route route_of(std::string_view path) noexcept;
+  /// A request is taken apart while it comes: only the piece that is being read is kept as text, and what the arguments say.
   struct Connection {
     ConnectionId id = 0;
     Phase phase = Phase::free;
+    Route route = Route::elsewhere;
+    bool malformed = false;
     bool head_only = false;  ///< HEAD
+    bool upload = false;     ///< POST or PUT
     bool form = false;       ///< The body is a form.
-    bool foreign = false;    ///< The Host header names somebody else.
-    bool line_cut = false;   ///< The header line is longer than the room.
+    bool foreign = false;    ///< The request is for somebody else's host.
+    bool absolute = false;   ///< It says so in the request line, which counts more than the Host header.
     bool chunked = false;
-    bool unread = false;     ///< Bytes of the request are not read: what comes is to be drained.
-    std::uint16_t size = 0;  ///< Of request[].
-    std::uint16_t body_at = 0;
+    bool unread = false;  ///< Bytes of the request are not read: what comes is to be drained.
+    bool cut = false;     ///< The piece is longer than text[].
+    std::uint8_t text_size = 0;
+    std::uint8_t version_at = 0;  ///< How much of ` HTTP/` the last word of the request line begins with.
+    std::uint16_t size = 0;       ///< Of the request line, later with the body.
     std::uint16_t headers_size = 0;
-    std::uint8_t line_size = 0;
     std::uint32_t body_left = 0;
     Millis due = never;
-    char line[72];                         ///< The beginning of the header line that is being read.
-    char request[request_size_max_bytes];  ///< Request line, then body.
+    SetupSettings settings;          ///< From the arguments: query, then body.
+    char text[text_size_max_bytes];  ///< Method and path, one argument, or one header line.
+
+    void begin(ConnectionId connection, Millis end) noexcept;
+    void end() noexcept;
+    void keep(char c) noexcept;
+    [[nodiscard]] std::string_view kept() const noexcept { return {text, text_size}; }
+    void end_piece() noexcept;
+    void take_request_line_byte(char c) noexcept;
+    void end_request_line() noexcept;
+    void take_target() noexcept;
+    void take_argument() noexcept;
+    void take_header() noexcept;
   };
   [[nodiscard]] Connection* find(ConnectionId connection) noexcept;
   void take_byte(Connection& connection, char c, Millis now);
-  void take_header(Connection& connection) noexcept;
   void begin_body(Connection& connection, Millis now);
   void handle(Connection& connection, Millis now);
   void refuse(Connection& connection, int status, Millis now);
@@ -95,7 +115,7 @@ class LocalServer final {
   void answer_json(Connection& connection, int status, std::string_view word, std::string_view message, Millis now);
   void answer_info(Connection& connection, Millis now);
   void answer_status(Connection& connection, Millis now);
-  void answer_config(Connection& connection, std::string_view query, std::string_view body, Millis now);
+  void answer_config(Connection& connection, Millis now);
   void answer_networks(Connection& connection, const ScannedNetwork* networks, std::size_t count, Millis now);
   void redirect(Connection& connection, Millis now);
   [[nodiscard]] bool send(Connection& connection, std::string_view text);

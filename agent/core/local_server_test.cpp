@@ -271,6 +271,69 @@ TEST(LocalServer, TakesARequestInAnyPieces) {
   EXPECT_THAT(rig.sink.sent[id], Not(HasSubstr("<html")));
 }
 
+TEST(LocalServer, TheLongestSettingsFitAndLongerOnesAreNotCutIntoGoodOnes) {
+  const std::string rest = "ssid=new&blynk=ABCDEFGHIJKLMNOPQRSTUVWXYZ012345&host=h.a";
+  const auto encoded = [](std::size_t count) {
+    std::string text;
+    for (std::size_t i = 0; i < count; ++i) text += "%61";
+    return text;
+  };
+  const std::string name = "%70%61%73%73=";  // pass
+  {
+    WebRig rig;
+    EXPECT_THAT(rig.get("/config?" + rest + '&' + name + encoded(64)), HasSubstr("Trying"));
+    rig.pass_ms(200);
+    EXPECT_EQ(rig.last_radio(), "join new/" + std::string(64, 'a'));
+  }
+  {
+    WebRig rig;
+    EXPECT_THAT(rig.post("/config", rest + "&pass=" + encoded(64)), HasSubstr("Trying"));
+  }
+  for (const std::string& bad :
+       {rest + '&' + name + encoded(65), rest + "&pass=12345678" + std::string(300, 'x'), rest + "&pass=12345678 " + std::string(300, 'x'),
+        "pass=12345678" + std::string(300, 'x') + '&' + rest, "ssidManual=" + encoded(33) + '&' + rest, rest + "&host=" + encoded(64),
+        rest + "&port=1" + std::string(300, ' '), rest + "&ip=1.2.3.4" + std::string(300, ' ')}) {
+    WebRig rig;
+    EXPECT_THAT(rig.get("/config?" + bad), HasSubstr("Configuration invalid")) << bad;
+    EXPECT_THAT(rig.post("/config", bad), HasSubstr("Configuration invalid")) << bad;
+  }
+}
+
+TEST(LocalServer, SettingsOfTwoRequestsAtOnceStayApart) {
+  WebRig rig;
+  const ConnectionId a = rig.connection(), b = rig.connection();
+  rig.bytes(a, "GET /config?ssid=first&blynk=ABCDEFGHIJKLMNOPQRSTUVWXYZ012345&host=h.a&pa");
+  rig.bytes(b, "GET /config?ssid=second&pass=secret456&bl");
+  rig.bytes(a, "ss=secret123 HTTP/1.1\r\n\r\n");
+  rig.bytes(b, "ynk=short HTTP/1.1\r\n\r\n");
+  EXPECT_THAT(rig.sink.sent[a], HasSubstr("Trying"));
+  EXPECT_THAT(rig.sink.sent[b], HasSubstr("500"));
+  rig.pass_ms(200);
+  EXPECT_EQ(rig.last_radio(), "join first/secret123");
+  // And nothing of them is left for the next one in that place.
+  rig.device.on_join_failed(JoinFailure::wrong_password, rig.now);
+  EXPECT_THAT(rig.get("/config?ssid=first&pass=secret123"), HasSubstr("Configuration invalid"));
+}
+
+TEST(LocalServer, ReadsOddRequestLinesAsMeant) {
+  WebRig rig;
+  EXPECT_THAT(rig.raw("GET http://192.168.4.1/status.json?x HTTP/1.1\r\nHost: evil.example\r\n\r\n"), HasSubstr("\"outcome\""));
+  EXPECT_THAT(rig.raw("GET http://evil.example/config?ssid=x HTTP/1.1\r\nHost: 192.168.4.1\r\n\r\n"), StartsWith("HTTP/1.1 302 "));
+  EXPECT_THAT(rig.raw("GET http://192.168.4.1 HTTP/1.1\n\n"), HasSubstr("<html"));
+  EXPECT_THAT(rig.raw("GET /%s?" + std::string(300, 'x') + " HTTP/1.1\r\n\r\n"), HasSubstr("<html"));
+  EXPECT_THAT(rig.raw("GET /" + std::string(300, 'x') + " HTTP/1.1\r\n\r\n"), HasSubstr("<html"));
+  EXPECT_THAT(rig.raw("GET /" + std::string(300, 'x') + "\r\n\r\n"), StartsWith("HTTP/1.1 400 "));
+  EXPECT_THAT(rig.raw("GET /?x HTTP/1.1?\r\n\r\n"), HasSubstr("<html"));
+  EXPECT_THAT(rig.raw("GET /status.json?x\r\n\r\n"), StartsWith("HTTP/1.1 400 "));
+  rig.now += 2'000;
+  rig.web.on_timer(rig.now);
+  EXPECT_THAT(rig.raw("G?T /status.json HTTP/1.0\r\n\r\n"), HasSubstr("\"outcome\""));
+  EXPECT_THAT(rig.raw("GET /config?ssid=my net&pass=pass word&blynk=ABCDEFGHIJKLMNOPQRSTUVWXYZ012345&host=h.a HTTP/1.1\r\n\r\n"),
+              HasSubstr("Trying"));
+  rig.pass_ms(200);
+  EXPECT_EQ(rig.last_radio(), "join my net/pass word");
+}
+
 TEST(LocalServer, HoldsItsLimits) {
   WebRig rig;
   EXPECT_THAT(rig.raw("GET /" + std::string(LocalServer::request_size_max_bytes, 'x')), StartsWith("HTTP/1.1 414 "));
