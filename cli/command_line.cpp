@@ -304,7 +304,9 @@ class CommandLine {
     add_paging(sessions, list_.paging);
     add_connection(app);
     add_organization(app);
-    app->add_option("--radio", provision_.radio, "How the device is found: sim or sim:PATH, the simulated air of this machine's agents")
+    app->add_option("--radio", provision_.radio,
+                    "How the device is found: wpa or wpa:INTERFACE, a Wi-Fi card of this computer (as root; its own network is put back);\n"
+                    "sim or sim:PATH, the simulated air of this machine's agents")
         ->type_name("RADIO");
     app->add_option("--device-url", provision_.device_url,
                     "Instead: where the device answers, when this computer is on its network already")

@@ -219,6 +219,11 @@ void Provisioner::on_scanned(const std::vector<AccessPoint>& found, Millis now) 
     return;
   }
   if (phase_ != Phase::finding) return;
+  networks_.clear();
+  for (const auto& ap : found) {
+    if (!options_.ssid.empty() && ap.ssid == options_.ssid)
+      networks_.push_back({ap.ssid, ap.open ? "OPEN" : "unknown", ap.rssi_dbm, ap.channel});
+  }
   std::vector<AccessPoint> devices;
   for (const auto& ap : found) {
     const bool known = std::any_of(devices.begin(), devices.end(), [&](const AccessPoint& other) { return other.ssid == ap.ssid; });
@@ -307,7 +312,10 @@ void Provisioner::link_lost(Millis now) {
   }
 }
 
-void Provisioner::on_radio_unusable(const std::string& why, Millis now) { fail(step_, F::radio_unusable, now, why); }
+void Provisioner::on_radio_unusable(const std::string& why, Millis now) {
+  if (phase_ == Phase::following || phase_ == Phase::farewell) return;  // The device has its settings: the cloud tells how it goes on.
+  fail(step_, F::radio_unusable, now, why);
+}
 
 // ---- what it is ------------------------------------------------------------------------------------------------------------------------
 
@@ -358,8 +366,10 @@ void Provisioner::on_template(bool usable, Millis now) {
 // ---- the network -----------------------------------------------------------------------------------------------------------------------
 
 void Provisioner::list(Millis now) {
-  if (!options_.ssid.empty() && info_.dialect == Dialect::muster) {
-    // The name is known and this kind of device joins by itself what it sees: the list would only cost time.
+  // The name is known and this kind of device joins by itself what it sees: the list would only cost time, unless it takes the list to know
+  // whether the network has a password.
+  const bool list_is_of_use = networks_.empty() && !options_.password_given;
+  if (!options_.ssid.empty() && info_.dialect == Dialect::muster && !list_is_of_use) {
     choose_network(options_.ssid, now);
     return;
   }
@@ -412,8 +422,14 @@ void Provisioner::choose_network(const std::string& ssid, Millis now) {
     return;
   }
   ssid_ = ssid;
-  const auto seen = std::find_if(networks_.begin(), networks_.end(), [&](const SeenNetwork& network) { return network.ssid == ssid; });
-  network_is_open_ = seen != networks_.end() && seen->open();
+  // One that is protected beside an open one of the same name is the one that is meant.
+  bool is_seen = false, is_open = true;
+  for (const auto& network : networks_) {
+    if (network.ssid != ssid) continue;
+    is_seen = true;
+    is_open = is_open && network.open();
+  }
+  network_is_open_ = is_seen && is_open && !(options_.password_given && !options_.ssid.empty());
   if (network_is_open_) {
     give_password({}, now);
     return;
@@ -432,6 +448,7 @@ void Provisioner::give_password(const std::string& password, Millis now) {
     return;
   }
   password_ = password;
+  ++passwords_;
   done(StepKind::choose_network, now, ssid_);
   if (has_token_) {
     prepare(now);
@@ -549,7 +566,24 @@ void Provisioner::take_last_error(const DeviceInfo& info, Millis now) {
   // A device of ours forgets the former error when it takes settings; of others the same code may still be the former one.
   const bool fresh = saw_no_error_ || info.last_error != stale_error_ || info_.dialect == Dialect::muster ||
                      now - sent_at_ >= options_.times.stale_error_ms;
-  if (fresh) fail_code(step_of(info.last_error), info.last_error, now);
+  if (!fresh) return;
+  if (info.last_error == static_cast<std::uint16_t>(F::wrong_password) && passwords_ < options_.passwords_max) {
+    ask_password_again(now);
+  } else {
+    fail_code(step_of(info.last_error), info.last_error, now);
+  }
+}
+
+/// The device has stayed open and takes another try with the same token.
+void Provisioner::ask_password_again(Millis now) {
+  constexpr auto code = static_cast<std::uint16_t>(F::wrong_password);
+  front_.on_report({StepKind::join_network, StepState::failed, code, {}}, now);
+  post(to_text(StepKind::join_network), now, code);
+  device_due_ = cloud_due_ = look_due_ = phase_due_ = never;
+  stale_error_ = code;
+  phase_ = Phase::asking_password;
+  begin(StepKind::choose_network, now);
+  front_.on_ask_password(ssid_, now);
 }
 
 void Provisioner::on_session(const SessionView& session, Millis now) {

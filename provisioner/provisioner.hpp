@@ -57,7 +57,7 @@ class Front {
   virtual void on_choose_device(const std::vector<AccessPoint>& devices, Millis now) = 0;
   /// Answer with choose_network. The list may be empty: the name can be typed.
   virtual void on_choose_network(const std::vector<SeenNetwork>& networks, Millis now) = 0;
-  /// Answer with give_password.
+  /// Answer with give_password. Comes again when the device found the last one wrong and another may be tried.
   virtual void on_ask_password(const std::string& ssid, Millis now) = 0;
 
  protected:
@@ -84,6 +84,8 @@ struct Options {
   std::string device_name;       ///< Only this one; empty: whichever is found.
   std::string template_id;       ///< Only devices of this one; empty: any that the account has.
   std::string ssid;              ///< Empty: ask.
+  bool password_given = false;   ///< It comes without anybody being asked: whether the network of this name is open need not be found out.
+  unsigned passwords_max = 1;    ///< So many may be tried: when the device says that one is wrong, the front is asked again.
   std::int64_t reconfigure = 0;  ///< A device of the cloud that gets a new network and token.
   Times times;
 };
@@ -186,6 +188,7 @@ class Provisioner final : public DeviceListener {
   void send(Millis now);
   void follow(Millis now);
   void take_last_error(const DeviceInfo& info, Millis now);
+  void ask_password_again(Millis now);
   void become_active(Millis now);
   void post(std::string_view step, Millis now, std::uint16_t code = 0, std::string_view message = {});
   void expect_answer(Millis now, Millis patience);
@@ -212,14 +215,14 @@ class Provisioner final : public DeviceListener {
   DeviceInfo info_;
   std::uint16_t stale_error_ = 0;
   bool saw_no_error_ = false, stored_ = false;
-  std::vector<SeenNetwork> networks_;
+  std::vector<SeenNetwork> networks_;  ///< By the device; of the wanted name also by this host.
   std::string ssid_, password_;
   bool network_is_open_ = false, password_known_ = false;
   ProvisionToken token_;
   bool has_token_ = false, heard_cloud_ = false;
   std::string last_cloud_message_;
 
-  unsigned tries_ = 0;
+  unsigned tries_ = 0, passwords_ = 0;
   bool device_busy_ = false, cloud_busy_ = false, scanning_ = false;
   Millis phase_due_ = agent::never;   ///< The phase has failed.
   Millis again_due_ = agent::never;   ///< Something is to be tried again.

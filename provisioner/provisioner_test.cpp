@@ -138,7 +138,10 @@ struct Rig : HostRadio, DeviceHttp, CloudApi, Front {
     shown_networks = networks.size();
     muster->choose_network(ssid, now);
   }
-  void on_ask_password(const std::string&, Millis) override { muster->give_password(password, now); }
+  void on_ask_password(const std::string&, Millis) override {
+    ++passwords_asked;
+    muster->give_password(password, now);
+  }
 
   void later(std::function<void()> action) { queue.emplace(now + 10, std::move(action)); }
   /// Until it has finished, or this much time has passed.
@@ -192,6 +195,7 @@ struct Rig : HostRadio, DeviceHttp, CloudApi, Front {
   SessionView session{"TOKEN_ISSUED", 0, {}};
   std::string ssid = "Home", password = "password & more", pick;
   unsigned turn = 0, joining = 0;
+  int passwords_asked = 0;
   int scans = 0, restores = 0, configs = 0, polls = 0, canceled = 0;
   std::size_t shown_networks = 0;
   std::vector<std::string> joins, requests, asked, steps, log, warnings, offered;
@@ -246,6 +250,79 @@ TEST(Provisioner, FailuresOfTheDeviceAreNamedAtOnceWithTheirStep) {
       EXPECT_EQ(rig.steps.back(), std::string{to_text(step)} + " " + std::to_string(code));
     }
   }
+}
+
+TEST(Provisioner, AWrongPasswordIsAskedAgainWhenThereIsSomebodyToAsk) {
+  for (const auto& info : {our_info, g2_info}) {
+    Rig rig{info};
+    rig.options.passwords_max = 2;
+    rig.on_config = [&] {
+      if (rig.configs == 1) {
+        rig.info = with_error(info, 722);
+      } else {
+        rig.info = info;
+        rig.session.state = "ACTIVE";
+      }
+    };
+    rig.run();
+    EXPECT_TRUE(rig.muster->succeeded()) << info;
+    EXPECT_EQ(rig.passwords_asked, 2);
+    EXPECT_EQ(rig.configs, 2);
+    EXPECT_EQ(rig.canceled, 0);
+    EXPECT_THAT(rig.log, Contains("join_network failed"));
+    EXPECT_THAT(rig.steps, Contains("join_network 722"));
+    EXPECT_EQ(std::count_if(rig.asked.begin(), rig.asked.end(), [](const auto& a) { return a.starts_with("token"); }), 1);
+  }
+  Rig rig;
+  rig.options.passwords_max = 2;
+  rig.on_config = [&] { rig.info = with_error(our_info, 722); };
+  rig.run();
+  rig.expect_failure(StepKind::join_network, F::wrong_password);
+  EXPECT_EQ(rig.configs, 2);
+}
+
+TEST(Provisioner, NobodyIsAskedForThePasswordOfAnOpenNetwork) {
+  const auto run = [](auto change) {
+    Rig rig;
+    rig.options.ssid = "Guests";
+    change(rig);
+    rig.on_config = [&] { rig.session.state = "ACTIVE"; };
+    rig.run();
+    EXPECT_TRUE(rig.muster->succeeded());
+    return std::pair{rig.passwords_asked, std::count(rig.requests.begin(), rig.requests.end(), "/wifi_scan.json")};
+  };
+  // This computer sees it itself, or the device does.
+  EXPECT_EQ(run([](Rig& rig) { rig.access_points.push_back({"Guests", -50, 6, true}); }), std::pair(0, 0L));
+  EXPECT_EQ(run([](Rig&) {}), std::pair(0, 1L));
+  EXPECT_EQ(run([](Rig& rig) { rig.options.direct = true; }), std::pair(0, 1L));
+  // An open one beside a protected one of the same name is not taken for it.
+  EXPECT_EQ(run([](Rig& rig) {
+              rig.access_points.push_back({"Guests", -50, 6, true});
+              rig.access_points.push_back({"Guests", -80, 11, false});
+            }),
+            std::pair(1, 0L));
+  // A password that was given is used.
+  EXPECT_EQ(run([](Rig& rig) {
+              rig.access_points.push_back({"Guests", -50, 6, true});
+              rig.options.password_given = true;
+            }),
+            std::pair(1, 0L));
+}
+
+TEST(Provisioner, ARadioThatEndsAfterTheSettingsCostsNothing) {
+  Rig rig;
+  rig.on_config = [&] { rig.later([&] { rig.muster->on_radio_unusable("It has gone.", rig.now); }); };
+  rig.run(5'000);
+  EXPECT_FALSE(rig.muster->finished());
+  rig.session.state = "ACTIVE";
+  rig.run();
+  EXPECT_TRUE(rig.muster->succeeded());
+  Rig early;
+  early.info_answers = false;
+  early.run(1'000);
+  early.muster->on_radio_unusable("It has gone.", early.now);
+  early.run();
+  early.expect_failure(StepKind::device_info, F::radio_unusable);
 }
 
 TEST(Provisioner, TheErrorOfAnEarlierTryIsNotTakenForANewOne) {

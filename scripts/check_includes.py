@@ -35,7 +35,7 @@ MAY_INCLUDE = {
     "cloud/api": ["wire", "cloud/base", "cloud/domain"],
     "cloud/net": ["wire", "cloud/base", "cloud/domain", "cloud/protocol", "cloud/api"],
     "cloud/main": ["wire", "cloud"],
-    "cli": ["wire", "agent/port", "agent/ports/sim", "provisioner", "cloud/base", "cloud/domain", "cloud/main", "cloud/store/backup"],  # Concrete backends are for cloud/main to name.
+    "cli": ["wire", "agent/port", "agent/ports/linux", "agent/ports/sim", "provisioner", "cloud/base", "cloud/domain", "cloud/main", "cloud/store/backup"],  # Concrete backends are for cloud/main to name.
     "bench": ["wire", "cloud"],  # Its seeding tools only; the load generator has a codec of its own.
     "tests": ["wire", "agent", "provisioner", "cloud", "cli"],
     "cmake": [],

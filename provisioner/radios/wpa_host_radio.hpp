@@ -79,6 +79,9 @@ class WpaHostRadio final : public HostRadio, private agent::linux_port::RadioLis
   [[nodiscard]] int host_fd() const noexcept { return host_.fd(); }
   [[nodiscard]] agent::Millis next_deadline() const noexcept;
   void serve();
+  /// wpa_supplicant cannot be used (any more); last_problem() says why.
+  [[nodiscard]] bool is_lost() const noexcept { return radio_.is_lost(); }
+  [[nodiscard]] const std::string& last_problem() const noexcept { return radio_.last_problem(); }
 
  private:
   enum class Restore : std::uint8_t { none, wanted, connecting, done };

@@ -2,6 +2,8 @@
 """Dynamic provisioning by three separate programs over the simulated air: muster serve, muster-agent, muster provision."""
 import json
 import os
+import pty
+import select
 import shutil
 import signal
 import subprocess
@@ -97,6 +99,44 @@ class Air(unittest.TestCase):
         code, events, problems = self.provision("muster-home")
         self.assertEqual((code, events[-1]["event"]), (0, "done"), (events, problems))
         self.assertEqual(len(self.devices()), 1)
+
+    def test_a_person_may_type_a_wrong_password_again(self):
+        self.wait_open()
+        program, terminal = pty.fork()
+        if program == 0:
+            os.execve(muster.BIN, [muster.BIN, "provision", "--radio", "sim:" + self.air, "--ssid", "Muster Home"], self.environment)
+        shown = b""
+
+        def read_until(text, seconds=30):
+            nonlocal shown
+            end = time.monotonic() + seconds
+            while text not in shown:
+                ready, _, _ = select.select([terminal], [], [], max(0, end - time.monotonic()))
+                self.assertTrue(ready, shown)
+                try:
+                    shown += os.read(terminal, 4096)
+                except OSError:  # It has ended.
+                    self.assertIn(text, shown)
+            shown = shown.split(text, 1)[1]
+
+        try:
+            read_until(b"Password of Muster Home: ")
+            os.write(terminal, b"not the password\n")
+            read_until(b"FAILED  join_network")
+            read_until(b"Password of Muster Home: ")
+            os.write(terminal, b"muster-home\n")
+            read_until(b"is online.")
+            _, status = os.waitpid(program, 0)
+            program = 0
+            self.assertEqual(os.waitstatus_to_exitcode(status), 0)
+        finally:
+            if program:
+                os.kill(program, signal.SIGKILL)
+                os.waitpid(program, 0)
+            os.close(terminal)
+        # One set-up, one device.
+        self.assertEqual(len(self.devices()), 1)
+        self.assertEqual(len(self.server.api("GET", "provision/sessions")["content"]), 1)
 
     def test_a_network_that_is_not_there_is_named(self):
         self.wait_open()

@@ -79,6 +79,8 @@ class WpaRadio final : public Radio {
   [[nodiscard]] const std::uint8_t (&mac() const noexcept)[6] { return mac_; }
   /// The access point's interface: what listens for guests can be bound to it.
   [[nodiscard]] const std::string& ap_interface() const noexcept { return ap_name_; }
+  /// There is no wpa_supplicant to be had: it is not installed, has ended, or cannot use the card. The next wish tries again.
+  [[nodiscard]] bool is_lost() const noexcept { return poll_fd_ >= 0 && supplicant_ == Supplicant::down && !station_.is_open(); }
   /// More about the last failure, for logs; may be empty.
   [[nodiscard]] const std::string& last_problem() const noexcept { return problem_; }
 

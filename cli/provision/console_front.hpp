@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "agent/port/clock.hpp"
+#include "cli/commands.hpp"
+#include "cli/provision/wake.hpp"
+#include "provisioner/provisioner.hpp"
+
+namespace muster::cli {
+
+/// What the person sees and is asked. Questions are noted inside the provisioner's calls and asked by serve(), outside of them.
+class ConsoleFront final : public provisioner::Front {
+ public:
+  ConsoleFront(Context& context, const ProvisionOptions& options, const WakePipe& pipe, const StopSignals& signals, agent::Clock& clock);
+  void attach(provisioner::Provisioner& provisioner) { provisioner_ = &provisioner; }
+
+  void on_report(const provisioner::Report& report, agent::Millis now) override;
+  void on_warning(std::string_view code, const std::string& message, agent::Millis now) override;
+  void on_choose_device(const std::vector<provisioner::AccessPoint>& devices, agent::Millis now) override;
+  void on_choose_network(const std::vector<provisioner::SeenNetwork>& networks, agent::Millis now) override;
+  void on_ask_password(const std::string& ssid, agent::Millis now) override;
+
+  /// The Wi-Fi password comes from the environment or from stdin by option.
+  [[nodiscard]] bool password_is_given() const;
+  /// Somebody sits at a terminal who can be asked for it more than once.
+  [[nodiscard]] bool can_ask_again() const { return !password_is_given() && context_.input.is_terminal(); }
+  /// Asks what there is to ask, and waits for the answer.
+  void serve();
+  /// Why a question has no answer; its message is empty when it was Ctrl-C.
+  [[nodiscard]] const std::optional<Failure>& refusal() const { return refusal_; }
+
+ private:
+  void refuse(const Failure& failure);
+  void choose(const std::string& question, const std::vector<std::string>& names, bool network);
+  void ask_password(const std::string& ssid);
+  [[nodiscard]] Outcome<std::string> ask(const std::string& prompt, bool secret);
+  [[nodiscard]] bool read_line(std::string& line) const;
+
+  Context& context_;
+  const ProvisionOptions& options_;
+  const WakePipe& pipe_;
+  const StopSignals& signals_;
+  agent::Clock& clock_;
+  agent::Millis began_;
+  provisioner::Provisioner* provisioner_ = nullptr;
+  std::function<void()> question_;
+  std::optional<Failure> refusal_;
+};
+
+}  // namespace muster::cli

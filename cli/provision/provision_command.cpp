@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: Apache-2.0
+// `muster provision`: the provisioner's state machine in a poll loop, with a link to the device on one side, the cloud's API on another and a
+// person in front.
+#include <poll.h>
+
+#include <algorithm>
+#include <charconv>
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "agent/ports/linux/clock.hpp"
+#include "agent/ports/linux/random.hpp"
+#include "cli/commands.hpp"
+#include "cli/json_text.hpp"
+#include "cli/provision/cloud_thread.hpp"
+#include "cli/provision/console_front.hpp"
+#include "cli/provision/host_link.hpp"
+#include "cli/provision/wake.hpp"
+#include "provisioner/provisioner.hpp"
+
+namespace muster::cli {
+
+namespace {
+
+namespace pv = muster::provisioner;
+using agent::Millis;
+using wire::ActivationFailure;
+
+constexpr Millis ready_wait_ms = 5'000;  ///< For a link that is not ready at once.
+constexpr Millis look_again_ms = 50;     ///< Whether it is.
+constexpr Millis turn_max_ms = 1'000;
+
+Outcome<std::int64_t> parse_device_id(const std::string& text) {
+  std::int64_t id = 0;
+  if (text.empty()) return id;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), id);
+  if (error != std::errc{} || end != text.data() + text.size() || id < 1) return usage("--reconfigure takes the id of a device.");
+  return id;
+}
+
+pv::Options options_for(const ProvisionOptions& given, std::int64_t reconfigure, const ConsoleFront& front) {
+  pv::Options options;
+  options.prefix = given.prefix;
+  options.device_name = given.device_name;
+  options.template_id = given.template_id;
+  options.ssid = given.ssid;
+  options.reconfigure = reconfigure;
+  options.password_given = front.password_is_given();
+  options.passwords_max = front.can_ask_again() ? 2 : 1;
+  return options;
+}
+
+/// Everything that takes part, and the loop over it.
+class SetUp {
+ public:
+  SetUp(Context& context, const ProvisionOptions& options, std::int64_t reconfigure, HostLink& link, ApiClient client, const WakePipe& pipe,
+        const StopSignals& signals, agent::Clock& clock)
+      : link_{link},
+        pipe_{pipe},
+        signals_{signals},
+        clock_{clock},
+        cloud_{std::move(client), pipe, context.globals.organization},
+        front_{context, options, pipe, signals, clock},
+        provisioner_{link.make_provisioner(cloud_, front_, options_for(options, reconfigure, front_))} {
+    cloud_.attach(*provisioner_);
+    front_.attach(*provisioner_);
+  }
+
+  /// False: the link did not become ready, and nothing was begun.
+  [[nodiscard]] bool run() {
+    const Millis began = clock_.now();
+    bool started = false, stopped = false;
+    while (!provisioner_->finished()) {
+      const Millis now = clock_.now();
+      if (!started && link_.ready()) {
+        started = true;
+        provisioner_->start(now);
+      }
+      if (!started && (now - began > ready_wait_ms || signals_.seen())) return false;
+      if (signals_.seen() && !stopped) {
+        stopped = true;
+        provisioner_->stop(now);
+      }
+      turn(now, started ? turn_max_ms : look_again_ms);
+    }
+    link_.finish(clock_.now());
+    cloud_.finish();
+    return true;
+  }
+  [[nodiscard]] const pv::Provisioner& provisioner() const { return *provisioner_; }
+  [[nodiscard]] const ConsoleFront& front() const { return front_; }
+
+ private:
+  void turn(Millis now, Millis wait_ms) {
+    const Millis due = std::min({provisioner_->next_deadline(), link_.next_deadline(now), now + wait_ms});
+    std::vector<pollfd> waiting{{pipe_.fd(), POLLIN, 0}};
+    link_.fill(waiting);
+    ::poll(waiting.data(), waiting.size(), due <= now ? 0 : static_cast<int>(due - now));
+    now = clock_.now();
+    pipe_.drain();
+    cloud_.deliver(now);
+    link_.serve(waiting.data() + 1, waiting.size() - 1, now);
+    if (provisioner_->next_deadline() <= now) provisioner_->on_timer(now);
+    front_.serve();
+  }
+
+  HostLink& link_;
+  const WakePipe& pipe_;
+  const StopSignals& signals_;
+  agent::Clock& clock_;
+  CloudThread cloud_;
+  ConsoleFront front_;
+  std::unique_ptr<pv::Provisioner> provisioner_;
+};
+
+int exit_code_of(std::uint16_t code) {
+  const auto failure = static_cast<ActivationFailure>(code);
+  if (failure == ActivationFailure::cloud_unreachable) return exit_unreachable;
+  if (failure == ActivationFailure::sign_in_refused || failure == ActivationFailure::template_not_in_account) return exit_refused;
+  return code >= 800 && code < 900 ? exit_refused : exit_failed;
+}
+
+void print_failed(Context& context, std::string_view step, std::uint16_t code, const std::string& message) {
+  if (!context.globals.json) return;
+  const auto* const text = wire::find_failure(code);
+  print_json(context.out, json::object{{"event", "failed"},
+                                       {"step", std::string{step}},
+                                       {"code", code},
+                                       {"message", message},
+                                       {"fix", text != nullptr ? std::string{text->fix} : std::string{}}});
+}
+
+/// The radio could not be had: nothing was begun.
+Failure no_link(Context& context, const std::string& why) {
+  print_failed(context, pv::to_text(pv::StepKind::find_device), static_cast<std::uint16_t>(ActivationFailure::radio_unusable), why);
+  return failed(why);
+}
+
+Failure failure_of(Context& context, const SetUp& set_up) {
+  const auto& failure = set_up.provisioner().failure();
+  const std::string step{pv::to_text(failure.step)};
+  const auto* const text = wire::find_failure(failure.code);
+  const std::string sentence =
+      text != nullptr ? std::string{text->sentence} : "The device failed with code " + std::to_string(failure.code) + ".";
+  const auto detail = printable(failure.message);
+  const auto& refusal = set_up.front().refusal();
+  const bool by_usage = refusal && !refusal->message.empty();
+  print_failed(context, step, failure.code, by_usage ? refusal->message : detail.empty() ? sentence : sentence + " " + detail);
+  if (by_usage) return *refusal;
+  std::string message = sentence + " (" + step + ", code " + std::to_string(failure.code) + ")";
+  if (!detail.empty()) message += "\n  " + detail;
+  if (text != nullptr) message += "\n  " + std::string{text->cause} + "\n  " + std::string{text->fix};
+  return {exit_code_of(failure.code), message, {}};
+}
+
+}  // namespace
+
+Outcome<void> provision(Context& context, const ProvisionOptions& options) {
+  agent::linux_port::BootClock clock;
+  agent::linux_port::KernelRandom random;
+  auto link = make_host_link(options, clock, random);
+  if (!link) return link.error();
+  const auto reconfigure = parse_device_id(options.reconfigure);
+  if (!reconfigure) return reconfigure.error();
+  auto client = context.connect();
+  if (!client) return client.error();
+
+  const WakePipe pipe;
+  if (!pipe.usable()) return failed("No pipe could be made.");
+  const StopSignals signals{pipe};
+  if (const auto begun = (*link)->start(); !begun) return no_link(context, begun.error().message);
+  SetUp set_up{context, options, *reconfigure, **link, std::move(*client), pipe, signals, clock};
+  if (!set_up.run()) return no_link(context, (*link)->trouble());
+  if (!set_up.provisioner().succeeded()) return failure_of(context, set_up);
+  const auto device = set_up.provisioner().device_id();
+  if (context.globals.json) {
+    print_json(context.out, json::object{{"event", "done"}, {"deviceId", device}});
+  } else {
+    context.out << "Device " << device << " is online.\n";
+  }
+  return {};
+}
+
+}  // namespace muster::cli

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/provision/wake.hpp"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+namespace muster::cli {
+
+namespace {
+
+// The signal handler's: nothing else reaches it.
+volatile std::sig_atomic_t signal_wakes = -1;
+volatile std::sig_atomic_t signal_seen = 0;
+
+void on_signal(int) {
+  const int error = errno;
+  signal_seen = 1;
+  const char byte = 0;
+  [[maybe_unused]] const auto written = ::write(signal_wakes, &byte, 1);
+  errno = error;
+}
+
+}  // namespace
+
+WakePipe::WakePipe() {
+  if (::pipe2(ends_, O_CLOEXEC | O_NONBLOCK) != 0) ends_[0] = ends_[1] = -1;
+}
+
+WakePipe::~WakePipe() {
+  for (const int end : ends_) {
+    if (end >= 0) ::close(end);
+  }
+}
+
+void WakePipe::drain() const {
+  char room[64];
+  while (::read(ends_[0], room, sizeof room) > 0) continue;
+}
+
+void WakePipe::wake() const {
+  const char byte = 0;
+  [[maybe_unused]] const auto written = ::write(ends_[1], &byte, 1);
+}
+
+StopSignals::StopSignals(const WakePipe& pipe) {
+  signal_seen = 0;
+  signal_wakes = pipe.ends_[1];
+  struct sigaction action{};
+  action.sa_handler = on_signal;
+  action.sa_flags = static_cast<int>(SA_RESETHAND);
+  for (std::size_t i = 0; i < signals.size(); ++i) ::sigaction(signals[i], &action, &before_[i]);
+}
+
+StopSignals::~StopSignals() {
+  for (std::size_t i = 0; i < signals.size(); ++i) ::sigaction(signals[i], &before_[i], nullptr);
+}
+
+bool StopSignals::seen() const { return signal_seen != 0; }
+
+}  // namespace muster::cli

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <array>
+#include <csignal>
+
+namespace muster::cli {
+
+/// A pipe that wakes poll(2): written by the signal handler and by the cloud's thread.
+class WakePipe {
+ public:
+  WakePipe();
+  ~WakePipe();
+  WakePipe(const WakePipe&) = delete;
+  WakePipe& operator=(const WakePipe&) = delete;
+
+  [[nodiscard]] bool usable() const { return ends_[0] >= 0; }
+  /// Readable after wake().
+  [[nodiscard]] int fd() const { return ends_[0]; }
+  void drain() const;
+  void wake() const;
+
+ private:
+  friend class StopSignals;
+  int ends_[2] = {-1, -1};
+};
+
+/// While one exists, Ctrl-C, SIGTERM and SIGHUP only say so and wake the pipe, so that a set-up ends in good order; a second one of the same
+/// kind ends the program. One at a time in a program.
+class StopSignals {
+ public:
+  explicit StopSignals(const WakePipe& pipe);
+  ~StopSignals();
+  StopSignals(const StopSignals&) = delete;
+  StopSignals& operator=(const StopSignals&) = delete;
+
+  [[nodiscard]] bool seen() const;
+
+ private:
+  static constexpr std::array signals{SIGINT, SIGTERM, SIGHUP};
+  std::array<struct sigaction, signals.size()> before_{};
+};
+
+}  // namespace muster::cli
