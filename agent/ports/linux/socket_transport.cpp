@@ -11,8 +11,12 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <cstddef>
 #include <cstring>
+#include <string_view>
+#include <utility>
 
 namespace muster::agent::linux_port {
 
@@ -38,6 +42,27 @@ std::string openssl_problem() {
 bool is_address_literal(const std::string& host) {
   in6_addr room{};
   return inet_pton(AF_INET, host.c_str(), &room) == 1 || inet_pton(AF_INET6, host.c_str(), &room) == 1;
+}
+
+/// How a web server's answer begins.
+bool is_web_answer(const std::uint8_t* bytes, std::size_t size) {
+  constexpr std::string_view begin = "HTTP/";
+  return size >= begin.size() && std::memcmp(bytes, begin.data(), begin.size()) == 0;
+}
+
+bool is_loopback(const SocketAddress& address) {
+  if (address.storage.ss_family == AF_INET) {
+    const auto* const in = reinterpret_cast<const sockaddr_in*>(&address.storage);
+    return ntohl(in->sin_addr.s_addr) >> 24 == 127;
+  }
+  const auto* const in = reinterpret_cast<const sockaddr_in6*>(&address.storage);
+  return IN6_IS_ADDR_LOOPBACK(&in->sin6_addr);
+}
+
+void set_port(SocketAddress& address, std::uint16_t port) {
+  // At the same place in both families.
+  static_assert(offsetof(sockaddr_in, sin_port) == offsetof(sockaddr_in6, sin6_port));
+  reinterpret_cast<sockaddr_in*>(&address.storage)->sin_port = htons(port);
 }
 
 }  // namespace
@@ -80,7 +105,8 @@ struct SocketTransport::Tls {
   }
 };
 
-SocketTransport::SocketTransport(Clock& clock) : clock_{clock}, tls_{std::make_unique<Tls>()} {}
+SocketTransport::SocketTransport(Clock& clock, PortalPlace portal)
+    : clock_{clock}, portal_{portal}, tls_{std::make_unique<Tls>()}, probe_{clock} {}
 
 SocketTransport::~SocketTransport() { close(); }
 
@@ -127,6 +153,7 @@ void SocketTransport::connect(const Endpoint& endpoint) {
     try_next_address();
   } else if (resolver_.start(host_, endpoint.port)) {
     phase_ = Phase::resolving;
+    phase_deadline_ = clock_.now() + resolve_timeout_ms;
   } else {
     fail_later(CloseReason::host_unknown);
   }
@@ -150,13 +177,13 @@ void SocketTransport::try_next_address() {
     const auto* const generic = reinterpret_cast<const sockaddr*>(&address.storage);
     if (::connect(fd_, generic, address.size) == 0 || errno == EINPROGRESS) {
       phase_ = Phase::connecting;
-      address_deadline_ = next_address_ < addresses_.size() ? clock_.now() + address_timeout_ms : never;
+      phase_deadline_ = clock_.now() + (next_address_ < addresses_.size() ? address_timeout_ms : last_address_timeout_ms);
       return;
     }
     last = reason_of(errno);
     problem_ = std::strerror(errno);
   }
-  fail_later(last);
+  fail_unheard(last);
 }
 
 void SocketTransport::on_tcp_ready() {
@@ -170,11 +197,11 @@ void SocketTransport::on_tcp_ready() {
     if (next_address_ < addresses_.size()) {
       try_next_address();
     } else {
-      fail_later(reason_of(error));
+      fail_unheard(reason_of(error));
     }
     return;
   }
-  address_deadline_ = never;
+  phase_deadline_ = never;
   problem_.clear();
   if (!use_tls_) {
     phase_ = Phase::open;
@@ -188,6 +215,7 @@ void SocketTransport::on_tcp_ready() {
     return;
   }
   phase_ = Phase::handshaking;
+  phase_deadline_ = clock_.now() + handshake_timeout_ms;
   handshake();
 }
 
@@ -196,6 +224,7 @@ void SocketTransport::handshake() {
   const int result = SSL_connect(tls_->session);
   if (result == 1) {
     phase_ = Phase::open;
+    phase_deadline_ = never;
     connected_untold_ = true;
     wants_write_ = false;
     return;
@@ -208,10 +237,10 @@ void SocketTransport::handshake() {
   const long verified = SSL_get_verify_result(tls_->session);
   if (verified != X509_V_OK) {
     problem_ = X509_verify_cert_error_string(verified);
-    fail_later(CloseReason::tls_untrusted);
+    fail_unheard(CloseReason::tls_untrusted);
   } else {
     problem_ = openssl_problem();
-    fail_later(CloseReason::tls_failed);
+    fail_unheard(CloseReason::tls_failed);
   }
 }
 
@@ -221,6 +250,39 @@ void SocketTransport::fail_later(CloseReason reason) {
   problem_ = problem;
   phase_ = Phase::failed;  // Told in on_timer, which is due at once.
   failure_ = reason;
+}
+
+/// The cloud was not heard: something else may answer in its place.
+void SocketTransport::fail_unheard(CloseReason reason) {
+  fail_later(reason);
+  if (begin_probe()) phase_ = Phase::probing;
+}
+
+bool SocketTransport::begin_probe() {
+  if (portal_.port == 0 || addresses_.empty()) {
+    return false;
+  }
+  // What portals redirect is IPv4; without such an address the one that was tried last.
+  const auto ipv4 =
+      std::find_if(addresses_.begin(), addresses_.end(), [](const SocketAddress& a) { return a.storage.ss_family == AF_INET; });
+  SocketAddress address = ipv4 != addresses_.end() ? *ipv4 : addresses_[next_address_ > 0 ? next_address_ - 1 : 0];
+  if (is_loopback(address) && !portal_.on_loopback) {
+    return false;
+  }
+  set_port(address, portal_.port);
+  return probe_.start(address, host_);
+}
+
+void SocketTransport::probe() {
+  const PortalVerdict verdict = probe_.serve();
+  if (verdict == PortalVerdict::unknown) {
+    return;
+  }
+  if (verdict == PortalVerdict::portal) {
+    failure_ = CloseReason::captive_portal;
+    problem_ = "a web page answers in the cloud's place" + (problem_.empty() ? std::string{} : "; " + problem_);
+  }
+  phase_ = Phase::failed;
 }
 
 void SocketTransport::release() noexcept {
@@ -233,10 +295,12 @@ void SocketTransport::release() noexcept {
     fd_ = -1;
   }
   resolver_.cancel();
+  probe_.cancel();
   queue_.clear();
-  address_deadline_ = never;
+  phase_deadline_ = never;
   connected_untold_ = false;
   wants_write_ = false;
+  heard_ = false;
   read_again_ = false;
   phase_ = Phase::idle;
 }
@@ -253,7 +317,13 @@ void SocketTransport::close() {
 // ---- the loop's side
 // --------------------------------------------------------------------------------------------------
 
-int SocketTransport::fd() const noexcept { return phase_ == Phase::resolving ? resolver_.fd() : fd_; }
+int SocketTransport::fd() const noexcept {
+  switch (phase_) {
+    case Phase::resolving: return resolver_.fd();
+    case Phase::probing: return probe_.fd();
+    default: return fd_;
+  }
+}
 
 short SocketTransport::events() const noexcept {
   switch (phase_) {
@@ -261,6 +331,7 @@ short SocketTransport::events() const noexcept {
     case Phase::connecting: return POLLOUT;
     case Phase::handshaking: return wants_write_ ? POLLOUT : POLLIN;
     case Phase::open: return static_cast<short>(POLLIN | (queue_.empty() ? 0 : POLLOUT));
+    case Phase::probing: return probe_.events();
     case Phase::idle:
     case Phase::failed: break;
   }
@@ -271,7 +342,7 @@ Millis SocketTransport::next_deadline() const noexcept {
   if (phase_ == Phase::failed || connected_untold_ || read_again_) {
     return 0;
   }
-  return phase_ == Phase::connecting ? address_deadline_ : never;
+  return phase_ == Phase::probing ? probe_.next_deadline() : phase_deadline_;
 }
 
 void SocketTransport::on_timer(TransportListener& listener) {
@@ -281,15 +352,31 @@ void SocketTransport::on_timer(TransportListener& listener) {
     listener.on_closed(failure_, clock_.now());
     return;
   }
-  if (phase_ == Phase::connecting && clock_.now() >= address_deadline_) {
-    problem_ = "no answer";
-    try_next_address();
+  if (phase_ == Phase::probing) {
+    if (clock_.now() >= probe_.next_deadline()) {
+      probe();
+    }
+    return;
+  }
+  if (clock_.now() >= phase_deadline_) {
+    time_over();
     return;
   }
   const unsigned connection = connection_;
   announce(listener);
   if (connection == connection_ && read_again_) {
     read(listener);
+  }
+}
+
+void SocketTransport::time_over() {
+  problem_ = "no answer";
+  if (phase_ == Phase::resolving) {
+    fail_later(CloseReason::host_unknown);
+  } else if (phase_ == Phase::connecting && next_address_ < addresses_.size()) {
+    try_next_address();
+  } else {
+    fail_unheard(CloseReason::connect_timeout);
   }
 }
 
@@ -304,6 +391,7 @@ void SocketTransport::on_ready(short revents, TransportListener& listener) {
         try_next_address();
       }
       return;
+    case Phase::probing: probe(); return;
     case Phase::connecting: on_tcp_ready(); break;
     case Phase::handshaking: handshake(); break;
     case Phase::open:
@@ -372,6 +460,11 @@ void SocketTransport::read(TransportListener& listener) {
       listener.on_closed(end, clock_.now());
       return;
     }
+    if (!std::exchange(heard_, true) && !use_tls_ && is_web_answer(room, static_cast<std::size_t>(got))) {
+      problem_ = "a web server answers";
+      fail_unheard(CloseReason::protocol_error);
+      return;
+    }
     listener.on_bytes({room, static_cast<std::size_t>(got)}, clock_.now());
     if (connection != connection_ || phase_ != Phase::open) {
       return;
@@ -409,7 +502,7 @@ bool SocketTransport::write_some(wire::ByteView bytes, std::size_t& written) {
 
 bool SocketTransport::send(wire::ByteView frame) {
   if (phase_ != Phase::open) {
-    return phase_ == Phase::failed;  // The loss is told soon; the frame is as lost as those before it.
+    return phase_ == Phase::failed || phase_ == Phase::probing;  // The loss is told soon; the frame is as lost as those before it.
   }
   if (frame.size > queue_size_max_bytes - queue_.size()) {
     return false;

@@ -6,6 +6,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/socket.h>
 #include <sys/time.h>
@@ -57,7 +58,7 @@ struct ProblemHandler final : test::RecordingHandler {
 struct LinuxRig {
   BootClock clock;
   KernelRandom random;
-  SocketTransport transport{clock};
+  SocketTransport transport;
   ProblemHandler handler;
   std::uint8_t receive_room[4096 + 5];
   std::uint8_t send_room[8192 + 5];
@@ -71,7 +72,7 @@ struct LinuxRig {
     return limits;
   }
 
-  LinuxRig() { handler.transport = &transport; }
+  explicit LinuxRig(PortalPlace portal = {}) : transport{clock, portal} { handler.transport = &transport; }
 
   void start(const char* host, std::uint16_t port, Security security) {
     DeviceConfig config = test::make_config(host, port);
@@ -216,6 +217,85 @@ TEST_F(SocketTransportTest, RefusesCertificatesThatAreNotForItsCloud) {
   EXPECT_EQ(failure(&expired, ca, "127.0.0.1", &problem), "connect_failed tls_untrusted");
   EXPECT_EQ(problem, "certificate has expired");
   EXPECT_EQ(failure(nullptr, ca, "127.0.0.1"), "connect_failed tls_failed");
+}
+
+void answer_as_web_server(Peer& peer, const std::string& answer) {
+  std::uint8_t byte = 0;
+  for (std::string request; request.size() < 4 || request.substr(request.size() - 4) != "\r\n\r\n";) {
+    if (!peer.read(&byte, 1)) return;
+    request += static_cast<char>(byte);
+  }
+  peer.write({answer.begin(), answer.end()});
+}
+
+const std::string sign_in = "HTTP/1.1 302 Found\r\nLocation: http://login.cafe.example/\r\n\r\n";
+const std::string healthy = "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n\r\nok\n";
+
+/// What is told about a cloud at `port` (a TLS port, or a plain one) behind a network where `page` answers web browsers.
+std::string told_behind(const std::string& page, std::uint16_t port, Security security, const std::string& ca_path) {
+  Server portal{[&](Peer& peer) { answer_as_web_server(peer, page); }};
+  LinuxRig rig{PortalPlace{portal.port(), true}};
+  EXPECT_EQ(rig.transport.trust_file(ca_path), "");
+  rig.start("127.0.0.1", port, security);
+  EXPECT_TRUE(rig.run_until([&] { return !rig.handler.log.empty(); }));
+  const std::string log = rig.handler.log.empty() ? "" : rig.handler.log[0];
+  rig.agent.stop(rig.clock.now());
+  return log;
+}
+
+TEST_F(SocketTransportTest, ASignInPageInTheCloudsPlaceIsTold) {
+  const Identified ca = make_certificate(nullptr, "Test CA", "");
+  const Identified foreign_ca = make_certificate(nullptr, "Cafe CA", "");
+  const Identified foreign = make_certificate(&foreign_ca, "cafe", "IP:127.0.0.1");
+  const std::string path = write_pem(ca, "ca-portal.pem");
+  for (const auto& page : {sign_in, healthy}) {
+    const bool portal = page == sign_in;
+    {
+      Server cloud{[](Peer&) {}, &foreign};
+      EXPECT_EQ(told_behind(page, cloud.port(), Security::tls_pinned, path),
+                portal ? "connect_failed captive_portal" : "connect_failed tls_untrusted");
+    }
+    {
+      Server cloud{[](Peer& peer) {
+        std::uint8_t byte = 0;
+        static_cast<void>(peer.read(&byte, 1));
+        const std::string answer = "HTTP/1.1 400 Bad Request\r\n\r\n";
+        peer.write({answer.begin(), answer.end()});
+      }};
+      EXPECT_EQ(told_behind(page, cloud.port(), Security::tls_pinned, path),
+                portal ? "connect_failed captive_portal" : "connect_failed tls_failed");
+    }
+    {
+      Server cloud{[](Peer& peer) {
+        EXPECT_EQ(peer.read_frame(), "29:1:0123456789abcdefghijklmnopqrstuv");
+        const std::string answer = "HTTP/1.1 400 Bad Request\r\n\r\n";
+        peer.write({answer.begin(), answer.end()});
+      }};
+      EXPECT_EQ(told_behind(page, cloud.port(), Security::plain, path),
+                portal ? "disconnected captive_portal" : "disconnected protocol_error");
+    }
+  }
+  std::filesystem::remove(path);
+}
+
+TEST_F(SocketTransportTest, ACloudThatIsThereIsAskedNothing) {
+  const int listener = socket(AF_INET, SOCK_STREAM, 0);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  ASSERT_EQ(bind(listener, reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
+  ASSERT_EQ(listen(listener, 1), 0);
+  socklen_t size = sizeof address;
+  getsockname(listener, reinterpret_cast<sockaddr*>(&address), &size);
+  {
+    Server server{full_exchange};
+    LinuxRig rig{PortalPlace{ntohs(address.sin_port), true}};
+    rig.start("127.0.0.1", server.port(), Security::plain);
+    expect_full_exchange(rig);
+  }
+  pollfd waiting{listener, POLLIN, 0};
+  EXPECT_EQ(poll(&waiting, 1, 0), 0);
+  close(listener);
 }
 
 TEST_F(SocketTransportTest, SystemTrustDoesNotCoverAPrivateCa) {
