@@ -369,7 +369,7 @@ Response ExternalApi::provision(const Request& request, const domain::Credential
       return external_error(400, "The device follows another template.");
     if (session && session->state == domain::ProvisionState::proving) {
       // It has kept the new token: that is the second time that it comes with it.
-      if (!core_.store.finish_reprovision(session->id, true, actor) || !core_.views.catch_up()) return trouble();
+      if (!core_.store.finish_reprovision(session->id, session->token_id, actor) || !core_.views.catch_up()) return trouble();
       core_.metrics.reprovision_proved_total.add();
     }
   }

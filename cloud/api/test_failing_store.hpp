@@ -87,7 +87,7 @@ class FailingStore : public domain::Store {
   Result<domain::InfoVerdict> accept_info(ProvisionSessionId, const domain::ReportedInfo&, const domain::Actor&) override {
     return trouble();
   }
-  Result<void> finish_reprovision(ProvisionSessionId, bool, const domain::Actor&) override { return trouble(); }
+  Result<void> finish_reprovision(ProvisionSessionId, AuthTokenId, const domain::Actor&) override { return trouble(); }
   Result<void> cancel_provision_session(ProvisionSessionId, const domain::Actor&) override { return trouble(); }
   Result<std::size_t> expire_provision_sessions(UtcTime, std::size_t) override { return trouble(); }
   Result<std::vector<domain::PinValue>> values_of(DeviceId) override { return trouble(); }

@@ -153,7 +153,7 @@ class FakeStore : public Store {
   Result<void> note_provision_login(ProvisionSessionId, UtcTime, std::string_view) override { return no(); }
   Result<void> note_first_value(ProvisionSessionId, UtcTime) override { return no(); }
   Result<InfoVerdict> accept_info(ProvisionSessionId, const ReportedInfo&, const Actor&) override { return no(); }
-  Result<void> finish_reprovision(ProvisionSessionId, bool, const Actor&) override { return no(); }
+  Result<void> finish_reprovision(ProvisionSessionId, AuthTokenId, const Actor&) override { return no(); }
   Result<void> cancel_provision_session(ProvisionSessionId, const Actor&) override { return no(); }
   Result<std::size_t> expire_provision_sessions(UtcTime, std::size_t) override { return no(); }
   Result<std::vector<PinValue>> values_of(DeviceId) override { return no(); }

@@ -26,13 +26,11 @@ std::optional<ProvisionSession> ProvisionDirectory::by_token(AuthTokenId token) 
   return found == by_token_.end() ? std::nullopt : std::optional{sessions_.at(found->second)};
 }
 
-std::optional<ProvisionSession> ProvisionDirectory::proving_by_old_token(AuthTokenId token) const {
+std::optional<ProvisionSession> ProvisionDirectory::proving_of(DeviceId device) const {
   if (size() == 0) return std::nullopt;
   const std::shared_lock lock{mutex_};
-  const auto found = by_old_token_.find(token);
-  if (found == by_old_token_.end()) return std::nullopt;
-  const ProvisionSession& session = sessions_.at(found->second);
-  return session.state == ProvisionState::proving ? std::optional{session} : std::nullopt;
+  const auto found = proving_.find(device);
+  return found == proving_.end() ? std::nullopt : std::optional{sessions_.at(found->second)};
 }
 
 std::optional<ProvisionSessionId> ProvisionDirectory::awaits_first_value(DeviceId device) const {
@@ -64,7 +62,7 @@ void ProvisionDirectory::put(const ProvisionSession& session) {
   if (is_ended(session.state)) return count();
   sessions_.insert_or_assign(session.id, session);
   by_token_.insert_or_assign(session.token_id, session.id);
-  if (session.old_token_id) by_old_token_.insert_or_assign(session.old_token_id, session.id);
+  if (session.state == ProvisionState::proving) proving_.insert_or_assign(session.device_id, session.id);
   if (waits_for_value(session)) without_value_.insert_or_assign(session.device_id, session.id);
   count();
 }
@@ -82,7 +80,7 @@ void ProvisionDirectory::forget(ProvisionSessionId id) {
     if (const auto entry = map.find(key); entry != map.end() && entry->second == id) map.erase(entry);
   };
   erase_if_own(by_token_, found->second.token_id);
-  erase_if_own(by_old_token_, found->second.old_token_id);
+  erase_if_own(proving_, found->second.device_id);
   erase_if_own(without_value_, found->second.device_id);
   sessions_.erase(found);
 }
@@ -92,7 +90,7 @@ void ProvisionDirectory::swap(ProvisionDirectory& other) {
   const std::scoped_lock lock{mutex_, other.mutex_};
   std::swap(sessions_, other.sessions_);
   std::swap(by_token_, other.by_token_);
-  std::swap(by_old_token_, other.by_old_token_);
+  std::swap(proving_, other.proving_);
   std::swap(without_value_, other.without_value_);
   count();
   other.count();

@@ -18,8 +18,8 @@ class ProvisionDirectory {
  public:
   [[nodiscard]] std::optional<ProvisionSession> find(ProvisionSessionId id) const;
   [[nodiscard]] std::optional<ProvisionSession> by_token(AuthTokenId token) const;
-  /// The session in which this token is being replaced, while the new one is not proved.
-  [[nodiscard]] std::optional<ProvisionSession> proving_by_old_token(AuthTokenId token) const;
+  /// The session in which the device got a token that is not proved yet.
+  [[nodiscard]] std::optional<ProvisionSession> proving_of(DeviceId device) const;
   /// The active session of a device whose first value is waited for. No lock while there is none at all.
   [[nodiscard]] std::optional<ProvisionSessionId> awaits_first_value(DeviceId device) const;
   [[nodiscard]] bool has_due(UtcTime now) const;
@@ -37,8 +37,8 @@ class ProvisionDirectory {
 
   mutable std::shared_mutex mutex_;
   std::unordered_map<ProvisionSessionId, ProvisionSession> sessions_;
-  std::unordered_map<AuthTokenId, ProvisionSessionId> by_token_, by_old_token_;
-  std::unordered_map<DeviceId, ProvisionSessionId> without_value_;
+  std::unordered_map<AuthTokenId, ProvisionSessionId> by_token_;
+  std::unordered_map<DeviceId, ProvisionSessionId> proving_, without_value_;
   std::atomic<std::size_t> count_{0}, without_value_count_{0};
   void count() noexcept;
 };

@@ -302,9 +302,10 @@ class Store {
   /// works on beside it (kind reconfigure). Refused: the session has failed and the token is a tombstone, but a re-provisioning token
   /// waits on. A session out of time expires here. Errors: not_found, wrong_state (it has ended).
   virtual Result<InfoVerdict> accept_info(ProvisionSessionId id, const ReportedInfo& info, const Actor& actor) = 0;
-  /// Ends what a re-provisioned device was between: proved = the old token is a tombstone, else the new one is and the old one is
-  /// the device's again. Errors: not_found, wrong_state.
-  virtual Result<void> finish_reprovision(ProvisionSessionId id, bool proved, const Actor& actor) = 0;
+  /// Ends what a re-provisioned device was between: `held` is the token that it has shown to have kept, and it is the device's from now on.
+  /// The session's own: it is proved. An earlier one: the device fell back. All its other tokens are tombstones, but not one that waits in
+  /// a newer session. Errors: not_found, wrong_state (also: `held` is none of the device's tokens).
+  virtual Result<void> finish_reprovision(ProvisionSessionId id, AuthTokenId held, const Actor& actor) = 0;
   /// Errors: not_found, wrong_state.
   virtual Result<void> cancel_provision_session(ProvisionSessionId id, const Actor& actor) = 0;
   /// Ends every session whose time is over by `now`, at most `limit` in one transaction, and deletes traces that ended more than

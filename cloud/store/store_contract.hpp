@@ -1904,13 +1904,13 @@ TEST_P(StoreContract, ReprovisioningKeepsTheOldTokenUntilTheNewOneIsProved) {
   ASSERT_EQ(store().live_provision_sessions()->size(), 1u);
 
   const auto seq = newest();
-  ASSERT_OK(store().finish_reprovision(session.id, true, actor()));
+  ASSERT_OK(store().finish_reprovision(session.id, session.token_id, actor()));
   EXPECT_EQ(session_now(session.id).state, ProvisionState::active);
   EXPECT_EQ(kind_of(1), TokenKind::revoked);
   EXPECT_EQ(kind_of(2), TokenKind::device);
   EXPECT_TRUE(changed_since(seq, ChangeKind::token, session.old_token_id.value()));
   EXPECT_EQ(audit_of("provision.proved").size(), 1u);
-  EXPECT_REFUSED(DomainError::wrong_state, store().finish_reprovision(session.id, true, actor()));
+  EXPECT_REFUSED(DomainError::wrong_state, store().finish_reprovision(session.id, session.token_id, actor()));
 }
 
 TEST_P(StoreContract, AReprovisioningThatComesToNothingGivesTheOldTokenBack) {
@@ -1920,7 +1920,7 @@ TEST_P(StoreContract, AReprovisioningThatComesToNothingGivesTheOldTokenBack) {
   // Fell back.
   const auto first = make_session(2, "", device.id);
   ASSERT_OK(store().accept_info(first.id, info("TMPLProduct"), actor()));
-  ASSERT_OK(store().finish_reprovision(first.id, false, actor()));
+  ASSERT_OK(store().finish_reprovision(first.id, first.old_token_id, actor()));
   EXPECT_EQ(session_now(first.id).state, ProvisionState::expired);
   EXPECT_EQ(kind_of(1), TokenKind::device);
   EXPECT_EQ(kind_of(2), TokenKind::revoked);
@@ -1945,6 +1945,36 @@ TEST_P(StoreContract, AReprovisioningThatComesToNothingGivesTheOldTokenBack) {
   EXPECT_EQ(kind_of(6), TokenKind::revoked);
   EXPECT_EQ(kind_of(1), TokenKind::revoked);
   EXPECT_EQ(try_session(7, "", device.id).error(), Error{DomainError::not_found});
+}
+
+TEST_P(StoreContract, AReprovisioningThatIsToBeProvedEndsOnlyWhenANewerOneIsAccepted) {
+  set_up();
+  const auto product = make_template(root_, "Product");
+  const auto device = make_device(root_, product.id, "Device", 1);
+  const auto first = make_session(2, "", device.id);
+  ASSERT_OK(store().accept_info(first.id, info("TMPLProduct"), actor()));
+  // A newer one comes to nothing: the first goes on, and can still be proved.
+  const auto second = make_session(3, "", device.id);
+  EXPECT_EQ(session_now(first.id).state, ProvisionState::proving);
+  ASSERT_OK(store().cancel_provision_session(second.id, actor()));
+  EXPECT_EQ(session_now(first.id).state, ProvisionState::proving);
+  EXPECT_EQ(kind_of(2), TokenKind::device);
+  EXPECT_EQ(kind_of(1), TokenKind::grace);
+  // Accepted: whichever of the three the device has kept, it works.
+  const auto third = make_session(4, "", device.id);
+  ASSERT_OK(store().accept_info(third.id, info("TMPLProduct"), actor()));
+  EXPECT_EQ(session_now(first.id).state, ProvisionState::superseded);
+  EXPECT_EQ(kind_of(1), TokenKind::grace);
+  EXPECT_EQ(kind_of(2), TokenKind::grace);
+  EXPECT_EQ(kind_of(4), TokenKind::device);
+  EXPECT_REFUSED(DomainError::wrong_state, store().finish_reprovision(first.id, first.token_id, actor()));
+  EXPECT_REFUSED(DomainError::wrong_state, store().finish_reprovision(third.id, second.token_id, actor()));  // A tombstone.
+  EXPECT_EQ(session_now(third.id).state, ProvisionState::proving);
+  // The oldest, as it turns out.
+  ASSERT_OK(store().finish_reprovision(third.id, first.old_token_id, actor()));
+  EXPECT_EQ(kind_of(1), TokenKind::device);
+  EXPECT_EQ(kind_of(2), TokenKind::revoked);
+  EXPECT_EQ(kind_of(4), TokenKind::revoked);
 }
 
 TEST_P(StoreContract, KeepsTheTraceOfAProvisioningSessionAndFindsSessions) {

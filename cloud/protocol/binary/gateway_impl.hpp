@@ -93,7 +93,7 @@ struct DeviceGateway::Impl {
   void expire_sessions_and_look_again(const domain::SessionAddress& self);
   /// A token of a re-provisioned device logged in: what that proves.
   void notice_token(const domain::CredentialIndex::Entry& entry, UtcTime now);
-  void finish_reprovision(ProvisionSessionId session, bool proved);
+  void finish_reprovision(ProvisionSessionId session, AuthTokenId held, bool proved);
   void first_value(DeviceSession& session, UtcTime now);
   void end_proofs();
   [[nodiscard]] bool plain_text_may_be_allowed(const domain::ProvisionSession& session) const;
@@ -160,6 +160,7 @@ struct DeviceGateway::Impl {
   /// A re-provisioned device whose new token is being proved by the session that is up.
   struct Proof {
     ProvisionSessionId session;
+    AuthTokenId token;
     domain::SessionAddress address;
     Instant since;
   };

@@ -166,7 +166,7 @@ CloseReason DeviceGateway::Impl::on_decided(Call& call, const InfoDecided& event
   d.metrics.provision_accepted_total.add();
   if (const auto session = d.views.provisioning.find(said->session); session && session->state == domain::ProvisionState::proving) {
     const std::lock_guard lock{provisional_mutex_};
-    proofs_.insert_or_assign(device, Proof{session->id, call.self, call.now});
+    proofs_.insert_or_assign(device, Proof{session->id, said->entry.token_id, call.self, call.now});
   }
   return CloseReason::none;
 }
@@ -187,11 +187,11 @@ void DeviceGateway::Impl::forget_provisional(const domain::SessionAddress& self)
   provisional_.erase(self);
 }
 
-void DeviceGateway::Impl::finish_reprovision(ProvisionSessionId session, bool proved) {
-  post(Lane::device_writes, [this, session, proved] {
+void DeviceGateway::Impl::finish_reprovision(ProvisionSessionId session, AuthTokenId held, bool proved) {
+  post(Lane::device_writes, [this, session, held, proved] {
     domain::Actor system;
     system.at = d.clock.utc_now();
-    const auto finished = d.store.finish_reprovision(session, proved, system);
+    const auto finished = d.store.finish_reprovision(session, held, system);
     if (!finished) {
       if (finished.error().category() == domain::store_category()) d.metrics.store_errors_total.add();
       return;
@@ -205,9 +205,9 @@ void DeviceGateway::Impl::notice_token(const domain::CredentialIndex::Entry& ent
   if (d.views.provisioning.size() == 0) return;
   if (const auto session = d.views.provisioning.by_token(entry.token_id); session && session->state == domain::ProvisionState::proving) {
     // It has stored the new token: this is the second login with it.
-    finish_reprovision(session->id, true);
-  } else if (const auto replacing = d.views.provisioning.proving_by_old_token(entry.token_id); replacing && replacing->expires_at <= now) {
-    finish_reprovision(replacing->id, false);
+    finish_reprovision(session->id, entry.token_id, true);
+  } else if (const auto replacing = d.views.provisioning.proving_of(entry.device_id); replacing && replacing->expires_at <= now) {
+    finish_reprovision(replacing->id, entry.token_id, false);
   }
 }
 
@@ -224,7 +224,7 @@ void DeviceGateway::Impl::first_value(DeviceSession& session, UtcTime now) {
 void DeviceGateway::Impl::end_proofs() {
   const Instant now = d.clock.now();
   const auto proof_time = limits().reprovision_proof;
-  std::vector<ProvisionSessionId> proved;
+  std::vector<Proof> proved;
   {
     const std::lock_guard lock{provisional_mutex_};
     for (auto proof = proofs_.begin(); proof != proofs_.end();) {
@@ -234,11 +234,11 @@ void DeviceGateway::Impl::end_proofs() {
         ++proof;
         continue;
       }
-      if (is_up) proved.push_back(proof->second.session);
+      if (is_up) proved.push_back(proof->second);
       proof = proofs_.erase(proof);
     }
   }
-  for (const auto session : proved) finish_reprovision(session, true);
+  for (const auto& proof : proved) finish_reprovision(proof.session, proof.token, true);
 }
 
 }  // namespace muster::protocol

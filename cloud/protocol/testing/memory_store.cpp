@@ -574,19 +574,19 @@ Result<domain::InfoVerdict> MemoryStore::accept_info(ProvisionSessionId id, cons
   verdict.device = devices_.at(session.row.device_id.value());
   return verdict;
 }
-Result<void> MemoryStore::finish_reprovision(ProvisionSessionId id, bool proved, const Actor& actor) {
+Result<void> MemoryStore::finish_reprovision(ProvisionSessionId id, AuthTokenId held, const Actor& actor) {
   MUSTER_ENTER("finish_reprovision");
   const auto found = sessions_.find(id.value());
   if (found == sessions_.end()) return DomainError::not_found;
   Session& session = found->second;
+  const bool proved = held == session.row.token_id;
   MUSTER_TRY_VOID(move_session(session, proved ? ProvisionEvent::proved : ProvisionEvent::fell_back, actor.at,
                                proved ? "proved" : "fell_back", proved ? ProvisionFailure::none : ProvisionFailure::expired));
-  if (proved) {
-    move_other_tokens(session.row.device_id, session.row.token_id, TokenEvent::successor_proved);
-  } else {
+  if (!proved) {
     move_token(session.row.token_id, TokenEvent::unproved, true);
-    move_token(session.row.old_token_id, TokenEvent::successor_dropped);
+    move_token(held, TokenEvent::successor_dropped);
   }
+  move_other_tokens(session.row.device_id, held, TokenEvent::successor_proved);
   return {};
 }
 Result<void> MemoryStore::cancel_provision_session(ProvisionSessionId id, const Actor& actor) {

@@ -106,7 +106,7 @@ class MemoryStore final : public domain::Store {
   Result<void> note_provision_login(ProvisionSessionId id, UtcTime at, std::string_view ip) override;
   Result<void> note_first_value(ProvisionSessionId id, UtcTime at) override;
   Result<domain::InfoVerdict> accept_info(ProvisionSessionId id, const domain::ReportedInfo& info, const domain::Actor& actor) override;
-  Result<void> finish_reprovision(ProvisionSessionId id, bool proved, const domain::Actor& actor) override;
+  Result<void> finish_reprovision(ProvisionSessionId id, AuthTokenId held, const domain::Actor& actor) override;
   Result<void> cancel_provision_session(ProvisionSessionId id, const domain::Actor& actor) override;
   Result<std::size_t> expire_provision_sessions(UtcTime now, std::size_t limit) override;
 

@@ -333,8 +333,8 @@ Result<void> FaultyStore::note_first_value(ProvisionSessionId id, UtcTime at) {
 Result<domain::InfoVerdict> FaultyStore::accept_info(ProvisionSessionId id, const domain::ReportedInfo& info, const domain::Actor& actor) {
   return with_faults("accept_info", [&] { return below_.accept_info(id, info, actor); });
 }
-Result<void> FaultyStore::finish_reprovision(ProvisionSessionId id, bool proved, const domain::Actor& actor) {
-  return with_faults("finish_reprovision", [&] { return below_.finish_reprovision(id, proved, actor); });
+Result<void> FaultyStore::finish_reprovision(ProvisionSessionId id, AuthTokenId held, const domain::Actor& actor) {
+  return with_faults("finish_reprovision", [&] { return below_.finish_reprovision(id, held, actor); });
 }
 Result<void> FaultyStore::cancel_provision_session(ProvisionSessionId id, const domain::Actor& actor) {
   return with_faults("cancel_provision_session", [&] { return below_.cancel_provision_session(id, actor); });

@@ -150,6 +150,22 @@ Result<void> audit_session(Transaction& transaction, const Actor& actor, std::st
   return transaction.audit(actor, session.organization_id, action, "provision_session", session.id.value(), describe(session));
 }
 
+/// Earlier re-provisionings of the device that were still to be proved prove nothing any more. Their tokens work on until this one is proved:
+/// the device may have kept any of them.
+Result<void> supersede_proving(Transaction& transaction, ProvisionSession& session, UtcTime at) {
+  std::vector<ProvisionSession> former;
+  {
+    MUSTER_TRY(Statement rows, transaction->query("SELECT " MUSTER_SESSION_COLUMNS
+                                                  " FROM provision_session WHERE device_id = ?1 AND state = ?2 AND id <> ?3",
+                                                  session.device_id, ProvisionState::proving, session.id));
+    MUSTER_TRY(former, all_of(rows));
+  }
+  for (auto& older : former) {
+    MUSTER_TRY_VOID(end_open_session(transaction, older, ProvisionEvent::superseded, ProvisionFailure::superseded, "superseded", at));
+  }
+  return {};
+}
+
 /// The next id of a device, given away for good: no other device gets it, also when this one is never made.
 Result<DeviceId> reserve_device_id(Transaction& transaction) {
   MUSTER_TRY(const auto last, transaction->number("SELECT max(ifnull((SELECT seq FROM sqlite_sequence WHERE name = 'device'), 0), "
@@ -269,8 +285,8 @@ Result<ProvisionSession> SqliteStore::create_provision_session(const NewProvisio
     {
       MUSTER_TRY(
           Statement rows,
-          transaction->query("SELECT " MUSTER_SESSION_COLUMNS " FROM provision_session WHERE (?1 <> 0 AND device_id = ?1 AND state IN "
-                             "(10, 11)) OR (?3 <> '' AND created_by = ?2 AND uid = ?3 AND kind = 1 AND state IN (1, 2, 3))",
+          transaction->query("SELECT " MUSTER_SESSION_COLUMNS " FROM provision_session WHERE (?1 <> 0 AND device_id = ?1 AND state = "
+                             "10) OR (?3 <> '' AND created_by = ?2 AND uid = ?3 AND kind = 1 AND state IN (1, 2, 3))",
                              given.device_id, actor.user_id, given.device_id ? std::string_view{} : std::string_view{given.uid}));
       MUSTER_TRY(former, all_of(rows));
     }
@@ -487,6 +503,7 @@ Result<InfoVerdict> SqliteStore::accept_info(ProvisionSessionId id, const Report
       MUSTER_TRY_VOID(
           transaction->run("UPDATE auth_token SET device_id = ?2, session_id = NULL WHERE id = ?1", session.token_id, session.device_id));
     } else {
+      MUSTER_TRY_VOID(supersede_proving(transaction, session, at));
       MUSTER_TRY_VOID(move_tokens_of(transaction, session.device_id, TokenEvent::successor_logged_in, session.token_id));
     }
     MUSTER_TRY(const auto moved, move_token(transaction, session.token_id, TokenEvent::info_accepted));
@@ -502,20 +519,24 @@ Result<InfoVerdict> SqliteStore::accept_info(ProvisionSessionId id, const Report
   });
 }
 
-Result<void> SqliteStore::finish_reprovision(ProvisionSessionId id, bool proved, const Actor& actor) {
+Result<void> SqliteStore::finish_reprovision(ProvisionSessionId id, AuthTokenId held, const Actor& actor) {
   return impl_->write([&](Transaction& transaction) -> Result<void> {
     MUSTER_TRY(auto session, load_session(*transaction, id));
     if (!session) return DomainError::not_found;
+    const bool proved = held == session->token_id;
     const UtcTime at = transaction.at(actor);
     const auto failure = proved ? ProvisionFailure::none : ProvisionFailure::expired;
     MUSTER_TRY_VOID(move_session(transaction, *session, proved ? ProvisionEvent::proved : ProvisionEvent::fell_back, at,
                                  static_cast<std::uint16_t>(failure)));
-    if (proved) {
-      MUSTER_TRY_VOID(move_tokens_of(transaction, session->device_id, TokenEvent::successor_proved, session->token_id));
-    } else {
+    if (!proved) {
+      MUSTER_TRY(const bool own,
+                 transaction->exists("SELECT 1 FROM auth_token WHERE id = ?1 AND device_id = ?2", held, session->device_id));
+      if (!own) return DomainError::wrong_state;
       MUSTER_TRY_VOID(move_token(transaction, session->token_id, TokenEvent::unproved, true));
-      MUSTER_TRY_VOID(move_token(transaction, session->old_token_id, TokenEvent::successor_dropped));
+      MUSTER_TRY(const auto back, move_token(transaction, held, TokenEvent::successor_dropped));
+      if (!back || !back->allowed) return DomainError::wrong_state;
     }
+    MUSTER_TRY_VOID(move_tokens_of(transaction, session->device_id, TokenEvent::successor_proved, held));
     MUSTER_TRY_VOID(add_cloud_step(transaction, id, at, proved ? "proved" : "fell_back", failure));
     MUSTER_TRY_VOID(transaction.change(ChangeKind::device, session->device_id.value()));
     return audit_session(transaction, actor, proved ? "provision.proved" : "provision.fell_back", *session);
