@@ -4,7 +4,7 @@
 # "smoke" is what ./dev test runs, "all" the whole list. The exit status tells whether all passed.
 #   MUSTER_BIN_DIR    where muster and muster-agent are (default: build/release/bin, else build/dev/bin)
 #   MUSTER_RADIO_DIR  where the guest is built (default: build/radio)
-# What the guest prints goes to stdout and to OUT/SCENARIO.log, its programs' logs to OUT/share.
+# What the guest prints goes to stdout and to OUT/SCENARIO.log, its programs' logs to OUT/logs/SCENARIO. At the end: a table of all cases.
 set -euo pipefail
 here=$(cd "$(dirname "$(readlink -f "$0")")" && pwd)
 root=$(cd "$here/../.." && pwd)
@@ -12,7 +12,7 @@ out=${MUSTER_RADIO_DIR:-$root/build/radio}
 export MUSTER_RADIO_DIR=$out
 
 die() { printf 'radio: %s\n' "$*" >&2; exit 1; }
-[ $# -gt 0 ] || die "usage: run.sh SCENARIO..., of: smoke all $(cd "$here/guest" && ls ./*.sh | sed 's|./||; s|\.sh$||' | grep -v -e '^lib' -e '^udhcpc' | tr '\n' ' ')"
+[ $# -gt 0 ] || die "usage: run.sh SCENARIO..., of: smoke all $(cd "$here/guest" && ls ./*.sh | sed 's|./||; s|\.sh$||' | grep -v -e '^lib' -e '^udhcpc' -e '^cloud\.' -e '^cloud$' -e '^provision$' -e '^portal_page' | tr '\n' ' ')"
 bin=${MUSTER_BIN_DIR:-}
 if [ -z "$bin" ]; then
   for bin in "$root/build/release/bin" "$root/build/dev/bin"; do [ ! -x "$bin/muster-agent" ] || break; done
@@ -50,17 +50,29 @@ run() {
     -kernel "$out/vmlinux" -initrd "$out/initrd.cpio" \
     -append "console=ttyS0 quiet loglevel=4 panic=-1 mitigations=off tsc=reliable no_timer_check lpj=4000000 rcupdate.rcu_expedited=1 random.trust_cpu=on cryptomgr.notests nokaslr patience=$patience modules=$modules scenario=$scenario now=$(date +%s)" \
     < /dev/null 2>&1 | tr -d '\r' | tee "$log" || true
+  rm -rf "$out/logs/$scenario"
+  mkdir -p "$out/logs"
+  cp -r "$out/share" "$out/logs/$scenario"
   status=$(sed -n 's/^EXIT //p' "$log" | tail -1)
+  sed -n 's/^CASE|//p' "$log" >> "$out/cases"
   if [ "${status:-99}" = 0 ]; then
-    results+=("$(printf 'passed %-14s %4d s' "$scenario" $((SECONDS - start)))")
+    results+=("$(printf 'passed %-16s %4d s' "$scenario" $((SECONDS - start)))")
   else
     [ -n "$status" ] || printf 'FAIL %s did not end within %s s\n' "$scenario" "$limit"
-    results+=("$(printf 'FAILED %-14s %4d s' "$scenario" $((SECONDS - start)))")
+    results+=("$(printf 'FAILED %-16s %4d s' "$scenario" $((SECONDS - start)))")
     failed=1
   fi
 }
 
+# What each case came to; times are the guest's.
+print_cases() {
+  [ -s "$out/cases" ] || return 0
+  awk -F'|' 'BEGIN { printf "%-42s %-14s %6s %9s %8s\n", "case", "stage", "code", "seconds", "limit" }
+             { printf "%-42s %-14s %6s %9s %8s\n", $1, $2, $3 == 0 ? "-" : $3, $4, $5 }' "$out/cases"
+}
+
 results=() failed=0
+: > "$out/cases"
 pack
 for scenario in "$@"; do
   case $scenario in
@@ -74,12 +86,19 @@ for scenario in "$@"; do
       run bed 120
       run port 300
       run activate 240
+      run networks 720
+      run wifi_failures 480
+      run cloud_failures 600
+      run early 360
+      run laptop 480
+      run times 600
       ;;
     *)
       [ -f "$here/guest/$scenario.sh" ] || die "no scenario $scenario"
-      run "$scenario" "${MUSTER_RADIO_LIMIT_S:-240}"
+      run "$scenario" "${MUSTER_RADIO_LIMIT_S:-720}"
       ;;
   esac
 done
+print_cases
 printf '%s\n' "${results[@]}"
 exit $failed

@@ -56,9 +56,10 @@ home_down() {
   wait_for 5 "hostapd's end" test ! -e /run/hostapd/wlhome
   rm -f /tmp/hostapd.log
 }
-# dhcp_up [ARGUMENT]...: more arguments for dnsmasq, such as --address=/NAME/ADDRESS
+# dhcp_up [ARGUMENT]...: more arguments for dnsmasq. It knows the name of the cloud, see cloud.sh.
 dhcp_up() {
   in_ns home dnsmasq -C /dev/null --pid-file=/run/dnsmasq.pid --interface=wlhome --bind-interfaces --no-ping --no-resolv --no-hosts \
+    --address=/cloud.test/10.9.9.9 \
     --dhcp-range=192.168.77.50,192.168.77.99,1h --dhcp-leasefile=/run/leases --user=root --log-facility=/tmp/dnsmasq.log --log-dhcp "$@" ||
     fail "dnsmasq does not start"
 }
