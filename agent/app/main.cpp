@@ -22,6 +22,7 @@
 
 #include "agent/app/journal.hpp"
 #include "agent/app/options.hpp"
+#include "agent/app/page_address.hpp"
 #include "agent/app/radio_set.hpp"
 #include "agent/app/vitals.hpp"
 #include "agent/core/device.hpp"
@@ -304,7 +305,7 @@ int run(app::Options& options) {
   const std::string uid = device_uid(store);
   std::unique_ptr<app::RadioSet> radio;
   if (!options.radio.empty()) {
-    radio = app::make_radio_set(options.radio, uid, clock, random);
+    radio = app::make_radio_set(options.radio, uid, app::parse_page_address(options.setup_page), clock, random);
     if (!radio) return complain(2, "--radio is " + std::string{app::radio_kinds} + ", not \"" + options.radio + "\".");
   }
 

@@ -6,6 +6,7 @@
 #include <cstring>
 #include <string_view>
 
+#include "agent/app/page_address.hpp"
 #include "agent/app/radio_set.hpp"
 
 namespace muster::agent::app {
@@ -71,6 +72,10 @@ std::string use(std::string_view name, const std::string& value, Options& option
     options.radio = value;
     return value.empty() ? "--radio needs a kind of radio: " + std::string{radio_kinds} + "." : "";
   }
+  if (name == "--setup-page") {
+    options.setup_page = value;
+    return parse_page_address(value) ? "" : "--setup-page needs an address and a port of this machine, such as 127.0.0.1:8181.";
+  }
   if (name == "--vendor") {
     options.vendor = value;
     const bool good = !value.empty() && value.size() <= 20 && std::all_of(value.begin(), value.end(), [](char c) {
@@ -90,7 +95,7 @@ std::string use(std::string_view name, const std::string& value, Options& option
 
 bool takes_value(std::string_view name) {
   for (const std::string_view known : {"--store", "--template", "--template-name", "--token", "--host", "--port", "--ca", "--radio",
-                                       "--vendor", "--portal", "--report-interval-s"}) {
+                                       "--setup-page", "--vendor", "--portal", "--report-interval-s"}) {
     if (name == known) {
       return true;
     }
@@ -154,6 +159,9 @@ std::string parse_options(int count, char** arguments, Options& options) {
   }
   if (!options.radio.empty() && options.token) {
     complain("--token goes without --radio: over the air, the set-up brings the token.");
+  }
+  if (!options.setup_page.empty() && options.radio.rfind("sim", 0) != 0) {
+    complain("--setup-page goes with --radio sim: a real radio has the page on its own network.");
   }
   if (options.radio.empty() && options.vendor) {
     complain("--vendor goes with --radio.");
@@ -245,6 +253,8 @@ const char* help_text() noexcept {
   --radio KIND            set-up over the air (Wi-Fi provisioning): wpa[:INTERFACE] is a
                           Wi-Fi card by wpa_supplicant (as root), sim[:PATH] an air
                           that programs on this machine share
+  --setup-page ADDR:PORT  with --radio sim: the set-up page for a browser here, such
+                          as 127.0.0.1:8181
   --vendor PREFIX         what the device's name begins with, default Blynk
   --portal on|off         phones open the set-up page by themselves, default on
   --report-interval-s N   how often values are sent, 1 to 86400 s, default 5

@@ -58,6 +58,10 @@ TEST(ParseOptions, TakesARadio) {
   EXPECT_THAT(parse({"--store", "/d", "--radio="}).problem, HasSubstr("wpa[:INTERFACE] or sim[:PATH]"));
   EXPECT_THAT(parse({"--store", "/d", "--vendor", "Acme"}).problem, HasSubstr("--vendor goes with --radio"));
   EXPECT_THAT(parse({"--store", "/d", "--radio", "sim", "--vendor", "Acme_2"}).problem, HasSubstr("letters, digits and spaces"));
+  EXPECT_EQ(parse({"--store", "/d", "--radio", "sim", "--setup-page", "127.0.0.1:8181"}).options.setup_page, "127.0.0.1:8181");
+  for (const char* wrong : {"8181", "localhost:8181", "127.0.0.1:", "127.0.0.1:0", "127.0.0.1:65536", "127.0.0.1:81x"})
+    EXPECT_THAT(parse({"--store", "/d", "--radio", "sim", "--setup-page", wrong}).problem, HasSubstr("such as 127.0.0.1:8181")) << wrong;
+  EXPECT_THAT(parse({"--store", "/d", "--radio", "wpa", "--setup-page", "127.0.0.1:8181"}).problem, HasSubstr("goes with --radio sim"));
   EXPECT_THAT(parse({"--store", "/d", "--radio", "sim", "--portal", "yes"}).problem, HasSubstr("--portal is on or off"));
 }
 

@@ -6,12 +6,13 @@
 
 namespace muster::agent::app {
 
-std::unique_ptr<RadioSet> make_radio_set(const std::string& kind, const std::string& id, Clock& clock, RandomSource& random) {
+std::unique_ptr<RadioSet> make_radio_set(const std::string& kind, const std::string& id, const std::optional<PageAddress>& page,
+                                         Clock& clock, RandomSource& random) {
   const std::size_t colon = kind.find(':');
   const std::string name = kind.substr(0, colon);
   const std::string argument = colon == std::string::npos ? std::string{} : kind.substr(colon + 1);
   if (colon != std::string::npos && argument.empty()) return nullptr;
-  if (name == "sim") return std::make_unique<SimRadio>(argument, id);
+  if (name == "sim") return std::make_unique<SimRadio>(argument, id, page);
   if (name == "wpa") return std::make_unique<WpaRadioSet>(argument, clock, random);
   return nullptr;
 }

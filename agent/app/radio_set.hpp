@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "agent/app/page_address.hpp"
 #include "agent/core/device.hpp"
 #include "agent/core/local_server.hpp"
 #include "agent/port/clock.hpp"
@@ -50,8 +51,10 @@ class RadioSet : public LocalServer::Sink {
   [[nodiscard]] virtual std::string take_trouble() { return {}; }
 };
 
-/// `kind`: what --radio was given: sim[:PATH] or wpa[:INTERFACE]. nullptr: no such kind. `id` makes a simulated radio's addresses.
-[[nodiscard]] std::unique_ptr<RadioSet> make_radio_set(const std::string& kind, const std::string& id, Clock& clock, RandomSource& random);
+/// `kind`: what --radio was given: sim[:PATH] or wpa[:INTERFACE]. nullptr: no such kind. `id` makes a simulated radio's addresses; `page` is
+/// for the simulated air only.
+[[nodiscard]] std::unique_ptr<RadioSet> make_radio_set(const std::string& kind, const std::string& id,
+                                                       const std::optional<PageAddress>& page, Clock& clock, RandomSource& random);
 /// What --radio can be, for help and complaints.
 inline constexpr std::string_view radio_kinds = "wpa[:INTERFACE] or sim[:PATH]";
 

@@ -7,9 +7,9 @@ import { createRequire } from "node:module";
 import { join } from "node:path";
 import { tmpdir } from "node:os";
 import { after, before, describe, test } from "node:test";
-import { Muster, eventually, next } from "./muster.mjs";
+import { Muster, eventually, next } from "../node/muster.mjs";
 
-const require = createRequire(process.env.CONFORMANCE_MODULES);
+const require = createRequire(process.env.SUITE_MODULES);
 const Blynk = require("blynk-library");
 const browser = (() => {
   globalThis.window = { WebSocket: require("ws") };  // What the browser's client expects to find.

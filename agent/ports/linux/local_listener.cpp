@@ -48,6 +48,7 @@ std::string LocalListener::open_socket(int type, std::uint16_t port, const std::
 std::string LocalListener::open(const std::string& interface) {
   shut();
   if (std::string problem = open_socket(SOCK_STREAM, options_.http_port, interface, http_); !problem.empty()) return problem;
+  if (options_.dns_port == 0) return {};
   std::string problem = open_socket(SOCK_DGRAM, options_.dns_port, interface, dns_);
   if (!problem.empty()) shut();
   return problem;

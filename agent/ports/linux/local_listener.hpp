@@ -20,11 +20,12 @@ class LocalListener final : public LocalServer::Sink {
   static constexpr std::size_t output_max_bytes = 64 * 1024;  ///< That a visitor has not taken yet; above, it is dropped.
 
   struct Options {
-    std::uint32_t address = 0xC0A80401U;  ///< 192.168.4.1
-    std::uint16_t http_port = 80, dns_port = 53;
-    bool every_name = true;  ///< The portal is on: every name is ours.
+    std::uint32_t address = 0xC0A80401U;          ///< 192.168.4.1
+    std::uint16_t http_port = 80, dns_port = 53;  ///< dns_port 0: no name service.
+    ConnectionId first_id = 1;                    ///< Of its connections, where others share the LocalServer.
+    bool every_name = true;                       ///< The portal is on: every name is ours.
   };
-  explicit LocalListener(const Options& options) : options_{options} {}
+  explicit LocalListener(const Options& options) : options_{options}, last_id_{options.first_id - 1} {}
   ~LocalListener();
   LocalListener(const LocalListener&) = delete;
   LocalListener& operator=(const LocalListener&) = delete;
@@ -33,6 +34,7 @@ class LocalListener final : public LocalServer::Sink {
   /// Begins anew on this interface (empty: on any). Empty when it worked, else a sentence for people.
   [[nodiscard]] std::string open(const std::string& interface);
   void shut();
+  [[nodiscard]] bool is_open() const noexcept { return http_ >= 0; }
 
   void fill(std::vector<pollfd>& waiting) const;
   void serve(const pollfd* ready, std::size_t count, Millis now);
@@ -59,7 +61,7 @@ class LocalListener final : public LocalServer::Sink {
   LocalServer* server_ = nullptr;
   int http_ = -1, dns_ = -1;
   std::vector<Visitor> visitors_;
-  ConnectionId last_id_ = 0;
+  ConnectionId last_id_;
 };
 
 }  // namespace muster::agent::linux_port
