@@ -566,11 +566,14 @@ void Provisioner::take_last_error(const DeviceInfo& info, Millis now) {
   // A device of ours forgets the former error when it takes settings; of others the same code may still be the former one.
   const bool fresh = saw_no_error_ || info.last_error != stale_error_ || info_.dialect == Dialect::muster ||
                      now - sent_at_ >= options_.times.stale_error_ms;
-  if (!fresh) return;
-  if (info.last_error == static_cast<std::uint16_t>(F::wrong_password) && passwords_ < options_.passwords_max) {
+  if (fresh) take_failure(info.last_error, {}, now);
+}
+
+void Provisioner::take_failure(std::uint16_t code, const std::string& message, Millis now) {
+  if (code == static_cast<std::uint16_t>(F::wrong_password) && passwords_ < options_.passwords_max) {
     ask_password_again(now);
   } else {
-    fail_code(step_of(info.last_error), info.last_error, now);
+    fail_code(step_of(code), code, now, message);
   }
 }
 
@@ -691,7 +694,7 @@ void Provisioner::on_device_progress(DeviceProgress progress, const std::string&
 }
 
 void Provisioner::on_device_failed(std::uint16_t code, const std::string& message, Millis now) {
-  if (phase_ == Phase::following) fail_code(step_of(code), code, now, message);
+  if (phase_ == Phase::following) take_failure(code, message, now);
 }
 
 void Provisioner::on_device_no_answer(Millis now) {

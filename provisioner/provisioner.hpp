@@ -188,6 +188,7 @@ class Provisioner final : public DeviceListener {
   void send(Millis now);
   void follow(Millis now);
   void take_last_error(const DeviceInfo& info, Millis now);
+  void take_failure(std::uint16_t code, const std::string& message, Millis now);
   void ask_password_again(Millis now);
   void become_active(Millis now);
   void post(std::string_view step, Millis now, std::uint16_t code = 0, std::string_view message = {});
