@@ -278,24 +278,70 @@ TEST_F(SocketTransportTest, ASignInPageInTheCloudsPlaceIsTold) {
   std::filesystem::remove(path);
 }
 
-TEST_F(SocketTransportTest, ACloudThatIsThereIsAskedNothing) {
-  const int listener = socket(AF_INET, SOCK_STREAM, 0);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  ASSERT_EQ(bind(listener, reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
-  ASSERT_EQ(listen(listener, 1), 0);
-  socklen_t size = sizeof address;
-  getsockname(listener, reinterpret_cast<sockaddr*>(&address), &size);
-  {
-    Server server{full_exchange};
-    LinuxRig rig{PortalPlace{ntohs(address.sin_port), true}};
-    rig.start("127.0.0.1", server.port(), Security::plain);
-    expect_full_exchange(rig);
+/// Listens on loopback and never takes a connection; the kernel does.
+class SilentListener {
+ public:
+  SilentListener() : fd_{socket(AF_INET, SOCK_STREAM, 0)} {
+    address_.sin_family = AF_INET;
+    address_.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    EXPECT_EQ(bind(fd_, reinterpret_cast<sockaddr*>(&address_), sizeof address_), 0);
+    EXPECT_EQ(listen(fd_, 1), 0);
+    socklen_t size = sizeof address_;
+    getsockname(fd_, reinterpret_cast<sockaddr*>(&address_), &size);
   }
-  pollfd waiting{listener, POLLIN, 0};
-  EXPECT_EQ(poll(&waiting, 1, 0), 0);
-  close(listener);
+  ~SilentListener() { close(fd_); }
+  SilentListener(const SilentListener&) = delete;
+  SilentListener& operator=(const SilentListener&) = delete;
+  [[nodiscard]] std::uint16_t port() const { return ntohs(address_.sin_port); }
+  [[nodiscard]] bool was_dialled() const {
+    pollfd waiting{fd_, POLLIN, 0};
+    return poll(&waiting, 1, 0) != 0;
+  }
+
+ private:
+  int fd_;
+  sockaddr_in address_{};
+};
+
+TEST_F(SocketTransportTest, AServerThatNeverAnswersTheHandshakeIsGivenUp) {
+  struct AdvancedClock final : Clock {
+    BootClock real;
+    Millis ahead = 0;
+    Millis now() override { return real.now() + ahead; }
+  } clock;
+  struct Told final : TransportListener {
+    std::vector<CloseReason> closed;
+    void on_connected(Millis) override { ADD_FAILURE(); }
+    void on_bytes(wire::ByteView, Millis) override { ADD_FAILURE(); }
+    void on_closed(CloseReason reason, Millis) override { closed.push_back(reason); }
+  } told;
+  const SilentListener server;
+  SocketTransport transport{clock, PortalPlace{0, false}};
+  ASSERT_EQ(transport.trust_system(), "");
+  transport.connect({"127.0.0.1", server.port(), true});
+  while (transport.events() == POLLOUT) {
+    pollfd waiting{transport.fd(), transport.events(), 0};
+    ASSERT_GT(poll(&waiting, 1, 5'000), 0);
+    transport.on_ready(waiting.revents, told);
+  }
+  ASSERT_EQ(transport.events(), POLLIN);  // The greeting was sent.
+  transport.on_timer(told);
+  EXPECT_GT(transport.next_deadline(), clock.now());
+  clock.ahead = SocketTransport::handshake_timeout_ms;
+  ASSERT_LE(transport.next_deadline(), clock.now());
+  transport.on_timer(told);
+  EXPECT_EQ(transport.next_deadline(), 0U);
+  transport.on_timer(told);
+  EXPECT_EQ(told.closed, std::vector{CloseReason::connect_timeout});
+}
+
+TEST_F(SocketTransportTest, ACloudThatIsThereIsAskedNothing) {
+  const SilentListener portal;
+  Server server{full_exchange};
+  LinuxRig rig{PortalPlace{portal.port(), true}};
+  rig.start("127.0.0.1", server.port(), Security::plain);
+  expect_full_exchange(rig);
+  EXPECT_FALSE(portal.was_dialled());
 }
 
 TEST_F(SocketTransportTest, SystemTrustDoesNotCoverAPrivateCa) {

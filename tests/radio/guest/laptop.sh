@@ -33,6 +33,8 @@ put_back() {
 set_up wrong HomeNet "wrong horse"
 grep -q '(join_network, code 722)' "$shown" || fail "another failure: $(cat "$shown")"
 put_back "after a failure"
+api GET 'provision/session?sessionId=1' | grep -q '"code":722' || fail "the cloud was not told: $(api GET 'provision/session?sessionId=1')"
+pass "the cloud was told of the failure once it could be reached again"
 
 set_up_beside stopped HomeNet "correct horse"
 wait_for 60 "the laptop on the device's network" grep -q 'ok      join_device' /tmp/stopped.log
@@ -61,6 +63,10 @@ refused 'as root' in_ns phone su -s /bin/sh nobody -c 'muster provision --radio 
 kill "$(cat /run/laptop.pid)"
 wait_for 5 "the end of the laptop's wpa_supplicant" test ! -e /run/wpa_supplicant/wlphone
 refused 'Install the package wpasupplicant' in_ns phone env PATH=/usr/bin muster provision --radio wpa:wlphone
+mkdir -p /tmp/broken
+printf '#!/bin/sh\nexit 1\n' > /tmp/broken/wpa_supplicant
+chmod +x /tmp/broken/wpa_supplicant
+refused 'code 911)' in_ns phone env PATH=/tmp/broken:/usr/bin muster provision --radio wpa:wlphone
 pass "what cannot be done is said in a sentence"
 keep_logs
 exit 0
