@@ -273,6 +273,18 @@ TEST(Provisioner, AWrongPasswordIsAskedAgainWhenThereIsSomebodyToAsk) {
     EXPECT_THAT(rig.steps, Contains("join_network 722"));
     EXPECT_EQ(std::count_if(rig.asked.begin(), rig.asked.end(), [](const auto& a) { return a.starts_with("token"); }), 1);
   }
+  Rig live;  // One that tells by itself.
+  live.options.passwords_max = 2;
+  live.on_config = [&] {
+    if (live.configs == 1) {
+      live.later([&] { live.muster->on_device_failed(722, {}, live.now); });
+    } else {
+      live.session.state = "ACTIVE";
+    }
+  };
+  live.run();
+  EXPECT_TRUE(live.muster->succeeded());
+  EXPECT_EQ(live.passwords_asked, 2);
   Rig rig;
   rig.options.passwords_max = 2;
   rig.on_config = [&] { rig.info = with_error(our_info, 722); };
