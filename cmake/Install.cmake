@@ -1,4 +1,4 @@
-# What `cmake --install build/release [--prefix /usr/local]` puts on a machine: two programs, the systemd unit, completions for three
+# What `cmake --install build/release [--prefix /usr/local]` puts on a machine: two programs, their systemd units, completions for three
 # shells, the licence and what to read first.
 include(GNUInstallDirs)
 
@@ -8,12 +8,15 @@ foreach(program muster muster-agent)
   endif()
 endforeach()
 
-# The unit names the program by its full path, so it is made when the prefix is known: at install time.
+# A unit names its program by the full path, so it is made when the prefix is known: at install time.
 install(CODE "
   set(MUSTER_PROGRAM \"\${CMAKE_INSTALL_PREFIX}/${CMAKE_INSTALL_BINDIR}/muster\")
+  set(MUSTER_AGENT_PROGRAM \"\${CMAKE_INSTALL_PREFIX}/${CMAKE_INSTALL_BINDIR}/muster-agent\")
   set(MUSTER_DOCUMENTATION \"\${CMAKE_INSTALL_PREFIX}/${CMAKE_INSTALL_DOCDIR}\")
-  configure_file(\"${CMAKE_SOURCE_DIR}/packaging/muster.service\" \"${CMAKE_BINARY_DIR}/packaging/muster.service\" @ONLY)")
-install(FILES ${CMAKE_BINARY_DIR}/packaging/muster.service DESTINATION lib/systemd/system)
+  foreach(unit muster muster-agent)
+    configure_file(\"${CMAKE_SOURCE_DIR}/packaging/\${unit}.service\" \"${CMAKE_BINARY_DIR}/packaging/\${unit}.service\" @ONLY)
+  endforeach()")
+install(FILES ${CMAKE_BINARY_DIR}/packaging/muster.service ${CMAKE_BINARY_DIR}/packaging/muster-agent.service DESTINATION lib/systemd/system)
 install(FILES ${CMAKE_SOURCE_DIR}/LICENSE ${CMAKE_SOURCE_DIR}/README.md ${CMAKE_SOURCE_DIR}/CHANGELOG.md DESTINATION ${CMAKE_INSTALL_DOCDIR})
 
 # Completions come from the built program itself, so that they know exactly its commands.

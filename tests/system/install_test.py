@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`cmake --install` into an empty prefix: programs that start, a unit that systemd accepts, completions that their shells accept."""
+"""`cmake --install` into an empty prefix: programs that start, units that systemd accepts, completions that their shells accept."""
 import os
 import shutil
 import subprocess
@@ -40,15 +40,16 @@ class Install(unittest.TestCase):
         for name in ("LICENSE", "README.md", "CHANGELOG.md"):
             self.path("share", "doc", "muster", name)
 
-    def test_systemd_accepts_the_unit(self):
-        unit = self.path("lib", "systemd", "system", "muster.service")
-        with open(unit) as text:
-            content = text.read()
-        self.assertIn(f"ExecStart={self.prefix}/bin/muster serve ", content)
-        self.assertNotIn("@", content.replace("SystemCallFilter=@", "").replace("SystemCallFilter=~@", ""), "all is filled in")
-        if shutil.which("systemd-analyze"):
-            self.assertEqual(self.accepted("systemd-analyze", "verify", "--man=no", "--recursive-errors=no", unit).strip(), "")
-            print("systemd-analyze: accepted", flush=True)
+    def test_systemd_accepts_the_units(self):
+        for name, start in (("muster", "muster serve "), ("muster-agent", "muster-agent --store /var/lib/muster-agent ")):
+            unit = self.path("lib", "systemd", "system", name + ".service")
+            with open(unit) as text:
+                content = text.read()
+            self.assertIn(f"ExecStart={self.prefix}/bin/{start}", content)
+            self.assertNotIn("@", content.replace("SystemCallFilter=@", "").replace("SystemCallFilter=~@", ""), "all is filled in")
+            if shutil.which("systemd-analyze"):
+                self.assertEqual(self.accepted("systemd-analyze", "verify", "--man=no", "--recursive-errors=no", unit).strip(), "")
+                print(f"systemd-analyze: {name} accepted", flush=True)
 
     def test_shells_accept_their_completions(self):
         files = {"bash": self.path("share", "bash-completion", "completions", "muster"),
