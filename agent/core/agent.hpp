@@ -158,6 +158,8 @@ class Agent {
   void on_timer(Millis now);
   /// When on_timer() is wanted next; `never` when nothing is due. Changes with every call above.
   [[nodiscard]] Millis next_deadline() const noexcept;
+  /// When something came from the cloud last, or the connection was made.
+  [[nodiscard]] Millis last_received() const noexcept { return last_received_; }
 
   [[nodiscard]] State state() const noexcept { return state_; }
   [[nodiscard]] bool online() const noexcept { return state_ == State::online; }

@@ -623,6 +623,7 @@ ConfigureResult Device::take(DeviceConfig& wanted, bool unproved, bool at_consol
   active_ = wanted;
   trial_ = !unproved;
   unattended_ = false;
+  let_in_ = false;
   pending_given_up_ = false;
   pending_tried_ = false;
   trial_due_ = trial_ ? now_ + limits_.switching_ms + 2 * Millis{limits_.stage_ms} : never;
@@ -664,6 +665,7 @@ bool Device::begin_with(Slot slot) {
   active_ = config;
   trial_ = pending;
   unattended_ = pending;
+  let_in_ = false;
   pending_tried_ = pending_tried_ || pending;
   trial_due_ = trial_ ? now_ + 2 * Millis{limits_.stage_ms} : never;
   if (pending) {
@@ -787,6 +789,7 @@ void Device::on_closed(CloseReason reason, Millis now) {
 /// Only noted here: the session is in the middle of its call. settle() does what follows.
 void Device::note_event(const Event& event) noexcept {
   switch (event.kind) {
+    case EventKind::login_ok: let_in_ = true; break;
     case EventKind::connected:
       if (verdict_ != ActivationFailure::cloud_other) {  // The way there is good.
         verdict_ = ActivationFailure::none;
@@ -906,6 +909,7 @@ void Device::settle_online() {
     return;
   }
   if (trial_) {
+    unanswered_since_ = now_;
     accept_due_ = now_ + limits_.unanswered_info_ms;
     state_due_ = never;
     return;
@@ -954,7 +958,10 @@ void Device::commit() {
 void Device::give_up(ActivationFailure code, std::string_view detail) {
   const bool unattended = unattended_;
   disconnect();
-  if (condemns_settings(code)) {
+  // A cloud that has let them in once may count on them already: then only its own no ends them, not what the network is like now. And what
+  // the device tries by itself may be early: after a power failure routers come back later than devices.
+  const bool refused = code == ActivationFailure::token_refused;
+  if (refused || (condemns_settings(code) && !unattended && !let_in_)) {
     drop_pending();
   } else {
     pending_given_up_ = has_pending_;
@@ -1040,9 +1047,13 @@ void Device::on_timer(Millis now) {
     join();
   }
   if (now_ >= accept_due_ && trial_) {
-    accept_due_ = never;
-    commit();
-    told_online_ = !trial_ && agent_.online();
+    if (agent_.last_received() <= unanswered_since_) {
+      accept_due_ = now_ + half_way_ms;  // Maybe nothing arrives there either: the next ping finds out.
+    } else {
+      accept_due_ = never;
+      commit();
+      told_online_ = !trial_ && agent_.online();
+    }
   }
   if (now_ >= verdict_due_) {
     verdict_due_ = never;

@@ -136,7 +136,7 @@ struct DeviceLimits {
   std::uint32_t verdict_ms = 5'000;           ///< Name, certificate and portal trouble is final when it has lasted so long.
   std::uint32_t unreachable_ms = 12'000;      ///< The same for a cloud that refuses or closes connections.
   std::uint32_t refused_wait_ms = 300'000;    ///< The cloud refused the proved token: open for set-up so long, then tried again.
-  std::uint32_t unanswered_info_ms = 30'000;  ///< A session whose info block was never answered counts as accepted when so old.
+  std::uint32_t unanswered_info_ms = 30'000;  ///< A session whose info block was never answered counts as accepted when so old and alive.
   std::uint32_t error_shown_ms = 10'000;
   std::uint32_t button_min_ms = 50;
   std::uint32_t button_hint_ms = 4'000;     ///< From here the light says that something will happen,
@@ -332,8 +332,9 @@ class Device final {
   Millis trial_due_ = never;   ///< New settings have no longer than this, whatever happens.
   Millis rejoin_due_ = never;  ///< The next try to join.
   Millis verdict_due_ = never;
-  Millis accept_due_ = never;  ///< A session without an answer to its info block counts as accepted.
-  Millis setup_due_ = never;   ///< Set-up closes although the device connects or runs.
+  Millis accept_due_ = never;    ///< A session without an answer to its info block counts as accepted.
+  Millis unanswered_since_ = 0;  ///< And something must have come since then.
+  Millis setup_due_ = never;     ///< Set-up closes although the device connects or runs.
   Millis reopen_due_ = never;
   Millis scan_due_ = never;  ///< The radio owes an answer until then.
   Millis pressed_at_ = never;
@@ -358,6 +359,7 @@ class Device final {
   bool pending_tried_ = false;     ///< By the device itself, since the proved settings were begun.
   bool trial_ = false;
   bool unattended_ = false;  ///< The trial was begun by the device itself.
+  bool let_in_ = false;      ///< The cloud has taken the token since these settings were begun.
   bool is_joined_ = false;
   bool result_read_ = false;
   bool announced_ = false;  ///< Metadata was sent in this run.

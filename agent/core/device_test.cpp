@@ -293,11 +293,28 @@ TEST(Device, ACloudThatNeverAnswersTheInfoBlockIsBelievedOnlyAfterAWhile) {
   rig.accept_login();
   rig.pass_ms(6'000);  // The session goes online without an answer.
   EXPECT_TRUE(rig.device.agent().online());
+  rig.feed(response(77, 200));  // It is there.
   rig.pass_ms(29'999);
   EXPECT_EQ(rig.proved_token(), "none");
   rig.pass_ms(1);
+  EXPECT_EQ(rig.proved_token(), "none");  // Not heard of since.
+  rig.pass_ms(4'000);
+  rig.feed(response(78, 200));  // To the ping.
+  rig.pass_ms(2'000);
   EXPECT_EQ(rig.proved_token(), other_token);
   EXPECT_EQ(rig.state(), DeviceState::running);
+}
+
+TEST(Device, AConnectionThatIsDeadWithoutTellingProvesNothing) {
+  HomeRig rig;
+  rig.open_for_setup();
+  rig.take();
+  rig.join();
+  rig.connect();
+  rig.accept_login();  // The info block does not arrive, and nobody says so.
+  rig.pass_ms(120'000);
+  EXPECT_EQ(rig.proved_token(), token);
+  EXPECT_FALSE(rig.device.trying());
 }
 
 TEST(Device, ACloudThatClosesInsteadOfAnsweringTheInfoBlockProvesNothing) {
@@ -497,6 +514,64 @@ TEST(Device, APendingRecordWhoseFailureWasToldGoesWhenTheOldSettingsWorkAgain) {
   rig.go_online();
   EXPECT_EQ(rig.state(), DeviceState::running);
   EXPECT_FALSE(rig.store.read(Slot::pending));
+}
+
+TEST(Device, SettingsThatTheCloudHasLetInAreNotGivenUpForTheNetwork) {
+  NewRig rig;
+  rig.take();
+  rig.join();
+  rig.connect();
+  rig.accept_login();
+  rig.device.on_network_lost(rig.now);  // With the cloud's yes to the info block, maybe.
+  rig.device.on_join_failed(JoinFailure::not_found, rig.now);
+  EXPECT_EQ(rig.last_error(), 720);
+  EXPECT_TRUE(rig.store.read(Slot::pending));
+  rig.pass_ms(600'000);  // Nobody comes.
+  EXPECT_EQ(rig.last_radio(), "join new/secret456");
+  rig.join();
+  rig.go_online();
+  EXPECT_EQ(rig.state(), DeviceState::running);
+  EXPECT_EQ(rig.proved_token(), other_token);
+}
+
+TEST(Device, APendingRecordOutlivesARouterThatComesBackLaterThanTheDevice) {
+  for (const bool at_home : {false, true}) {
+    DeviceRig rig;
+    DeviceConfig pending = home_config();
+    static_cast<void>(pending.token.assign(other_token));
+    pending.network = wifi("new");
+    pending.generation = 2;
+    rig.store.put(Slot::pending, pending);
+    if (at_home) {
+      rig.store.put(Slot::proved, home_config());
+    }
+    rig.start();
+    if (at_home) {
+      rig.join();
+      rig.connect();
+      rig.refuse_login();
+    }
+    EXPECT_EQ(rig.last_radio(), "join new/secret123");
+    rig.device.on_join_failed(JoinFailure::not_found, rig.now);
+    EXPECT_TRUE(rig.store.read(Slot::pending)) << at_home;
+  }
+}
+
+TEST(Device, SettingsThatCouldNotBeCommittedAreTriedAgain) {
+  NewRig rig;
+  rig.take();
+  rig.join();
+  rig.connect();
+  rig.accept_login();
+  rig.store.fails = true;
+  rig.accept_info();
+  EXPECT_EQ(rig.last_error(), 700);
+  rig.store.fails = false;
+  EXPECT_TRUE(rig.store.read(Slot::pending));
+  rig.pass_ms(600'000);
+  rig.join();
+  rig.go_online();
+  EXPECT_EQ(rig.proved_token(), other_token);
 }
 
 /// Both clouds answer as the real one does: the old token is good until the new one is proved.
