@@ -69,6 +69,9 @@ constexpr FailureText catalogue[] = {
      "Delete devices that are gone, or ask the operator for a higher limit."},
     {F::owner_gone, "owner_gone", "The device's owner is no longer there.",
      "The account was deleted, suspended or moved during the set-up.", "Start the set-up again from an active account."},
+    {F::template_differs, "template_differs", "This is another kind of device than the one that is being set up.",
+     "The template id in the firmware is not the one that the set-up was started for, or not that of the device that it replaces.",
+     "Take a device of the right kind, or start the set-up for this kind."},
 
     {F::device_not_found, "device_not_found", "No device that waits for set-up was found.",
      "The device is not in set-up mode, too far away, or its name begins with another prefix.",

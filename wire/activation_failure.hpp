@@ -40,6 +40,7 @@ enum class ActivationFailure : std::uint16_t {
   plain_text_refused = 806,
   device_limit = 807,
   owner_gone = 808,
+  template_differs = 809,
   // The provisioner's.
   device_not_found = 900,
   device_unreachable = 901,

@@ -23,7 +23,8 @@ TEST(ProvisionFailures, HaveTheNumbersOfTheCatalogue) {
                                                      {ProvisionFailure::superseded, F::superseded},
                                                      {ProvisionFailure::plain_text_refused, F::plain_text_refused},
                                                      {ProvisionFailure::device_limit, F::device_limit},
-                                                     {ProvisionFailure::owner_gone, F::owner_gone}};
+                                                     {ProvisionFailure::owner_gone, F::owner_gone},
+                                                     {ProvisionFailure::template_differs, F::template_differs}};
   for (const auto& [ours, wires] : same) {
     EXPECT_EQ(static_cast<int>(ours), static_cast<int>(wires));
     EXPECT_NE(wire::find_failure(wires), nullptr);

@@ -202,6 +202,7 @@ enum class ProvisionFailure : std::uint16_t {
   plain_text_refused = 806,
   device_limit = 807,
   owner_gone = 808,
+  template_differs = 809,
 };
 
 struct ProvisionSession {

@@ -1758,7 +1758,7 @@ TEST_P(StoreContract, AProvisioningSessionMakesItsDeviceWhenTheInfoIsAccepted) {
   make_template(root_, "Another");
   const auto lie = store().accept_info(session.id, info("TMPLAnother"), actor());
   ASSERT_OK(lie);
-  EXPECT_EQ(lie->failure, ProvisionFailure::template_foreign);
+  EXPECT_EQ(lie->failure, ProvisionFailure::template_differs);
   EXPECT_FALSE(lie->device);
   EXPECT_EQ(kind_of(2), TokenKind::device);
 
@@ -1885,9 +1885,9 @@ TEST_P(StoreContract, ReprovisioningKeepsTheOldTokenUntilTheNewOneIsProved) {
   EXPECT_EQ(kind_of(2), TokenKind::reprovision);
   EXPECT_EQ(store().reveal_token(device.id, actor()).value(), "sealed-1");
   // Another kind of device: only noted.
-  EXPECT_EQ(store().accept_info(session.id, info("TMPLAnother"), actor())->failure, ProvisionFailure::template_foreign);
+  EXPECT_EQ(store().accept_info(session.id, info("TMPLAnother"), actor())->failure, ProvisionFailure::template_differs);
   EXPECT_EQ(session_now(session.id).state, ProvisionState::reprovisioning);
-  EXPECT_EQ(session_now(session.id).failure_code, 801);
+  EXPECT_EQ(session_now(session.id).failure_code, 809);
   EXPECT_EQ(kind_of(2), TokenKind::reprovision);
 
   ASSERT_OK(store().accept_info(session.id, info("TMPLProduct"), actor()));

@@ -243,7 +243,7 @@ class Provisioning(unittest.TestCase):
         second = self.server.new_template("Pumps")
         issued = self.token(templateId=self.template)
         self.assertIsNone(Device(self.server, issued["token"]).say_info(second))
-        self.assertEqual(self.wait_state(issued, "FAILED")["failure"]["code"], 801)
+        self.assertEqual(self.wait_state(issued, "FAILED")["failure"]["code"], 809)
 
     def test_canceled_and_superseded(self):
         first = self.token(uid="same")
@@ -378,7 +378,7 @@ class Provisioning(unittest.TestCase):
         new = Device(self.server, renewed["token"])
         self.assertIsNone(new.say_info(other))
         session = self.session(renewed)
-        self.assertEqual((session["state"], session["failure"]["name"]), ("REPROVISIONING", "template_foreign"))
+        self.assertEqual((session["state"], session["failure"]["name"]), ("REPROVISIONING", "template_differs"))
         self.assertTrue(old.is_open())
         self.assertEqual(self.server.login(renewed["token"]), 200)
         # Its time passes: nobody decided that, so it is closed without an answer.

@@ -539,7 +539,7 @@ Result<domain::InfoVerdict> MemoryStore::accept_info(ProvisionSessionId id, cons
     if (std::find(one.tmpl_ids.begin(), one.tmpl_ids.end(), info.tmpl_id) != one.tmpl_ids.end()) said = one.id;
   }
   if (!said) verdict.failure = info.tmpl_id.empty() ? ProvisionFailure::info_missing : ProvisionFailure::template_unknown;
-  if (said && session.row.template_id && said != session.row.template_id) verdict.failure = ProvisionFailure::template_foreign;
+  if (said && session.row.template_id && said != session.row.template_id) verdict.failure = ProvisionFailure::template_differs;
   if (verdict.failure != ProvisionFailure::none) {
     if (!again) {
       const bool once_more = verdict.failure == ProvisionFailure::info_missing;

@@ -101,6 +101,42 @@ TEST_F(SqliteFile, IsMadeAtTheFirstUseAndReadableByItsOwnerOnly) {
   EXPECT_EQ(connection->number("PRAGMA foreign_keys").value(), 1);
 }
 
+TEST_F(SqliteFile, BringsAFilledDatabaseOfTheFirstVersionUp) {
+  fill(5);
+  {
+    // What the second migration made is taken away again; one template has a field of that name, made by a person.
+    const auto connection = raw();
+    ASSERT_TRUE(
+        connection->execute("DROP TABLE provision_step; DROP TABLE provision_session; ALTER TABLE auth_token DROP COLUMN session_id; "
+                            "ALTER TABLE auth_token DROP COLUMN quiet; DELETE FROM meta_field WHERE name = 'Device UID'; "
+                            "INSERT INTO template SELECT 77, organization_id, 'Own field', board_type, connection_type, manufacturer, "
+                            "description, hotspot_prefix, firmware_type, offline_ignore_period_s, allow_public_plain_text, version, "
+                            "next_datastream_id, 9, next_event_id, created_at, updated_at FROM template LIMIT 1; "
+                            "INSERT INTO meta_field VALUES (77, 8, 'Device UID', 1, 'mine', '', 0, 0, 0); PRAGMA user_version = 1"));
+  }
+  const auto store = open();
+  ASSERT_TRUE(store->check());
+  for (std::uint64_t secret = 1; secret <= 5; ++secret) {
+    const auto found = look_up(*store, secret);
+    ASSERT_TRUE(found && *found) << secret;
+    EXPECT_EQ((*found)->record.kind, TokenKind::device);
+    EXPECT_FALSE((*found)->record.is_quiet);
+  }
+  const auto connection = raw(Connection::Use::read);
+  EXPECT_EQ(connection->number("PRAGMA user_version").value(), schema_version());
+  EXPECT_EQ(connection->number("SELECT count(*) FROM pragma_foreign_key_check").value(), 0);
+  EXPECT_EQ(connection->number("SELECT count(*) FROM template").value(), 2);
+  EXPECT_EQ(connection->number("SELECT count(*) FROM meta_field WHERE name = 'Device UID'").value(), 2);
+  EXPECT_EQ(connection->number("SELECT count(*) FROM meta_field WHERE name = 'Device UID' AND default_value = 'mine'").value(), 1);
+  EXPECT_EQ(connection
+                ->number("SELECT count(*) FROM template WHERE next_meta_field_id <= (SELECT max(id) FROM meta_field WHERE template_id "
+                         "= template.id)")
+                .value(),
+            0)
+      << "no id of a field is given twice";
+  ASSERT_TRUE(create(*store, 6));
+}
+
 TEST_F(SqliteFile, IsTriedAgainAtMostOnceASecondAndGetsReadyByItself) {
   path_ = folder_ / "later" / "muster.db";
   const auto store = open();

@@ -214,8 +214,8 @@ Result<Choice> choose_template(Connection& connection, const ProvisionSession& s
       choice.failure = ProvisionFailure::template_unknown;
       choice.why = info.tmpl_id;
     } else if (wanted && wanted != choice.template_id) {
-      choice.failure = ProvisionFailure::template_foreign;
-      choice.why = info.tmpl_id + ": the session is for another template";
+      choice.failure = ProvisionFailure::template_differs;
+      choice.why = info.tmpl_id;
     }
   }
   if (choice.failure != ProvisionFailure::none) return choice;
