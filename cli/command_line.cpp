@@ -306,6 +306,7 @@ class CommandLine {
     add_organization(app);
     app->add_option("--radio", provision_.radio,
                     "How the device is found: wpa or wpa:INTERFACE, a Wi-Fi card of this computer (as root; its own network is put back);\n"
+                    "ble or ble:ADAPTER, Bluetooth LE by bluetoothd;\n"
                     "sim or sim:PATH, the simulated air of this machine's agents")
         ->type_name("RADIO");
     app->add_option("--device-url", provision_.device_url,

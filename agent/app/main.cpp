@@ -20,6 +20,7 @@
 #include <utility>
 #include <vector>
 
+#include "agent/app/ble_set.hpp"
 #include "agent/app/journal.hpp"
 #include "agent/app/options.hpp"
 #include "agent/app/page_address.hpp"
@@ -263,28 +264,32 @@ std::string board_name() {
   return model.empty() || model.size() > 60 ? "Linux" : model;
 }
 
-/// Waits until something is ready or due, and serves sockets, radio, web server and device. Returns whether there are signals.
+/// Waits until something is ready or due, and serves sockets, radio, Bluetooth, web server and device. Returns whether there are signals.
 bool turn(Clock& clock, linux_port::SocketTransport& sockets, GuardedTransport& transport, Device& device, app::RadioSet* radio,
-          LocalServer* server, Millis wake_at, int signal_fd) {
+          app::BleSet* ble, LocalServer* server, Millis wake_at, int signal_fd) {
   constexpr Millis wait_max_ms = 60'000;  // poll(2) does not count the time that the machine slept; the clock does.
   linux_port::TransportTells listener{device};
   const Millis before = clock.now();
   Millis wanted = std::min({sockets.next_deadline(), device.next_deadline(), wake_at});
   if (radio != nullptr) wanted = std::min({wanted, radio->next_deadline(before), server->next_deadline()});
+  if (ble != nullptr) wanted = std::min(wanted, ble->next_deadline(before));
   if (transport.blocked()) wanted = before;
   const Millis wait_ms = wanted <= before ? 0 : std::min(wanted - before, wait_max_ms);
   std::vector<pollfd> waiting{{sockets.fd(), sockets.events(), 0}, {signal_fd, POLLIN, 0}};  // A negative descriptor is skipped.
   constexpr std::size_t own_count = 2;
   if (radio != nullptr) radio->fill(waiting);
+  const std::size_t radio_count = waiting.size() - own_count;
+  if (ble != nullptr) ble->fill(waiting);
   const int ready = ::poll(waiting.data(), waiting.size(), static_cast<int>(wait_ms));
   const Millis now = clock.now();
   if (ready > 0 && waiting[0].revents != 0) sockets.on_ready(waiting[0].revents, listener);
   if (sockets.next_deadline() <= now) sockets.on_timer(listener);
   transport.tell(device, now);
   if (radio != nullptr) {
-    radio->serve(ready < 0 ? nullptr : waiting.data() + own_count, waiting.size() - own_count, now);
+    radio->serve(ready < 0 ? nullptr : waiting.data() + own_count, radio_count, now);
     if (server->next_deadline() <= now) server->on_timer(now);
   }
+  if (ble != nullptr) ble->serve(now);
   if (device.next_deadline() <= now) device.on_timer(now);
   return ready > 0 && waiting[1].revents != 0;
 }
@@ -385,12 +390,21 @@ int run(app::Options& options) {
     web.portal = options.portal;
     server = std::make_unique<LocalServer>(device, *radio, web);
     radio->attach(device, *server);
+    radio->visitors().attach(device);
+  }
+  std::unique_ptr<app::BleSet> ble;
+  if (!options.ble.empty()) {
+    ble = app::make_ble_set(options.ble);
+    if (!ble)
+      return complain(2, "This muster-agent was built without D-Bus, so it has no --ble. Build it with libsdbus-c++-dev installed.");
+    if (const std::string missing = ble->start(); !missing.empty()) journal.text("ble", missing, clock.now());
+    ble->attach(device, radio->visitors());
   }
 
   const Millis interval_ms = Millis{options.report_interval_s} * 1000;
   device.start(clock.now());
   for (Millis next_report = clock.now() + interval_ms;;) {
-    if (turn(clock, sockets, transport, device, radio.get(), server.get(), next_report, signal_fd)) {
+    if (turn(clock, sockets, transport, device, radio.get(), ble.get(), server.get(), next_report, signal_fd)) {
       signalfd_siginfo info{};
       while (::read(signal_fd, &info, sizeof info) == static_cast<ssize_t>(sizeof info)) {
         const Millis now = clock.now();
@@ -414,6 +428,9 @@ int run(app::Options& options) {
     }
     if (radio) {
       if (const std::string trouble = radio->take_trouble(); !trouble.empty()) journal.text("radio", trouble, now);
+    }
+    if (ble) {
+      if (const std::string trouble = ble->take_trouble(); !trouble.empty()) journal.text("ble", trouble, now);
     }
     if (now >= next_report) {
       if (device.agent().online()) {

@@ -8,6 +8,7 @@
 
 #include "agent/app/page_address.hpp"
 #include "agent/app/radio_set.hpp"
+#include "agent/ports/linux/ble_bus.hpp"
 
 namespace muster::agent::app {
 
@@ -134,6 +135,10 @@ std::string parse_options(int count, char** arguments, Options& options) {
         blank(value);
       }
       complain(use(name, copy, options));
+    } else if (name == "--ble") {
+      const bool given = equals == std::string_view::npos && i + 1 < count && std::strncmp(arguments[i + 1], "-", 1) != 0;
+      options.ble = equals != std::string_view::npos ? argument + equals + 1 : given ? arguments[++i] : "hci0";
+      if (!linux_port::is_ble_adapter(options.ble)) complain("--ble takes the name of a Bluetooth adapter, such as hci0.");
     } else if (text == "--tls") {
       tls = true;
     } else if (text == "--plain") {
@@ -162,6 +167,9 @@ std::string parse_options(int count, char** arguments, Options& options) {
   }
   if (!options.setup_page.empty() && options.radio.rfind("sim", 0) != 0) {
     complain("--setup-page goes with --radio sim: a real radio has the page on its own network.");
+  }
+  if (options.radio.empty() && !options.ble.empty()) {
+    complain("--ble goes with --radio: Bluetooth brings the settings, the radio joins the network.");
   }
   if (options.radio.empty() && options.vendor) {
     complain("--vendor goes with --radio.");
@@ -255,6 +263,8 @@ const char* help_text() noexcept {
                           that programs on this machine share
   --setup-page ADDR:PORT  with --radio sim: the set-up page for a browser here, such
                           as 127.0.0.1:8181
+  --ble [ADAPTER]         beside --radio: set-up over Bluetooth LE too, by bluetoothd;
+                          default hci0
   --vendor PREFIX         what the device's name begins with, default Blynk
   --portal on|off         phones open the set-up page by themselves, default on
   --report-interval-s N   how often values are sent, 1 to 86400 s, default 5

@@ -58,6 +58,13 @@ TEST(ParseOptions, TakesARadio) {
   EXPECT_THAT(parse({"--store", "/d", "--radio="}).problem, HasSubstr("wpa[:INTERFACE] or sim[:PATH]"));
   EXPECT_THAT(parse({"--store", "/d", "--vendor", "Acme"}).problem, HasSubstr("--vendor goes with --radio"));
   EXPECT_THAT(parse({"--store", "/d", "--radio", "sim", "--vendor", "Acme_2"}).problem, HasSubstr("letters, digits and spaces"));
+  EXPECT_EQ(parse({"--store", "/d", "--radio", "sim"}).options.ble, "");
+  EXPECT_EQ(parse({"--store", "/d", "--ble", "--radio", "sim"}).options.ble, "hci0");
+  EXPECT_EQ(parse({"--store", "/d", "--radio", "sim", "--ble", "hci1"}).options.ble, "hci1");
+  EXPECT_EQ(parse({"--store", "/d", "--radio", "sim", "--ble=hci12"}).options.ble, "hci12");
+  EXPECT_THAT(parse({"--store", "/d", "--radio", "sim", "--ble", "../hci0"}).problem, HasSubstr("such as hci0"));
+  EXPECT_THAT(parse({"--store", "/d", "--radio", "sim", "--ble="}).problem, HasSubstr("such as hci0"));
+  EXPECT_THAT(parse({"--store", "/d", "--ble"}).problem, HasSubstr("--ble goes with --radio"));
   EXPECT_EQ(parse({"--store", "/d", "--radio", "sim", "--setup-page", "127.0.0.1:8181"}).options.setup_page, "127.0.0.1:8181");
   for (const char* wrong : {"8181", "localhost:8181", "127.0.0.1:", "127.0.0.1:0", "127.0.0.1:65536", "127.0.0.1:81x"})
     EXPECT_THAT(parse({"--store", "/d", "--radio", "sim", "--setup-page", wrong}).problem, HasSubstr("such as 127.0.0.1:8181")) << wrong;

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "agent/app/page_address.hpp"
+#include "agent/app/visitors.hpp"
 #include "agent/core/device.hpp"
 #include "agent/core/local_server.hpp"
 #include "agent/port/clock.hpp"
@@ -35,6 +36,8 @@ class RadioSet : public LocalServer::Sink {
   [[nodiscard]] virtual std::array<std::uint8_t, 6> mac() const = 0;
   /// Before the first serve(): who hears what the radio has to tell.
   virtual void attach(Device& device, LocalServer& server) = 0;
+  /// Where the radio tells how many stations are on its access point; apps that come another way are counted there too.
+  [[nodiscard]] Visitors& visitors() noexcept { return visitors_; }
 
   /// Appends what to wait for.
   virtual void fill(std::vector<pollfd>& waiting) const = 0;
@@ -49,6 +52,9 @@ class RadioSet : public LocalServer::Sink {
   }
   /// What a person should know about the radio now; empty: nothing new.
   [[nodiscard]] virtual std::string take_trouble() { return {}; }
+
+ private:
+  Visitors visitors_;
 };
 
 /// `kind`: what --radio was given: sim[:PATH] or wpa[:INTERFACE]. nullptr: no such kind. `id` makes a simulated radio's addresses; `page` is

@@ -39,7 +39,7 @@ class SimRadio final : public RadioSet, private sim::RadioEvents {
   void on_joined(const JoinedNetwork& network, Millis now) override { device_->on_joined(network, now); }
   void on_join_failed(JoinFailure failure, Millis now) override { device_->on_join_failed(failure, now); }
   void on_network_lost(Millis now) override { device_->on_network_lost(now); }
-  void on_visitors(std::size_t count, Millis now) override { device_->on_visitors(count, now); }
+  void on_visitors(std::size_t count, Millis now) override { visitors().on_stations(count, now); }
   void on_stream_opened(std::uint32_t stream, Millis now) override;
   void on_stream_bytes(std::uint32_t stream, wire::ByteView bytes, Millis now) override { server_->on_bytes(stream, bytes, now); }
   void on_stream_closed(std::uint32_t stream, Millis now) override { server_->on_closed(stream, now); }

@@ -31,7 +31,7 @@ class WpaRadioSet final : public RadioSet, private linux_port::RadioListener {
  private:
   void on_opened(Millis now) override;
   void on_open_failed(Millis now) override { device_->on_open_failed(now); }
-  void on_visitors(std::size_t count, Millis now) override { device_->on_visitors(count, now); }
+  void on_visitors(std::size_t count, Millis now) override { visitors().on_stations(count, now); }
   void on_scanned(const ScannedNetwork* networks, std::size_t count, Millis now) override { device_->on_scanned(networks, count, now); }
   void on_joined(const JoinedNetwork& network, Millis now) override { device_->on_joined(network, now); }
   void on_join_failed(JoinFailure failure, Millis now) override { device_->on_join_failed(failure, now); }

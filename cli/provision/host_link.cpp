@@ -3,6 +3,7 @@
 
 #include "cli/provision/address_link.hpp"
 #include "cli/provision/air_link.hpp"
+#include "cli/provision/ble_link.hpp"
 #include "cli/provision/wpa_link.hpp"
 #include "cli/terminal.hpp"
 
@@ -28,6 +29,7 @@ Made make_host_link(const ProvisionOptions& options, agent::Clock& clock, agent:
   const std::string argument = colon == std::string::npos ? std::string{} : options.radio.substr(colon + 1);
   const bool whole = colon == std::string::npos || !argument.empty();
   if (whole && kind == "wpa") return Made{std::make_unique<WpaLink>(argument, clock, random)};
+  if (whole && kind == "ble") return make_ble_link(argument);
   if (whole && kind == "sim") return Made{std::make_unique<AirLink>(argument)};
   return usage("There is no radio \"" + printable(options.radio) + "\" here; use " + std::string{host_link_kinds} + ".");
 }

@@ -48,8 +48,16 @@ TEST_F(HostLinkTest, ACardThatIsNoneIsNamed) {
 }
 
 TEST_F(HostLinkTest, WhatIsNoWayIsAMistakeOfUsage) {
-  for (const auto& [radio, url] :
-       {std::pair{"", ""}, {"sim", "http://x"}, {"magic", ""}, {"sim:", ""}, {"wpa:", ""}, {"", "ftp://x"}, {"", "http://"}}) {
+  for (const auto& [radio, url] : {std::pair{"", ""},
+                                   {"sim", "http://x"},
+                                   {"magic", ""},
+                                   {"sim:", ""},
+                                   {"wpa:", ""},
+                                   {"ble:", ""},
+                                   {"ble:eth0", ""},
+                                   {"ble:hci0/x", ""},
+                                   {"", "ftp://x"},
+                                   {"", "http://"}}) {
     const auto made = make(radio, url);
     ASSERT_FALSE(made) << radio << url;
     EXPECT_EQ(made.error().exit_code, exit_usage) << radio << url;

@@ -80,12 +80,14 @@ for scenario in "$@"; do
       # A part of the tests: it tells what works, not how fast.
       patience=5
       run activate 300
+      run ble 300 wifi,ble
       patience=1
       ;;
     all)
       run bed 120
       run port 300
       run activate 240
+      run ble 300 wifi,ble
       run networks 720
       run wifi_failures 480
       run cloud_failures 600
@@ -95,7 +97,9 @@ for scenario in "$@"; do
       ;;
     *)
       [ -f "$here/guest/$scenario.sh" ] || die "no scenario $scenario"
-      run "$scenario" "${MUSTER_RADIO_LIMIT_S:-720}"
+      modules=wifi
+      [ "$scenario" != ble ] || modules=wifi,ble
+      run "$scenario" "${MUSTER_RADIO_LIMIT_S:-720}" "$modules"
       ;;
   esac
 done
