@@ -1,53 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "wire/activation_failure.hpp"
 
+#include "wire/device_failures.hpp"
+
 namespace muster::wire {
 namespace {
 
 using F = ActivationFailure;
 
-constexpr FailureText catalogue[] = {
-    {F::settings_invalid, "settings_invalid", "The device did not take the settings.",
-     "The token, the network name or the password has a length that no network takes, or the device could not store them.",
-     "Check the password: 8 to 63 characters, or 64 hexadecimal digits. If it is right, restart the device and try again."},
-    {F::network_timeout, "network_timeout", "The device could not join the Wi-Fi network in time.",
-     "The network is too weak where the device is, the password is wrong, or the router is busy.",
-     "Move the device nearer to the router, check the password, and try again."},
-    {F::cloud_timeout, "cloud_timeout", "The device joined the network but did not reach the cloud in time.",
-     "The network has no Internet access, a firewall blocks the cloud's port, or the cloud is down.",
-     "Check that another device on this network reaches the cloud's address, and that its port is open."},
-    {F::token_refused, "token_refused", "The cloud refused the device's token.",
-     "The token was used up, expired, canceled, or belongs to another cloud.", "Start the set-up again: it brings a new token."},
-    {F::network_other, "network_other", "The device could not join the network.",
-     "The radio or the router refused for a reason of its own.", "Restart the device and the router, and try again."},
-    {F::cloud_other, "cloud_other", "The cloud could not let the device in.",
-     "The cloud was busy or starting, or it closed the connection without giving a reason.",
-     "Wait a minute and try again; the provisioning session in the cloud may say more."},
-    {F::dns_failed, "dns_failed", "The device could not find the cloud's address.",
-     "The network's name service does not answer, or does not know the cloud's name.",
-     "Check the network's Internet access and DNS, and that the cloud's host name is right."},
-    {F::certificate_invalid, "certificate_invalid", "The device does not trust the cloud's certificate.",
-     "The certificate has expired, is for another name, is signed by a CA that the device does not have, or the device's clock is wrong.",
-     "Check the cloud's certificate and its name; a cloud with a private CA needs that CA on the device."},
-    {F::captive_portal, "captive_portal", "The network wants a sign-in page before it lets anyone out.",
-     "It is a guest network with a captive portal.", "Use a network without a sign-in page, or register the device with the network."},
-    {F::network_not_found, "network_not_found", "The device does not see this Wi-Fi network.",
-     "The name is not exactly right, the network is out of reach, or it is on a band that the device has not (5 GHz).",
-     "Choose the network from the list that the device shows, or move the device nearer to the router."},
-    {F::no_cable, "no_cable", "There is no network cable in the device.", "The cable is not plugged in, or its other end is not.",
-     "Plug the cable in and try again."},
-    {F::wrong_password, "wrong_password", "The Wi-Fi password is wrong.", "The router refused the password.",
-     "Type the password again; upper and lower case matter."},
-    {F::no_address, "no_address", "The device joined the network but got no address.",
-     "The router's DHCP did not answer, has no address left, or admits only known devices.",
-     "Restart the router, or give the device a fixed address."},
-    {F::sim_missing, "sim_missing", "There is no SIM card in the device.", "The card is missing or not seated well.",
-     "Insert the SIM card and try again."},
-    {F::sim_locked, "sim_locked", "The SIM card is locked.", "It wants a PIN that the device was not given.",
-     "Give the PIN, or take the lock off the card."},
-    {F::sim_wrong_pin, "sim_wrong_pin", "The SIM card's PIN is wrong.", "The card refused the PIN.",
-     "Check the PIN; after three wrong ones the card needs its PUK."},
-
+constexpr FailureText other_failures[] = {
     {F::template_unknown, "template_unknown", "The cloud does not know this kind of device.",
      "The template id in the firmware does not exist in this cloud.",
      "Create the template, or build the firmware with the id of a template of this cloud."},
@@ -104,64 +65,37 @@ constexpr FailureText catalogue[] = {
      "Choose another radio, run as a user who may use it, or give the device's address with --device-url."},
 };
 
-struct Message {
-  ActivationFailure code;
-  FailureMessage said;
+template <std::size_t A, std::size_t B>
+struct Joined {
+  FailureText rows[A + B];
 };
-constexpr Message messages[] = {
-    {F::settings_invalid, {"connect_fail", ""}},
-    {F::network_timeout, {"net_fail", "timeout"}},
-    {F::cloud_timeout, {"cloud_fail", "timeout"}},
-    {F::token_refused, {"cloud_fail", "auth_failed"}},
-    {F::network_other, {"net_fail", "generic"}},
-    {F::cloud_other, {"cloud_fail", "generic"}},
-    {F::dns_failed, {"cloud_fail", "dns_failed"}},
-    {F::certificate_invalid, {"cloud_fail", "invalid_certificate"}},
-    {F::captive_portal, {"cloud_fail", "captive_portal"}},
-    {F::network_not_found, {"net_fail", "not_found"}},
-    {F::no_cable, {"net_fail", "no_cable"}},
-    {F::wrong_password, {"net_fail", "invalid_credentials"}},
-    {F::no_address, {"net_fail", "no_ip_assigned"}},
-    {F::sim_missing, {"net_fail", "sim_missing"}},
-    {F::sim_locked, {"net_fail", "sim_locked"}},
-    {F::sim_wrong_pin, {"net_fail", "sim_wrong_pin"}},
-};
+
+template <std::size_t A, std::size_t B>
+constexpr Joined<A, B> join(const FailureText (&first)[A], const FailureText (&second)[B]) noexcept {
+  Joined<A, B> all{};
+  std::size_t at = 0;
+  for (const FailureText& row : first) {
+    all.rows[at++] = row;
+  }
+  for (const FailureText& row : second) {
+    all.rows[at++] = row;
+  }
+  return all;
+}
+
+constexpr auto catalogue = join(device_failures, other_failures);
 
 }  // namespace
 
-FailureCatalogue failure_catalogue() noexcept { return {catalogue, sizeof catalogue / sizeof catalogue[0]}; }
+FailureCatalogue failure_catalogue() noexcept { return {catalogue.rows, sizeof catalogue.rows / sizeof catalogue.rows[0]}; }
 
 const FailureText* find_failure(std::uint16_t code) noexcept {
-  for (const FailureText& row : catalogue) {
+  for (const FailureText& row : catalogue.rows) {
     if (static_cast<std::uint16_t>(row.code) == code) {
       return &row;
     }
   }
   return nullptr;
-}
-
-FailureMessage failure_message(ActivationFailure code) noexcept {
-  for (const Message& message : messages) {
-    if (message.code == code) {
-      return message.said;
-    }
-  }
-  return {};
-}
-
-ActivationFailure failure_of(std::string_view type, std::string_view reason) noexcept {
-  for (const Message& message : messages) {
-    if (message.said.type == type && message.said.reason == reason) {
-      return message.code;
-    }
-  }
-  if (type == "net_fail") {
-    return F::network_other;
-  }
-  if (type == "cloud_fail") {
-    return F::cloud_other;
-  }
-  return type == "connect_fail" ? F::settings_invalid : F::none;
 }
 
 }  // namespace muster::wire

@@ -79,6 +79,9 @@ struct FailureCatalogue {
   return find_failure(static_cast<std::uint16_t>(code));
 }
 
+/// The same among those that a device can tell of itself (700 to 732): a program that uses only this does not carry the texts of the others.
+[[nodiscard]] const FailureText* find_device_failure(ActivationFailure code) noexcept;
+
 /// How the BLE messages say a device's failure: `t` and `reason`; the reason may be empty. Both empty: not a device's.
 struct FailureMessage {
   std::string_view type, reason;

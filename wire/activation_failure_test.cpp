@@ -46,7 +46,12 @@ TEST(ActivationFailure, EveryCodeThatDevicesSendHasARow) {
     const auto failure = static_cast<ActivationFailure>(code);
     const FailureMessage said = failure_message(failure);
     EXPECT_EQ(failure_of(said.type, said.reason), failure) << code;
+    const FailureText* own = find_device_failure(failure);
+    ASSERT_NE(own, nullptr) << code;
+    EXPECT_EQ(own->sentence, find_failure(code)->sentence);
   }
+  EXPECT_EQ(find_device_failure(ActivationFailure::none), nullptr);
+  EXPECT_EQ(find_device_failure(ActivationFailure::expired), nullptr);
   EXPECT_EQ(find_failure(0), nullptr);
   EXPECT_EQ(find_failure(999), nullptr);
 }

@@ -29,6 +29,12 @@ struct ByteView {
   [[nodiscard]] constexpr ByteView first(std::size_t count) const noexcept { return {data, count < size ? count : size}; }
 };
 
+/// The first `count` bytes of a text; all of it when there are fewer. Never throws, unlike substr(), whose exception alone would cost a
+/// microcontroller more than all of this folder.
+[[nodiscard]] constexpr std::string_view first(std::string_view text, std::size_t count) noexcept {
+  return {text.data(), count < text.size() ? count : text.size()};
+}
+
 /// Room that somebody else lends for writing.
 struct ByteSpan {
   std::uint8_t* data = nullptr;

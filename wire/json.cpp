@@ -224,16 +224,16 @@ bool JsonReader::read_number() noexcept {
       return false;
     }
   }
-  text_ = rest_.substr(0, at);
+  text_ = first(rest_, at);
   rest_.remove_prefix(at);
   return true;
 }
 
 bool JsonReader::read_word(std::string_view word) noexcept {
-  if (rest_.substr(0, word.size()) != word) {
+  if (first(rest_, word.size()) != word) {
     return false;
   }
-  text_ = rest_.substr(0, word.size());
+  text_ = first(rest_, word.size());
   rest_.remove_prefix(word.size());
   return true;
 }
@@ -396,7 +396,7 @@ void JsonWriter::escaped(std::string_view text) noexcept {
       put(digits[static_cast<std::uint8_t>(c) & 0xf]);
       text.remove_prefix(1);
     } else if (const std::size_t size = utf8_size(text); size != 0) {
-      put(text.substr(0, size));
+      put(first(text, size));
       text.remove_prefix(size);
     } else {
       put("\xef\xbf\xbd");
