@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "agent/core/crc32.hpp"
+#include "agent/core/renew.hpp"
 
 namespace muster::agent {
 
@@ -83,53 +84,72 @@ class Writer {
   bool failed_ = false;
 };
 
-bool read_entry(std::uint8_t key, wire::ByteView value, DeviceConfig& config) noexcept {
+template <std::size_t Capacity>
+bool take(std::string_view text, FixedText<Capacity>* field) noexcept {
+  return text.size() <= Capacity && (field == nullptr || field->assign(text));
+}
+
+/// Whether the entry can be; kept in `config` when there is one.
+bool read_entry(std::uint8_t key, wire::ByteView value, DeviceConfig* config) noexcept {
   const std::string_view text = value.text();
+  NetworkConfig* const network = config != nullptr ? &config->network : nullptr;
   switch (static_cast<Key>(key)) {
-    case Key::token: return is_valid_token(text) && config.token.assign(text);
-    case Key::host: return is_valid_host(text) && config.host.assign(text);
+    case Key::token: return is_valid_token(text) && take(text, config != nullptr ? &config->token : nullptr);
+    case Key::host: return is_valid_host(text) && take(text, config != nullptr ? &config->host : nullptr);
     case Key::port:
-      if (value.size != 2) {
-        return false;
+      if (value.size == 2 && config != nullptr) {
+        config->port = static_cast<std::uint16_t>(value[0] << 8 | value[1]);
       }
-      config.port = static_cast<std::uint16_t>(value[0] << 8 | value[1]);
-      return true;
+      return value.size == 2;
     case Key::security:
       if (value.size != 1 || value[0] > static_cast<std::uint8_t>(Security::tls_pinned)) {
         return false;
       }
-      config.security = static_cast<Security>(value[0]);
+      if (config != nullptr) {
+        config->security = static_cast<Security>(value[0]);
+      }
       return true;
-    case Key::template_id: return is_valid_template_id(text) && config.template_id.assign(text);
-    case Key::template_name: return text.find('\0') == std::string_view::npos && config.template_name.assign(text);
+    case Key::template_id: return is_valid_template_id(text) && take(text, config != nullptr ? &config->template_id : nullptr);
+    case Key::template_name:
+      return text.find('\0') == std::string_view::npos && take(text, config != nullptr ? &config->template_name : nullptr);
     case Key::interface:
       if (value.size != 1 || value[0] > static_cast<std::uint8_t>(Interface::ethernet)) {
         return false;
       }
-      config.network.interface = static_cast<Interface>(value[0]);
-      return true;
-    case Key::ssid: return !text.empty() && config.network.ssid.assign(text);
-    case Key::passphrase: return !text.empty() && is_valid_passphrase(text) && config.network.passphrase.assign(text);
-    case Key::fixed_address: {
-      StaticAddress& fixed = config.network.fixed;
-      if (value.size != 20) {
-        return false;
+      if (network != nullptr) {
+        network->interface = static_cast<Interface>(value[0]);
       }
-      fixed.address = read_u32(value.data);
-      fixed.mask = read_u32(value.data + 4);
-      fixed.gateway = read_u32(value.data + 8);
-      fixed.dns = read_u32(value.data + 12);
-      fixed.dns2 = read_u32(value.data + 16);
       return true;
-    }
+    case Key::ssid: return !text.empty() && take(text, network != nullptr ? &network->ssid : nullptr);
+    case Key::passphrase:
+      return !text.empty() && is_valid_passphrase(text) && take(text, network != nullptr ? &network->passphrase : nullptr);
+    case Key::fixed_address:
+      if (value.size == 20 && network != nullptr) {
+        StaticAddress& fixed = network->fixed;
+        fixed.address = read_u32(value.data);
+        fixed.mask = read_u32(value.data + 4);
+        fixed.gateway = read_u32(value.data + 8);
+        fixed.dns = read_u32(value.data + 12);
+        fixed.dns2 = read_u32(value.data + 16);
+      }
+      return value.size == 20;
     case Key::generation:
-      if (value.size != 4) {
-        return false;
+      if (value.size == 4 && config != nullptr) {
+        config->generation = read_u32(value.data);
       }
-      config.generation = read_u32(value.data);
-      return true;
+      return value.size == 4;
   }
   return true;  // A key of a newer agent.
+}
+
+bool read_entries(wire::ByteView rest, DeviceConfig* config) noexcept {
+  while (!rest.empty()) {
+    if (rest.size < 2 || rest.size - 2 < rest[1] || !read_entry(rest[0], rest.drop(2).first(rest[1]), config)) {
+      return false;
+    }
+    rest = rest.drop(std::size_t{2} + rest[1]);
+  }
+  return true;
 }
 
 }  // namespace
@@ -235,18 +255,12 @@ ConfigStatus decode_config(wire::ByteView record, DeviceConfig& config) noexcept
   if (version != format_version) {
     return version > format_version ? ConfigStatus::newer_version : ConfigStatus::corrupt;
   }
-  DeviceConfig read;
-  wire::ByteView rest{record.data + head_size_bytes, payload_size};
-  while (!rest.empty()) {
-    if (rest.size < 2 || rest.size - 2 < rest[1]) {
-      return ConfigStatus::corrupt;
-    }
-    if (!read_entry(rest[0], rest.drop(2).first(rest[1]), read)) {
-      return ConfigStatus::corrupt;
-    }
-    rest = rest.drop(std::size_t{2} + rest[1]);
+  const wire::ByteView payload{record.data + head_size_bytes, payload_size};
+  if (!read_entries(payload, nullptr)) {  // All of it, before anything is touched.
+    return ConfigStatus::corrupt;
   }
-  config = read;
+  renew(config);
+  static_cast<void>(read_entries(payload, &config));
   return ConfigStatus::ok;
 }
 

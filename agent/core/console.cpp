@@ -17,7 +17,7 @@ std::string_view take_word(std::string_view& line) noexcept {
     line.remove_prefix(1);
   }
   const std::size_t end = quoted ? line.find('"') : line.find_first_of(" \t");
-  const std::string_view word = line.substr(0, end);
+  const std::string_view word = wire::first(line, end);
   line.remove_prefix(end == std::string_view::npos ? line.size() : end + (quoted ? 1 : 0));
   return word;
 }
@@ -44,7 +44,7 @@ struct Printable {
   explicit Printable(std::string_view raw) noexcept {
     char clean[ssid_size_max_bytes];
     std::size_t size = 0;
-    for (const char c : raw.substr(0, sizeof clean)) {
+    for (const char c : wire::first(raw, sizeof clean)) {
       const bool control = static_cast<std::uint8_t>(c) < 0x20 || c == 0x7f;
       clean[size++] = control ? '?' : c;
     }
@@ -158,8 +158,10 @@ void Console::connect(std::string_view token, std::string_view host, Millis now)
   std::uint16_t port = 0;
   const std::size_t colon = host.find(':');
   if (colon != std::string_view::npos && colon == host.rfind(':')) {
+    std::string_view digits = host;
+    digits.remove_prefix(colon + 1);
     std::uint32_t number = 0;
-    for (const char c : host.substr(colon + 1)) {
+    for (const char c : digits) {
       number = c >= '0' && c <= '9' && number < 65536 ? number * 10 + static_cast<std::uint32_t>(c - '0') : 65536;
     }
     if (number == 0 || number > 65535) {
@@ -167,7 +169,7 @@ void Console::connect(std::string_view token, std::string_view host, Millis now)
       return;
     }
     port = static_cast<std::uint16_t>(number);
-    host = host.substr(0, colon);
+    host = wire::first(host, colon);
   }
   ConfigureResult result = ConfigureResult::invalid;
   if (settings_.has_ssid()) {

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/core/device.hpp"
 
+#include "agent/core/renew.hpp"
+
 namespace muster::agent {
 
 namespace {
@@ -337,14 +339,14 @@ bool Device::forget_networks(Millis now) {
   DeviceConfig config;
   const RecordState record = load(Slot::proved, config);
   if (record == RecordState::usable || record == RecordState::without_network) {
-    config.network = NetworkConfig{};
+    renew(config.network);
     config.generation = ++generation_;
     if (!save(Slot::proved, config)) {
       return false;
     }
     has_proved_ = radio_ == nullptr;
   }
-  active_.network = NetworkConfig{};
+  renew(active_.network);
   return true;
 }
 
@@ -359,7 +361,7 @@ void Device::reset_config(Millis now) {
     return;
   }
   has_proved_ = has_pending_ = pending_given_up_ = false;
-  active_ = DeviceConfig{};
+  renew(active_);
   last_error_ = ActivationFailure::none;
   outcome_ = Outcome::none;
   tell(StepKind::reset);
@@ -536,17 +538,21 @@ ConfigureResult Device::refuse_settings(std::string_view detail) {
 
 ConfigureResult Device::configure(const SetupSettings& settings, Millis now, bool at_console) {
   advance(now);
-  DeviceConfig wanted;
-  DeviceConfig home;  // What it has, for what is not said.
-  const bool has_home = load(Slot::proved, home) == RecordState::usable;
+  DeviceConfig wanted;  // Begins as what it has, for what is not said.
+  if (load(Slot::proved, wanted) != RecordState::usable) {
+    renew(wanted);
+  }
+  const std::uint16_t home_port = wanted.port;
   std::string_view host = settings.host();
   wanted.port = settings.port();
   if (host.empty()) {
-    host = !profile_.default_host.empty() || !has_home ? profile_.default_host : home.host.view();
-    if (has_home && host == home.host.view() && wanted.port == 0) {
-      wanted.port = home.port;
+    host = !profile_.default_host.empty() || wanted.host.empty() ? profile_.default_host : wanted.host.view();
+    if (wanted.port == 0 && !wanted.host.empty() && host == wanted.host.view()) {
+      wanted.port = home_port;
     }
   }
+  wanted.template_id.clear();
+  wanted.template_name.clear();
   wanted.network = settings.network();
   if (wanted.network.interface == Interface::none) {
     wanted.network.interface = Interface::wifi;
@@ -572,7 +578,7 @@ ConfigureResult Device::configure_token(std::string_view token, std::string_view
   const RecordState record = load(Slot::proved, wanted);
   const bool networked = radio_ == nullptr || record == RecordState::usable;
   if (record == RecordState::absent || record == RecordState::newer || record == RecordState::failed) {
-    wanted = DeviceConfig{};
+    renew(wanted);
     wanted.security = profile_.security;
   }
   if (!host.empty() || wanted.host.empty()) {
@@ -604,11 +610,7 @@ ConfigureResult Device::take(DeviceConfig& wanted, bool unproved, bool at_consol
   bool stored = false;
   if (unproved) {
     // Asked for: it counts without proof. What the device had is kept as the other record, for a cloud that says no.
-    DeviceConfig home;
-    if (load(Slot::proved, home) == RecordState::usable) {
-      home.generation = ++generation_;
-      has_pending_ = save(Slot::pending, home);
-    }
+    keep_home();
     stored = save(Slot::proved, wanted);
     has_proved_ = has_proved_ || stored;
   } else {
@@ -635,6 +637,15 @@ ConfigureResult Device::take(DeviceConfig& wanted, bool unproved, bool at_consol
   enter(DeviceState::switching);
   tell(StepKind::settings_taken);
   return unproved ? ConfigureResult::saved : ConfigureResult::started;
+}
+
+/// The proved settings become the pending record. Apart, for its room on the stack.
+[[gnu::noinline]] void Device::keep_home() {
+  DeviceConfig home;
+  if (load(Slot::proved, home) == RecordState::usable) {
+    home.generation = ++generation_;
+    has_pending_ = save(Slot::pending, home);
+  }
 }
 
 // ---- the network

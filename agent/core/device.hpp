@@ -309,6 +309,7 @@ class Device final {
   void settle_failure(CloseReason reason);
   void settle_refusal();
   void settle_online();
+  void keep_home();
   [[nodiscard]] ConfigureResult take(DeviceConfig& wanted, bool unproved, bool at_console);
   [[nodiscard]] ConfigureResult refuse_settings(std::string_view detail);
   void run_button();

@@ -25,7 +25,7 @@ std::string_view cut(std::string_view text, std::size_t size) noexcept {
   while (size != 0 && continues_character(text[size])) {
     --size;
   }
-  return text.substr(0, size);
+  return wire::first(text, size);
 }
 
 class Builder {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <cstring>
 #include <string_view>
 
@@ -11,6 +12,7 @@ namespace muster::agent {
 template <std::size_t Capacity>
 class FixedText {
  public:
+  static_assert(Capacity <= 255, "the size is kept in one byte");
   static constexpr std::size_t capacity_bytes = Capacity;
 
   /// False, and nothing changes, when `text` is too long.
@@ -21,7 +23,7 @@ class FixedText {
     if (!text.empty()) {
       std::memmove(bytes_, text.data(), text.size());
     }
-    size_ = text.size();
+    size_ = static_cast<std::uint8_t>(text.size());
     return true;
   }
   void clear() noexcept { size_ = 0; }
@@ -29,8 +31,8 @@ class FixedText {
   [[nodiscard]] bool empty() const noexcept { return size_ == 0; }
 
  private:
+  std::uint8_t size_ = 0;
   char bytes_[Capacity] = {};
-  std::size_t size_ = 0;
 };
 
 }  // namespace muster::agent

@@ -49,6 +49,8 @@ class InjectServer final {
   void tell_networks(const ScannedNetwork* networks, std::size_t count);
   void send(std::size_t size);
   void send_interfaces();
+  /// What the message is; settings are taken and answered here.
+  wire::InjectType read(std::string_view text);
   void take_settings(const wire::InjectMessage& message);
   void connect(Millis now);
   void status(std::string_view word);

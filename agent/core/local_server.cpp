@@ -44,7 +44,7 @@ bool same_word(std::string_view a, std::string_view b) noexcept {
   return true;
 }
 
-bool starts_with_word(std::string_view text, std::string_view word) noexcept { return same_word(text.substr(0, word.size()), word); }
+bool starts_with_word(std::string_view text, std::string_view word) noexcept { return same_word(wire::first(text, word.size()), word); }
 
 std::string_view trimmed(std::string_view text) noexcept {
   while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) {
@@ -61,7 +61,7 @@ bool is_own_host(std::string_view host) noexcept {
   if (host.empty() || host.front() == '[') {
     return true;
   }
-  host = host.substr(0, host.find(':'));
+  host = wire::first(host, host.find(':'));
   std::uint32_t address = 0;
   return parse_ipv4(host, address) || same_word(host, "blynk.setup") || same_word(host, "localhost");
 }
@@ -332,7 +332,7 @@ void LocalServer::Connection::take_target() noexcept {
   const std::size_t space = line.find(' ');
   malformed = malformed || space == std::string_view::npos || space == 0;
   if (!malformed) {
-    const std::string_view method = line.substr(0, space);
+    const std::string_view method = wire::first(line, space);
     head_only = method == "HEAD";
     upload = method == "POST" || method == "PUT";
     std::string_view target = line;
@@ -342,7 +342,7 @@ void LocalServer::Connection::take_target() noexcept {
       target.remove_prefix(scheme.size());
       const std::size_t slash = target.find('/');
       absolute = true;
-      foreign = !is_own_host(target.substr(0, slash));
+      foreign = !is_own_host(wire::first(target, slash));
       if (slash == std::string_view::npos) {
         target = "/";
       } else {
@@ -356,7 +356,7 @@ void LocalServer::Connection::take_target() noexcept {
 
 /// `name=value`, encoded.
 void LocalServer::Connection::take_argument() noexcept {
-  const std::string_view name = kept().substr(0, kept().find('='));
+  const std::string_view name = wire::first(kept(), kept().find('='));
   if (route == Route::config && name.size() != text_size) {
     std::string_view value = kept();
     value.remove_prefix(name.size() + 1);
@@ -367,7 +367,7 @@ void LocalServer::Connection::take_argument() noexcept {
 }
 
 void LocalServer::Connection::take_header() noexcept {
-  const std::string_view name = kept().substr(0, kept().find(':'));
+  const std::string_view name = wire::first(kept(), kept().find(':'));
   if (name.size() == text_size) {
     return;
   }
@@ -563,7 +563,7 @@ void LocalServer::answer_info(Connection& connection, Millis now) {
   device_.on_app_seen(now);
   const DeviceProfile& profile = device_.profile();
   const FixedText<17> mac = format_mac(profile.station_mac), bssid = format_mac(profile.ap_mac);
-  std::uint8_t room[1024];
+  std::uint8_t room[800];  // Keys and addresses need 420; of the names at most one is longer than 36 bytes.
   wire::JsonWriter writer{{room, sizeof room}};
   writer.begin_object().text("board", profile.template_name).text("vendor", profile.vendor).text("tmpl_id", profile.template_id);
   writer.text("fw_type", profile.firmware_type.empty() ? profile.template_id : profile.firmware_type);
@@ -603,8 +603,8 @@ void LocalServer::answer_info(Connection& connection, Millis now) {
 
 void LocalServer::answer_status(Connection& connection, Millis now) {
   constexpr std::string_view outcomes[] = {"none", "trying", "succeeded", "failed"};
-  const wire::FailureText* failure = wire::find_failure(device_.last_error());
-  std::uint8_t room[900];
+  const wire::FailureText* failure = wire::find_device_failure(device_.last_error());
+  std::uint8_t room[480];  // Keys need 101, the longest sentences 163, a name of which every byte is escaped 192.
   wire::JsonWriter writer{{room, sizeof room}};
   writer.begin_object().text("name", device_.name()).text("state", to_text(device_.state()));
   writer.text("outcome", outcomes[static_cast<std::size_t>(device_.outcome())]);

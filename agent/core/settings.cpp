@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/core/settings.hpp"
 
+#include "agent/core/renew.hpp"
+
 namespace muster::agent {
 
 namespace {
@@ -107,7 +109,7 @@ bool SetupSettings::set(std::string_view key, std::string_view value) noexcept {
   return true;
 }
 
-void SetupSettings::clear() noexcept { *this = SetupSettings{}; }
+void SetupSettings::clear() noexcept { renew(*this); }
 
 bool SetupSettings::valid(bool has_ethernet) const noexcept {
   if (faults_ != 0 || token_.empty()) {
@@ -128,7 +130,7 @@ bool parse_ipv4(std::string_view text, std::uint32_t& address) noexcept {
   for (int part = 0; part < 4; ++part) {
     const std::size_t dot = part < 3 ? text.find('.') : text.size();
     std::uint32_t number = 0;
-    if (dot == std::string_view::npos || dot > 3 || !parse_number(text.substr(0, dot), 255, number)) {
+    if (dot == std::string_view::npos || dot > 3 || !parse_number(wire::first(text, dot), 255, number)) {
       return false;
     }
     result = result << 8 | number;
