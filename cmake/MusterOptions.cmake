@@ -19,7 +19,10 @@ endif()
 add_library(muster_flags INTERFACE)
 target_include_directories(muster_flags INTERFACE ${MUSTER_ROOT})
 target_compile_options(muster_flags INTERFACE -Wall -Wextra -Wshadow -Wconversion -Wnon-virtual-dtor -Wold-style-cast
-                                              -Woverloaded-virtual -Wno-missing-field-initializers -Werror=return-type -fstack-protector-strong)
+                                              -Woverloaded-virtual -Wno-missing-field-initializers -Werror=return-type)
+if(NOT CMAKE_SYSTEM_NAME STREQUAL "Generic")  # A board brings its own canary and what to do about it, or has none.
+  target_compile_options(muster_flags INTERFACE -fstack-protector-strong)
+endif()
 if(MUSTER_SANITIZE)
   target_compile_options(muster_flags INTERFACE -fsanitize=${MUSTER_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
   target_link_options(muster_flags INTERFACE -fsanitize=${MUSTER_SANITIZE})

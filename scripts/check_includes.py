@@ -22,6 +22,7 @@ MAY_INCLUDE = {
     "agent/ports/linux": ["wire", "agent/core", "agent/port"],
     "agent/ports/sim": ["wire", "agent/core", "agent/port"],
     "agent/app": ["wire", "agent"],
+    "agent/size": ["wire", "agent/core", "agent/port"],
     "provisioner": ["wire", "agent/port", "agent/ports/sim"],  # Of the simulation its air only.
     "provisioner/radios": ["wire", "agent/port", "agent/ports", "provisioner"],  # What a device's radio knows of the machine, a host's does too.
     "cloud/base": ["wire"],
