@@ -41,6 +41,13 @@ bool may_use_network_cards() {
   return ::geteuid() == 0;
 }
 
+/// On a network by somebody whom we cannot ask to give it back, such as NetworkManager.
+bool is_in_use(const std::string& card) {
+  std::ifstream in{card + "/operstate"};
+  std::string state;
+  return std::getline(in, state) && state == "up";
+}
+
 bool is_program(const std::string& name) {
   const char* const path = std::getenv("PATH");
   std::string_view folders = path != nullptr ? path : "/usr/sbin:/usr/bin:/sbin:/bin";
@@ -70,6 +77,10 @@ Outcome<void> WpaLink::start() {
   if (!may_use_network_cards())
     return failed("--radio wpa changes the address of a network card: run it as root (sudo), or use --device-url.");
   const bool served = ::access((options_.control_directory + "/" + options_.interface).c_str(), F_OK) == 0;
+  if (!served && is_in_use(card))
+    return failed(name +
+                  " is used by another program, which would not give it back in order. If that is NetworkManager: nmcli device set " +
+                  name + " managed no. Or use another card, or --device-url.");
   if (!served && !is_program(options_.program))
     return failed("There is no wpa_supplicant here. Install the package wpasupplicant, or use --device-url.");
   if (const std::string why = radio_.start(); !why.empty()) return failed(why);

@@ -63,10 +63,21 @@ refused 'as root' in_ns phone su -s /bin/sh nobody -c 'muster provision --radio 
 kill "$(cat /run/laptop.pid)"
 wait_for 5 "the end of the laptop's wpa_supplicant" test ! -e /run/wpa_supplicant/wlphone
 refused 'Install the package wpasupplicant' in_ns phone env PATH=/usr/bin muster provision --radio wpa:wlphone
+# From here with a cable, so that the cloud is not what fails.
+in_ns phone ip route flush default 2> /dev/null
+phone_online
 mkdir -p /tmp/broken
 printf '#!/bin/sh\nexit 1\n' > /tmp/broken/wpa_supplicant
 chmod +x /tmp/broken/wpa_supplicant
-refused 'code 911)' in_ns phone env PATH=/tmp/broken:/usr/bin muster provision --radio wpa:wlphone
+refused 'find_device, code 911' in_ns phone env PATH=/tmp/broken:/usr/bin muster provision --radio wpa:wlphone
+# A card that another program has and cannot be asked about, as NetworkManager's is.
+grep -v ctrl_interface /tmp/laptop.conf > /tmp/other.conf
+in_ns phone wpa_supplicant -B -q -D nl80211 -i wlphone -c /tmp/other.conf -P /run/other.pid
+wait_for 30 "the card to be in use" eval 'in_ns phone iw dev wlphone link | grep -q "SSID: HomeNet"'
+refused 'wlphone is used by another program' in_ns phone muster provision --radio wpa:wlphone
+in_ns phone iw dev wlphone link | grep -q "SSID: HomeNet" || fail "it was taken all the same"
+kill "$(cat /run/other.pid)"
+wait_for 5 "its end" test ! -e /run/other.pid
 pass "what cannot be done is said in a sentence"
 keep_logs
 exit 0
