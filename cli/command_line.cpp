@@ -313,7 +313,8 @@ class CommandLine {
                     "Instead: where the device answers, when this computer is on its network already")
         ->type_name("URL");
     app->add_option("--template", provision_.template_id, "Only a device of this template (TMPL id)")->type_name("ID");
-    app->add_option("--prefix", provision_.prefix, "How the names of devices begin (default: Blynk)");
+    app->add_option("--prefix", provision_.prefix,
+                    "How the names of devices begin (default: the hotspot prefix of --template, else Blynk)");
     app->add_option("--device-name", provision_.device_name, "The name of its own Wi-Fi, when several devices wait");
     app->add_option("--ssid", provision_.ssid, "The network that it shall join (default: ask)");
     app->add_flag("--password-stdin", provision_.password_from_stdin, "Read the network's password from stdin");

@@ -98,7 +98,7 @@ struct WatchOptions {
 struct ProvisionOptions {
   std::string device_url;  ///< http://HOST[:PORT]; or
   std::string radio;       ///< wpa[:INTERFACE], sim[:PATH]; see cli/provision/host_link.hpp
-  std::string template_id, ssid, prefix = "Blynk", device_name;
+  std::string template_id, ssid, prefix, device_name;
   std::string reconfigure;  ///< Id of a device of the cloud that gets a new network and token; empty: a new device.
   bool password_from_stdin = false;
 };

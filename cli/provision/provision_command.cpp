@@ -39,9 +39,20 @@ Outcome<std::int64_t> parse_device_id(const std::string& text) {
   return id;
 }
 
-pv::Options options_for(const ProvisionOptions& given, std::int64_t reconfigure, const ConsoleFront& front) {
+/// How the names of the devices begin: as said, else as their template says, else as stock firmware has it. A cloud that does not answer here
+/// is complained about when it is needed.
+std::string prefix_for(const ProvisionOptions& given, ApiClient& client) {
+  if (!given.prefix.empty()) return given.prefix;
+  if (!given.template_id.empty()) {
+    const auto answer = client.call("GET", "/api/v1/template", {{"templateId", given.template_id}});
+    if (const auto prefix = answer ? text_of(*answer, "hotspotPrefix") : std::string{}; !prefix.empty()) return prefix;
+  }
+  return "Blynk";
+}
+
+pv::Options options_for(const ProvisionOptions& given, std::string prefix, std::int64_t reconfigure, const ConsoleFront& front) {
   pv::Options options;
-  options.prefix = given.prefix;
+  options.prefix = std::move(prefix);
   options.device_name = given.device_name;
   options.template_id = given.template_id;
   options.ssid = given.ssid;
@@ -54,15 +65,15 @@ pv::Options options_for(const ProvisionOptions& given, std::int64_t reconfigure,
 /// Everything that takes part, and the loop over it.
 class SetUp {
  public:
-  SetUp(Context& context, const ProvisionOptions& options, std::int64_t reconfigure, HostLink& link, ApiClient client, const WakePipe& pipe,
-        const StopSignals& signals, agent::Clock& clock)
+  SetUp(Context& context, const ProvisionOptions& options, std::string prefix, std::int64_t reconfigure, HostLink& link, ApiClient client,
+        const WakePipe& pipe, const StopSignals& signals, agent::Clock& clock)
       : link_{link},
         pipe_{pipe},
         signals_{signals},
         clock_{clock},
         cloud_{std::move(client), pipe, context.globals.organization},
         front_{context, options, pipe, signals, clock},
-        provisioner_{link.make_provisioner(cloud_, front_, options_for(options, reconfigure, front_))} {
+        provisioner_{link.make_provisioner(cloud_, front_, options_for(options, std::move(prefix), reconfigure, front_))} {
     cloud_.attach(*provisioner_);
     front_.attach(*provisioner_);
   }
@@ -170,7 +181,8 @@ Outcome<void> provision(Context& context, const ProvisionOptions& options) {
   if (!pipe.usable()) return failed("No pipe could be made.");
   const StopSignals signals{pipe};
   if (const auto begun = (*link)->start(); !begun) return no_link(context, begun.error().message);
-  SetUp set_up{context, options, *reconfigure, **link, std::move(*client), pipe, signals, clock};
+  auto prefix = prefix_for(options, *client);
+  SetUp set_up{context, options, std::move(prefix), *reconfigure, **link, std::move(*client), pipe, signals, clock};
   if (!set_up.run()) return no_link(context, (*link)->trouble());
   if (!set_up.provisioner().succeeded()) return failure_of(context, set_up);
   const auto device = set_up.provisioner().device_id();

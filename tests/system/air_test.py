@@ -33,12 +33,12 @@ class Air(unittest.TestCase):
     def tearDown(self):
         self.stop_agent()
 
-    def start_agent(self):
+    def start_agent(self, *more):
         self.log_path = os.path.join(self.directory, "agent.log")
         with open(self.log_path, "wb") as log:
             self.agent = subprocess.Popen(
                 [AGENT, "--store", os.path.join(self.directory, "lamp"), "--template", self.template, "--template-name", "Lamp", "--radio",
-                 "sim:" + self.air, "--ca", os.path.join(self.server.directory, "tls", "ca.crt"), "--json"],
+                 "sim:" + self.air, "--ca", os.path.join(self.server.directory, "tls", "ca.crt"), "--json", *more],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT)
 
     def stop_agent(self):
@@ -137,6 +137,14 @@ class Air(unittest.TestCase):
         # One set-up, one device.
         self.assertEqual(len(self.devices()), 1)
         self.assertEqual(len(self.server.api("GET", "provision/sessions")["content"]), 1)
+
+    def test_the_names_of_devices_begin_as_their_template_says(self):
+        self.stop_agent()
+        self.template = self.server.api("POST", "template/create", {"name": "Acme lamp", "hotspotPrefix": "Acme"})["templateId"]
+        self.start_agent("--vendor", "Acme")
+        self.wait_open()
+        code, events, problems = self.provision("muster-home", arguments=["--template", self.template])
+        self.assertEqual((code, events[-1]["event"]), (0, "done"), (events, problems))
 
     def test_a_network_that_is_not_there_is_named(self):
         self.wait_open()
