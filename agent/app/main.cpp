@@ -25,6 +25,7 @@
 #include "agent/app/options.hpp"
 #include "agent/app/page_address.hpp"
 #include "agent/app/radio_set.hpp"
+#include "agent/app/serial_console.hpp"
 #include "agent/app/vitals.hpp"
 #include "agent/core/device.hpp"
 #include "agent/core/local_server.hpp"
@@ -264,15 +265,16 @@ std::string board_name() {
   return model.empty() || model.size() > 60 ? "Linux" : model;
 }
 
-/// Waits until something is ready or due, and serves sockets, radio, Bluetooth, web server and device. Returns whether there are signals.
+/// Waits until something is ready or due, and serves sockets, radio, Bluetooth, console, web server and device. Returns whether there are signals.
 bool turn(Clock& clock, linux_port::SocketTransport& sockets, GuardedTransport& transport, Device& device, app::RadioSet* radio,
-          app::BleSet* ble, LocalServer* server, Millis wake_at, int signal_fd) {
+          app::BleSet* ble, app::SerialConsole* console, LocalServer* server, Millis wake_at, int signal_fd) {
   constexpr Millis wait_max_ms = 60'000;  // poll(2) does not count the time that the machine slept; the clock does.
   linux_port::TransportTells listener{device};
   const Millis before = clock.now();
   Millis wanted = std::min({sockets.next_deadline(), device.next_deadline(), wake_at});
   if (radio != nullptr) wanted = std::min({wanted, radio->next_deadline(before), server->next_deadline()});
   if (ble != nullptr) wanted = std::min(wanted, ble->next_deadline(before));
+  if (console != nullptr) wanted = std::min(wanted, console->next_deadline());
   if (transport.blocked()) wanted = before;
   const Millis wait_ms = wanted <= before ? 0 : std::min(wanted - before, wait_max_ms);
   std::vector<pollfd> waiting{{sockets.fd(), sockets.events(), 0}, {signal_fd, POLLIN, 0}};  // A negative descriptor is skipped.
@@ -280,6 +282,8 @@ bool turn(Clock& clock, linux_port::SocketTransport& sockets, GuardedTransport& 
   if (radio != nullptr) radio->fill(waiting);
   const std::size_t radio_count = waiting.size() - own_count;
   if (ble != nullptr) ble->fill(waiting);
+  const std::size_t console_at = waiting.size();
+  if (console != nullptr) console->fill(waiting);
   const int ready = ::poll(waiting.data(), waiting.size(), static_cast<int>(wait_ms));
   const Millis now = clock.now();
   if (ready > 0 && waiting[0].revents != 0) sockets.on_ready(waiting[0].revents, listener);
@@ -290,6 +294,7 @@ bool turn(Clock& clock, linux_port::SocketTransport& sockets, GuardedTransport& 
     if (server->next_deadline() <= now) server->on_timer(now);
   }
   if (ble != nullptr) ble->serve(now);
+  if (console != nullptr) console->serve(ready < 0 ? nullptr : waiting.data() + console_at, now);
   if (device.next_deadline() <= now) device.on_timer(now);
   return ready > 0 && waiting[1].revents != 0;
 }
@@ -311,6 +316,8 @@ int run(app::Options& options) {
   std::unique_ptr<app::RadioSet> radio;
   if (!options.radio.empty()) {
     radio = app::make_radio_set(options.radio, uid, app::parse_page_address(options.setup_page), clock, random);
+    if (!radio && options.radio.rfind("nm", 0) == 0)
+      return complain(2, "This muster-agent was built without D-Bus, so it has no --radio nm. Build it with libsdbus-c++-dev installed.");
     if (!radio) return complain(2, "--radio is " + std::string{app::radio_kinds} + ", not \"" + options.radio + "\".");
   }
 
@@ -401,10 +408,16 @@ int run(app::Options& options) {
     ble->attach(device, radio->visitors());
   }
 
+  std::optional<app::SerialConsole> console;
+  if (!options.console.empty()) {
+    console.emplace(options.console);
+    console->start(device, clock.now());
+  }
+
   const Millis interval_ms = Millis{options.report_interval_s} * 1000;
   device.start(clock.now());
   for (Millis next_report = clock.now() + interval_ms;;) {
-    if (turn(clock, sockets, transport, device, radio.get(), ble.get(), server.get(), next_report, signal_fd)) {
+    if (turn(clock, sockets, transport, device, radio.get(), ble.get(), console ? &*console : nullptr, server.get(), next_report, signal_fd)) {
       signalfd_siginfo info{};
       while (::read(signal_fd, &info, sizeof info) == static_cast<ssize_t>(sizeof info)) {
         const Millis now = clock.now();
@@ -431,6 +444,9 @@ int run(app::Options& options) {
     }
     if (ble) {
       if (const std::string trouble = ble->take_trouble(); !trouble.empty()) journal.text("ble", trouble, now);
+    }
+    if (console) {
+      if (const std::string trouble = console->take_trouble(); !trouble.empty()) journal.text("console", trouble, now);
     }
     if (now >= next_report) {
       if (device.agent().online()) {

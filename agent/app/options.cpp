@@ -77,6 +77,10 @@ std::string use(std::string_view name, const std::string& value, Options& option
     options.setup_page = value;
     return parse_page_address(value) ? "" : "--setup-page needs an address and a port of this machine, such as 127.0.0.1:8181.";
   }
+  if (name == "--console") {
+    options.console = value;
+    return value.empty() ? "--console needs a terminal device, such as /dev/ttyUSB0, or - for this terminal." : "";
+  }
   if (name == "--vendor") {
     options.vendor = value;
     const bool good = !value.empty() && value.size() <= 20 && std::all_of(value.begin(), value.end(), [](char c) {
@@ -96,7 +100,7 @@ std::string use(std::string_view name, const std::string& value, Options& option
 
 bool takes_value(std::string_view name) {
   for (const std::string_view known : {"--store", "--template", "--template-name", "--token", "--host", "--port", "--ca", "--radio",
-                                       "--setup-page", "--vendor", "--portal", "--report-interval-s"}) {
+                                       "--setup-page", "--console", "--vendor", "--portal", "--report-interval-s"}) {
     if (name == known) {
       return true;
     }
@@ -170,6 +174,9 @@ std::string parse_options(int count, char** arguments, Options& options) {
   }
   if (options.radio.empty() && !options.ble.empty()) {
     complain("--ble goes with --radio: Bluetooth brings the settings, the radio joins the network.");
+  }
+  if (options.console == "-" && (options.json || options.token == "-")) {
+    complain("--console - goes with neither --json nor --token -: they use the same input and output.");
   }
   if (options.radio.empty() && options.vendor) {
     complain("--vendor goes with --radio.");
@@ -258,13 +265,16 @@ const char* help_text() noexcept {
   --ca FILE               trust only this CA certificate (PEM; copied into DIR)
   --tls                   TLS with the system's CAs (the default for a new store)
   --plain                 no TLS: token and values are readable on the way
-  --radio KIND            set-up over the air (Wi-Fi provisioning): wpa[:INTERFACE] is a
-                          Wi-Fi card by wpa_supplicant (as root), sim[:PATH] an air
-                          that programs on this machine share
+  --radio KIND            set-up over the air (Wi-Fi provisioning): nm[:INTERFACE] is a
+                          Wi-Fi card that NetworkManager has, wpa[:INTERFACE] one by
+                          wpa_supplicant (both as root), sim[:PATH] an air that
+                          programs on this machine share
   --setup-page ADDR:PORT  with --radio sim: the set-up page for a browser here, such
                           as 127.0.0.1:8181
   --ble [ADAPTER]         beside --radio: set-up over Bluetooth LE too, by bluetoothd;
                           default hci0
+  --console TTY           commands on a serial line (115200 8N1), such as /dev/ttyUSB0;
+                          - is this terminal; the command help lists them
   --vendor PREFIX         what the device's name begins with, default Blynk
   --portal on|off         phones open the set-up page by themselves, default on
   --report-interval-s N   how often values are sent, 1 to 86400 s, default 5

@@ -21,6 +21,7 @@ struct Options {
   std::optional<std::string> ca_file;
   std::optional<bool> tls;            ///< --tls or --ca: true, --plain: false.
   std::string setup_page;             ///< ADDR:PORT of this machine, with the simulated air; empty: over the air only.
+  std::string console;                ///< A terminal device, or "-": this terminal. Empty: there is none.
   std::string radio;                  ///< Empty: this machine is on a network by itself.
   std::string ble;                    ///< The Bluetooth adapter; empty: no set-up over Bluetooth.
   std::optional<std::string> vendor;  ///< What the device's name begins with while it is open for set-up.

@@ -47,6 +47,14 @@ TEST(ParseOptions, TakesEverything) {
   EXPECT_TRUE(p.options.json);
 }
 
+TEST(ParseOptions, TakesAConsole) {
+  EXPECT_EQ(parse({"--store", "/d", "--console", "/dev/ttyUSB0"}).options.console, "/dev/ttyUSB0");
+  EXPECT_EQ(parse({"--store", "/d", "--console", "-"}).problem, "");
+  EXPECT_THAT(parse({"--store", "/d", "--console="}).problem, HasSubstr("needs a terminal"));
+  EXPECT_THAT(parse({"--store", "/d", "--console", "-", "--json"}).problem, HasSubstr("--json"));
+  EXPECT_THAT(parse({"--store", "/d", "--console", "-", "--token", "-"}).problem, HasSubstr("--token -"));
+}
+
 TEST(ParseOptions, TakesARadio) {
   const Parsed p = parse({"--store", "/d", "--radio", "sim:/tmp/air", "--vendor", "Acme 2", "--portal", "off"});
   EXPECT_EQ(p.problem, "");
@@ -55,7 +63,7 @@ TEST(ParseOptions, TakesARadio) {
   EXPECT_FALSE(p.options.portal);
   EXPECT_TRUE(parse({"--store", "/d", "--radio", "wpa"}).options.portal);
   EXPECT_THAT(parse({"--store", "/d", "--radio", "sim", "--token", token}).problem, HasSubstr("--token goes without --radio"));
-  EXPECT_THAT(parse({"--store", "/d", "--radio="}).problem, HasSubstr("wpa[:INTERFACE] or sim[:PATH]"));
+  EXPECT_THAT(parse({"--store", "/d", "--radio="}).problem, HasSubstr("nm[:INTERFACE], wpa[:INTERFACE] or sim[:PATH]"));
   EXPECT_THAT(parse({"--store", "/d", "--vendor", "Acme"}).problem, HasSubstr("--vendor goes with --radio"));
   EXPECT_THAT(parse({"--store", "/d", "--radio", "sim", "--vendor", "Acme_2"}).problem, HasSubstr("letters, digits and spaces"));
   EXPECT_EQ(parse({"--store", "/d", "--radio", "sim"}).options.ble, "");

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/app/radio_set.hpp"
 
+#include "agent/app/nm_radio_set.hpp"
 #include "agent/app/sim_radio.hpp"
 #include "agent/app/wpa_radio_set.hpp"
 
@@ -14,6 +15,7 @@ std::unique_ptr<RadioSet> make_radio_set(const std::string& kind, const std::str
   if (colon != std::string::npos && argument.empty()) return nullptr;
   if (name == "sim") return std::make_unique<SimRadio>(argument, id, page);
   if (name == "wpa") return std::make_unique<WpaRadioSet>(argument, clock, random);
+  if (name == "nm") return make_nm_radio_set(argument, clock);
   return nullptr;
 }
 

@@ -57,11 +57,11 @@ class RadioSet : public LocalServer::Sink {
   Visitors visitors_;
 };
 
-/// `kind`: what --radio was given: sim[:PATH] or wpa[:INTERFACE]. nullptr: no such kind. `id` makes a simulated radio's addresses; `page` is
-/// for the simulated air only.
+/// `kind`: what --radio was given: nm[:INTERFACE], sim[:PATH] or wpa[:INTERFACE]. nullptr: no such kind in this program. `id` makes a
+/// simulated radio's addresses; `page` is for the simulated air only.
 [[nodiscard]] std::unique_ptr<RadioSet> make_radio_set(const std::string& kind, const std::string& id,
                                                        const std::optional<PageAddress>& page, Clock& clock, RandomSource& random);
 /// What --radio can be, for help and complaints.
-inline constexpr std::string_view radio_kinds = "wpa[:INTERFACE] or sim[:PATH]";
+inline constexpr std::string_view radio_kinds = "nm[:INTERFACE], wpa[:INTERFACE] or sim[:PATH]";
 
 }  // namespace muster::agent::app
