@@ -220,6 +220,15 @@ class Life:
         message("connect again", '{"t":"connect"}', ("B", '"t":"connecting"'))
         self.pass_ms("switching", 200)
         self.online("activation by BLE", TOKEN[::-1])
+        self.program("set-up", 10, "", ("D", "wait_config"))
+        self.tell("open", "o")
+        message("set, to be saved", f'{{"t":"set","ssid":"home","pass":"secret123","blynk":"{TOKEN[::-1]}","save":true}}', ("B", "set_ok"))
+        message("connect unproved", '{"t":"connect"}', ("B", '"t":"connecting"'))
+        self.pass_ms("switching", 200)
+        self.tell("joined", "j", bytes([192, 168, 1, 7]))
+        self.tell("connected", "c")
+        self.tell("logged in", "b", response(1, 200))
+        self.tell("online", "b", response(2, 200), ("t", "online"), ("B", "connected"))
         self.board.tell("BLE client leaves", "i", b"\0")
 
     def console(self):
