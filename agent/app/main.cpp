@@ -417,7 +417,8 @@ int run(app::Options& options) {
   const Millis interval_ms = Millis{options.report_interval_s} * 1000;
   device.start(clock.now());
   for (Millis next_report = clock.now() + interval_ms;;) {
-    if (turn(clock, sockets, transport, device, radio.get(), ble.get(), console ? &*console : nullptr, server.get(), next_report, signal_fd)) {
+    if (turn(clock, sockets, transport, device, radio.get(), ble.get(), console ? &*console : nullptr, server.get(), next_report,
+             signal_fd)) {
       signalfd_siginfo info{};
       while (::read(signal_fd, &info, sizeof info) == static_cast<ssize_t>(sizeof info)) {
         const Millis now = clock.now();

@@ -271,7 +271,11 @@ void NmRadio::request_scan() {
   scan_running_ = true;
   scan_due_ = never;
   if (scan_until_ == never) scan_until_ = clock_.now() + scan_timeout_ms;
-  client_.request_scan(device_, scan_for_join_ ? target_.ssid : std::string{}, [this](bool ok) {
+  // NetworkManager 1.42 loses its list of names, and crashes, when a name is asked for again before it was looked for. After two ends of looks
+  // it has been: the first may be of one that had begun before.
+  const bool by_name = scan_for_join_ && ends_since_name_ >= 2;
+  if (by_name) ends_since_name_ = 0;
+  client_.request_scan(device_, by_name ? target_.ssid : std::string{}, [this](bool ok) {
     if (ok || !scan_running_) return;
     scan_running_ = false;
     scan_due_ = clock_.now() + scan_again_ms;  // It is at another scan, or was a moment ago.
@@ -279,7 +283,9 @@ void NmRadio::request_scan() {
 }
 
 void NmRadio::on_scan_done(const std::string& device) {
-  if (device != device_ || !scan_running_) return;
+  if (device != device_) return;
+  ++ends_since_name_;
+  if (!scan_running_) return;
   client_.find_device(options_.interface, [this](const NmDevice* found_device) {
     if (!scan_running_) return;
     scan_running_ = false;
@@ -548,6 +554,7 @@ void NmRadio::reach_again() {
     if (device == nullptr || device->state < NmState::disconnected || !device_.empty()) return;
     device_ = device->path;
     reach_due_ = never;
+    ends_since_name_ = 2;
     if (ap_wanted_ && ap_ == Ap::off) begin_ap();
   });
 }

@@ -155,6 +155,7 @@ class NmRadio final : public Radio, private NmClient::Listener {
   bool scan_asked_ = false;
   bool scan_running_ = false;
   bool scan_for_join_ = false;
+  int ends_since_name_ = 2;  ///< Looks that have ended since one was asked for by name.
   Millis scan_due_ = never;
   Millis scan_until_ = never;
 

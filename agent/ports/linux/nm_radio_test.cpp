@@ -300,6 +300,9 @@ TEST_F(NmRadioTest, TellsThatANetworkIsNotThereAfterTwoLooks) {
   EXPECT_THAT(recorder_.log, IsEmpty());
   scan_ends();
   EXPECT_THAT(recorder_.log, ElementsAre(failed(JoinFailure::not_found)));
+  join("Nowhere", "correct horse");
+  // By name only when the one before has surely been looked for.
+  EXPECT_THAT(nm_.log, ElementsAre("scan /station Nowhere", "scan /station ", "scan /station Nowhere"));
 }
 
 TEST_F(NmRadioTest, RefusesAFixedAddressThatCannotBe) {
