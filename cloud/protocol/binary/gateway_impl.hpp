@@ -92,8 +92,10 @@ struct DeviceGateway::Impl {
   void forget_provisional(const domain::SessionAddress& self);
   void expire_sessions_and_look_again(const domain::SessionAddress& self);
   /// A token of a re-provisioned device logged in: what that proves.
-  void notice_token(const domain::CredentialIndex::Entry& entry, UtcTime now);
-  void finish_reprovision(ProvisionSessionId session, AuthTokenId held, bool proved);
+  void notice_token(Call& call, const domain::CredentialIndex::Entry& entry);
+  struct Proof;
+  /// Tries again while the store cannot and the session is up.
+  void finish_reprovision(DeviceId device, const Proof& proof);
   void first_value(DeviceSession& session, UtcTime now);
   void end_proofs();
   [[nodiscard]] bool plain_text_may_be_allowed(const domain::ProvisionSession& session) const;
@@ -157,12 +159,14 @@ struct DeviceGateway::Impl {
     std::uint16_t info_id = 0;
     domain::HardwareInfo hardware;
   };
-  /// A re-provisioned device whose new token is being proved by the session that is up.
+  /// What the session of a re-provisioned device proves when it stays up: for a while, that the new token is kept; with an older token
+  /// until the new one's time is over, that the device fell back.
   struct Proof {
     ProvisionSessionId session;
     AuthTokenId token;
     domain::SessionAddress address;
     Instant since;
+    std::optional<UtcTime> fell_back_at;
   };
   std::mutex provisional_mutex_;
   std::unordered_map<domain::SessionAddress, Provisional, SessionAddressHash> provisional_;

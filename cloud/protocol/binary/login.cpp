@@ -276,7 +276,7 @@ CloseReason DeviceGateway::Impl::admit(Call& call, const AuthToken& token, const
   if (was_held) forget_held(call.self);
   respond(call, call.session.login_id_, wire::Status::success);
   d.metrics.logins_ok_total.add();
-  notice_token(entry, utc(call));
+  notice_token(call, entry);
   return CloseReason::none;
 }
 

@@ -187,27 +187,43 @@ void DeviceGateway::Impl::forget_provisional(const domain::SessionAddress& self)
   provisional_.erase(self);
 }
 
-void DeviceGateway::Impl::finish_reprovision(ProvisionSessionId session, AuthTokenId held, bool proved) {
-  post(Lane::device_writes, [this, session, held, proved] {
+void DeviceGateway::Impl::finish_reprovision(DeviceId device, const Proof& proof) {
+  // It is due: end_proofs() finds it.
+  const auto again = [this, device, proof] {
+    const std::lock_guard lock{provisional_mutex_};
+    proofs_.try_emplace(device, proof);
+  };
+  const bool posted = post(Lane::device_writes, [this, proof, again] {
     domain::Actor system;
     system.at = d.clock.utc_now();
-    const auto finished = d.store.finish_reprovision(session, held, system);
+    const auto finished = d.store.finish_reprovision(proof.session, proof.token, system);
     if (!finished) {
-      if (finished.error().category() == domain::store_category()) d.metrics.store_errors_total.add();
-      return;
+      if (finished.error().category() != domain::store_category()) return;
+      d.metrics.store_errors_total.add();
+      return again();
     }
-    (proved ? d.metrics.reprovision_proved_total : d.metrics.reprovision_fell_back_total).add();
+    (proof.fell_back_at ? d.metrics.reprovision_fell_back_total : d.metrics.reprovision_proved_total).add();
     if (!d.views.catch_up()) d.metrics.store_errors_total.add();
   });
+  if (!posted) again();
 }
 
-void DeviceGateway::Impl::notice_token(const domain::CredentialIndex::Entry& entry, UtcTime now) {
+void DeviceGateway::Impl::notice_token(Call& call, const domain::CredentialIndex::Entry& entry) {
   if (d.views.provisioning.size() == 0) return;
-  if (const auto session = d.views.provisioning.by_token(entry.token_id); session && session->state == domain::ProvisionState::proving) {
-    // It has stored the new token: this is the second login with it.
-    finish_reprovision(session->id, entry.token_id, true);
-  } else if (const auto replacing = d.views.provisioning.proving_of(entry.device_id); replacing && replacing->expires_at <= now) {
-    finish_reprovision(replacing->id, entry.token_id, false);
+  {
+    const std::lock_guard lock{provisional_mutex_};
+    proofs_.erase(entry.device_id);  // What an earlier session was about to prove.
+  }
+  using enum domain::ProvisionState;
+  if (const auto session = d.views.provisioning.by_token(entry.token_id);
+      session && (session->state == proving || session->state == reprovisioning)) {
+    // It has stored the new token: this is the second login with it. (The view of the session may be a moment behind that of its token.)
+    finish_reprovision(entry.device_id, {session->id, entry.token_id, call.self, call.now - call.limits.reprovision_proof, std::nullopt});
+  } else if (const auto replacing = d.views.provisioning.proving_of(entry.device_id)) {
+    const Proof proof{replacing->id, entry.token_id, call.self, call.now, replacing->expires_at};
+    if (replacing->expires_at <= utc(call)) return finish_reprovision(entry.device_id, proof);
+    const std::lock_guard lock{provisional_mutex_};
+    proofs_.insert_or_assign(entry.device_id, proof);
   }
 }
 
@@ -223,22 +239,24 @@ void DeviceGateway::Impl::first_value(DeviceSession& session, UtcTime now) {
 
 void DeviceGateway::Impl::end_proofs() {
   const Instant now = d.clock.now();
+  const UtcTime utc_now = d.clock.utc_now();
   const auto proof_time = limits().reprovision_proof;
-  std::vector<Proof> proved;
+  std::vector<std::pair<DeviceId, Proof>> proved;
   {
     const std::lock_guard lock{provisional_mutex_};
     for (auto proof = proofs_.begin(); proof != proofs_.end();) {
       const auto present = d.sessions.find(proof->first);
       const bool is_up = present && *present == proof->second.address;
-      if (is_up && now - proof->second.since < proof_time) {
+      const bool lasted = proof->second.fell_back_at ? *proof->second.fell_back_at <= utc_now : now - proof->second.since >= proof_time;
+      if (is_up && !lasted) {
         ++proof;
         continue;
       }
-      if (is_up) proved.push_back(proof->second);
+      if (is_up) proved.emplace_back(*proof);
       proof = proofs_.erase(proof);
     }
   }
-  for (const auto& proof : proved) finish_reprovision(proof.session, proof.token, true);
+  for (const auto& [device, proof] : proved) finish_reprovision(device, proof);
 }
 
 }  // namespace muster::protocol

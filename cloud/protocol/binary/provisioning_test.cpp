@@ -286,6 +286,51 @@ TEST_F(ProvisioningTest, AfterItsTimeALoginWithTheOldTokenDropsTheNewOne) {
   EXPECT_TRUE(back.open());
 }
 
+TEST_F(ProvisioningTest, ADeviceThatStaysOnItsOldTokenUntilTheNewOnesTimeIsOverHasFallenBack) {
+  const auto device = rig.make_device(product);
+  rig.load();
+  const auto renewed = issue(device.device.id, 1h);
+  Connection& fresh = log_in(renewed.token);
+  fresh.feed(info(product.tmpl_ids[0]));
+  rig.settle();
+  fresh.hang_up();
+  Connection& back = log_in(device.token);
+  rig.gateway->end_waits();
+  rig.settle();
+  EXPECT_EQ(now(renewed).state, ProvisionState::proving);
+  rig.clock.set_utc({rig.clock.utc_now().ms + 3'600'000});
+  rig.gateway->end_waits();
+  rig.settle();
+  EXPECT_EQ(now(renewed).state, ProvisionState::expired);
+  EXPECT_EQ(kind(renewed.session.old_token_id), TokenKind::device);
+  EXPECT_EQ(kind(renewed.session.token_id), TokenKind::revoked);
+  EXPECT_TRUE(back.open());
+}
+
+TEST_F(ProvisioningTest, AProofThatTheStoreCannotTakeNowIsToldAgain) {
+  const auto device = rig.make_device(product);
+  rig.load();
+  const auto renewed = issue(device.device.id);
+  Connection& fresh = log_in(renewed.token);
+  fresh.feed(info(product.tmpl_ids[0]));
+  rig.settle();
+  fresh.hang_up();
+  rig.store.before = [](std::string_view operation) {
+    return operation == "finish_reprovision" ? Error{domain::StoreError::busy} : Error{};
+  };
+  Connection& second = log_in(renewed.token);
+  rig.settle();
+  EXPECT_EQ(now(renewed).state, ProvisionState::proving);
+  rig.gateway->end_waits();
+  rig.settle();
+  EXPECT_EQ(now(renewed).state, ProvisionState::proving);
+  rig.store.before = nullptr;
+  rig.gateway->end_waits();
+  rig.settle();
+  EXPECT_EQ(now(renewed).state, ProvisionState::active);
+  EXPECT_TRUE(second.open());
+}
+
 TEST_F(ProvisioningTest, TheEndOfAnotherTokenDoesNotEndASession) {
   const auto device = rig.make_device(product);
   rig.load();
