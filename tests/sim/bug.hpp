@@ -19,10 +19,15 @@ enum class Bug : std::uint8_t {
   revoked_session_lives,  ///< Nobody closes the sessions of a revoked token.
   early_acknowledgement,  ///< A creation is acknowledged before the store has it.
   unsynced_commit,        ///< The store acknowledges what is not on disk yet.
+  // Of provisioning: provision_simulation.hpp finds these.
+  commit_before_proof,      ///< A device keeps settings as proved that have not reached the cloud.
+  pending_after_dial,       ///< It writes the pending record only when it is through to the cloud.
+  old_token_ends_at_login,  ///< The cloud revokes the old token as soon as the new one was seen.
 };
 inline constexpr Bug all_bugs[] = {
     Bug::reissued_token,     Bug::nine_when_store_fails, Bug::reveal_without_audit,  Bug::restart_touches_rows,  Bug::restart_is_disconnect,
     Bug::oldest_login_stays, Bug::late_revocation,       Bug::revoked_session_lives, Bug::early_acknowledgement, Bug::unsynced_commit};
+inline constexpr Bug provision_bugs[] = {Bug::commit_before_proof, Bug::pending_after_dial, Bug::old_token_ends_at_login};
 [[nodiscard]] std::string_view bug_name(Bug bug) noexcept;
 
 }  // namespace muster::sim

@@ -34,6 +34,9 @@ std::string_view bug_name(Bug bug) noexcept {
     case Bug::revoked_session_lives: return "revoked_session_lives";
     case Bug::early_acknowledgement: return "early_acknowledgement";
     case Bug::unsynced_commit: return "unsynced_commit";
+    case Bug::commit_before_proof: return "commit_before_proof";
+    case Bug::pending_after_dial: return "pending_after_dial";
+    case Bug::old_token_ends_at_login: return "old_token_ends_at_login";
   }
   return "?";
 }
@@ -60,13 +63,24 @@ Result<domain::Device> Disk::Seen::create_device(const domain::Device& device, c
   return FaultyStore::create_device(device, token, actor);
 }
 
+Result<domain::InfoVerdict> Disk::Seen::accept_info(ProvisionSessionId id, const domain::ReportedInfo& info, const domain::Actor& actor) {
+  auto verdict = FaultyStore::accept_info(id, info, actor);
+  if (verdict && verdict->failure == domain::ProvisionFailure::none && disk_.bug_ == Bug::old_token_ends_at_login) {
+    static_cast<void>(FaultyStore::finish_reprovision(id, verdict->session.token_id, actor));
+  }
+  return verdict;
+}
+
 // --- opening ------------------------------------------------------------------------------------------------------------------------------
 
-Disk::Disk(const Clock& clock, Bug bug, std::uint64_t seed) : clock_{clock}, bug_{bug}, random_{seed}, files_{"muster-sim"} {
-  // The first start was long ago: what it made is on the disk, names too.
-  open();
-  close();
-  files_.load(files_.save());
+Disk::Disk(const Clock& clock, Bug bug, std::uint64_t seed, const store::PowerCutDisk::Image* image)
+    : clock_{clock}, bug_{bug}, random_{seed}, files_{"muster-sim"} {
+  if (image == nullptr) {
+    // The first start was long ago: what it made is on the disk, names too.
+    open();
+    close();
+  }
+  files_.load(image != nullptr ? *image : files_.save());
   open();
 }
 Disk::~Disk() = default;
@@ -102,6 +116,13 @@ void Disk::reopen(bool power_cut) {
   open();
 }
 
+store::PowerCutDisk::Image Disk::image() {
+  close();
+  auto image = files_.save();
+  open();
+  return image;
+}
+
 // --- the judge's eyes -----------------------------------------------------------------------------------------------------------------------
 
 void Disk::run(std::string_view sql) { sure(judge_->run(sql), "writing"); }
@@ -134,6 +155,25 @@ std::int64_t Disk::activated_at(DeviceId id) {
 
 bool Disk::is_live_token(const Mac& mac) {
   return sure(judge_->exists("SELECT 1 FROM auth_token WHERE mac = ?1 AND kind <> 6", store::blob(mac)), "a token");
+}
+
+std::vector<Disk::SessionRow> Disk::provision_sessions() {
+  std::vector<SessionRow> out;
+  Statement rows = sure(judge_->query("SELECT id, kind, state, device_id, token_id, ifnull(old_token_id, 0), expires_at, accepted_at, "
+                                      "failure_code, created_by, uid, (SELECT count(*) FROM provision_step WHERE session_id = s.id) "
+                                      "FROM provision_session s ORDER BY id"),
+                        "sessions");
+  while (sure(rows.step(), "sessions")) {
+    out.push_back({rows.integer(0), rows.integer(1), rows.integer(2), rows.integer(3), rows.integer(4), rows.integer(5), rows.integer(6),
+                   rows.integer(7), rows.integer(8), rows.integer(9), std::string{rows.text(10)}, rows.integer(11)});
+  }
+  return out;
+}
+
+std::optional<Disk::TokenRow> Disk::token(const Mac& mac) {
+  Statement row = sure(judge_->query("SELECT id, kind, ifnull(device_id, 0) FROM auth_token WHERE mac = ?1", store::blob(mac)), "a token");
+  if (!sure(row.step(), "a token")) return std::nullopt;
+  return TokenRow{row.integer(0), row.integer(1), row.integer(2)};
 }
 
 std::int64_t Disk::tokens_twice() {

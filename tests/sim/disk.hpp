@@ -5,8 +5,10 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "cloud/base/clock.hpp"
 #include "cloud/base/ids.hpp"
@@ -23,8 +25,8 @@ namespace muster::sim {
 /// a decorator that injects faults and makes the planted mistake; the judge reads it with SQL of its own, past both.
 class Disk {
  public:
-  /// `clock` must outlive it. One at a time: it registers its file system with SQLite.
-  Disk(const Clock& clock, Bug bug, std::uint64_t seed);
+  /// `clock` must outlive it. One at a time: it registers its file system with SQLite. `image`: what is on it; none: an empty database.
+  Disk(const Clock& clock, Bug bug, std::uint64_t seed, const store::PowerCutDisk::Image* image = nullptr);
   ~Disk();
 
   /// Until reopen().
@@ -35,6 +37,8 @@ class Disk {
 
   /// The process that had it open died, and the machine with it when `power_cut`: what was not synced is gone. Faults end.
   void reopen(bool power_cut);
+  /// What is on it now, to begin other runs with. What store() was before is gone.
+  [[nodiscard]] store::PowerCutDisk::Image image();
   /// Changes that a careless start or store would make, and that only a planted mistake makes.
   void run(std::string_view sql);
 
@@ -48,6 +52,16 @@ class Disk {
   [[nodiscard]] std::int64_t activated_at(DeviceId id);
   using Mac = std::array<std::uint8_t, 32>;
   [[nodiscard]] bool is_live_token(const Mac& mac);
+  struct SessionRow {
+    std::int64_t id, kind, state, device_id, token_id, old_token_id, expires_at, accepted_at, failure_code, created_by;
+    std::string uid;
+    std::int64_t steps;
+  };
+  [[nodiscard]] std::vector<SessionRow> provision_sessions();
+  struct TokenRow {
+    std::int64_t id, kind, device_id;
+  };
+  [[nodiscard]] std::optional<TokenRow> token(const Mac& mac);
   /// Strings that stand in the registry more than once.
   [[nodiscard]] std::int64_t tokens_twice();
   /// Entries by action.
@@ -63,6 +77,7 @@ class Disk {
     Result<std::optional<domain::FoundToken>> find_token(std::span<const TokenDigest> digests) override;
     Result<std::string> reveal_token(DeviceId id, const domain::Actor& actor) override;
     Result<domain::Device> create_device(const domain::Device& device, const domain::NewToken& token, const domain::Actor& actor) override;
+    Result<domain::InfoVerdict> accept_info(ProvisionSessionId id, const domain::ReportedInfo& info, const domain::Actor& actor) override;
 
    private:
     Disk& disk_;

@@ -114,6 +114,16 @@ void Network::break_link(const LinkPtr& link, ConnectionId id) {
   if (client_hears) tell_end(link, id, false, false);
 }
 
+void Network::client_died(ConnectionId id) {
+  const auto found = links_.find(id);
+  if (found == links_.end()) return;
+  const LinkPtr link = found->second;
+  link->client = nullptr;
+  link->to_client.receiver_gone = true;
+  link->broken = true;
+  drop_if_dead(id);
+}
+
 void Network::server_died() {
   const auto links = links_;
   for (const auto& [id, link] : links) {

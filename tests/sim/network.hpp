@@ -58,6 +58,8 @@ class Network {
   void send(ConnectionId id, bool from_client, std::string_view bytes);
   /// This end is done: what it sent before still arrives.
   void close(ConnectionId id, bool by_client);
+  /// The client's machine lost its power: the server hears nothing of it.
+  void client_died(ConnectionId id);
   /// The server's machine died: its ends are gone, clients hear it soon, late, or never.
   void server_died();
   void cut_off(std::uint32_t address, bool cut);

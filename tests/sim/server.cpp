@@ -16,7 +16,8 @@ using protocol::Step;
 
 namespace {
 
-constexpr Millis bus_tick_ms = 1'000;
+constexpr Millis proofs_tick_ms = 1'000, expiry_tick_ms = 60'000;
+constexpr std::size_t expired_at_once = 1'000;
 constexpr Millis write_behind_ms = 500;
 constexpr Millis rebuild_retry_ms = 1'000;
 constexpr std::size_t lane_limit = 512;
@@ -81,8 +82,8 @@ struct Server::Life final : Executor, protocol::SessionRouter, domain::Views::Li
   }
 
   // --- views' listener ----------------------------------------------------------------------------------------------------------------
-  void token_gone(DeviceId device, AuthTokenId /*token*/) override {
-    if (w.bug != Bug::revoked_session_lives) gateway.close_device(device, CloseReason::token_gone);
+  void token_gone(DeviceId device, AuthTokenId token) override {
+    if (w.bug != Bug::revoked_session_lives) gateway.close_token(device, token, CloseReason::token_gone);
   }
   void device_gone(DeviceId device) override {
     values.forget(device);
@@ -102,7 +103,16 @@ struct Server::Life final : Executor, protocol::SessionRouter, domain::Views::Li
   }
   void bus_tick() {
     static_cast<void>(views.catch_up());
-    later(bus_tick_ms, [this] { bus_tick(); });
+    later(w.bus_tick_ms, [this] { bus_tick(); });
+  }
+  void proofs_tick() {
+    gateway.end_waits();
+    later(proofs_tick_ms, [this] { proofs_tick(); });
+  }
+  void expiry_tick() {
+    if (views.ready() && w.disk.store().expire_provision_sessions(w.timeline.utc_now(), expired_at_once))
+      static_cast<void>(views.catch_up());
+    later(expiry_tick_ms, [this] { expiry_tick(); });
   }
   void write_behind_tick() {
     static_cast<void>(domain::write_behind(w.disk.store(), values, presence));
@@ -116,15 +126,20 @@ struct Server::Life final : Executor, protocol::SessionRouter, domain::Views::Li
   }
   template <class Call>
   void perform(Connection& connection, Call call) {
-    const bool was_active = connection.session.state() == DeviceSession::State::active;
+    const auto before = connection.session.state();
     std::vector<std::uint8_t> bytes;
     protocol::Output out{bytes};
     const Step step = call(out);
     connection.pending.erase(0, std::min(step.consumed_bytes, connection.pending.size()));
     connection.paused = step.paused;
-    if (!was_active && connection.session.state() == DeviceSession::State::active) {
+    if (before != DeviceSession::State::active && connection.session.state() == DeviceSession::State::active) {
       connection.logged_in_ms = w.timeline.now_ms();
-      w.witness.logged_in(connection.token, connection.session.device());
+      const DeviceId device = connection.session.device();
+      if (before == DeviceSession::State::deciding) {
+        w.witness.info_taken(connection.token, device);
+      } else {
+        w.witness.logged_in(connection.token, device);
+      }
     }
     for (wire::ByteView rest{bytes.data(), bytes.size()}; !rest.empty();) {
       const wire::Decoded decoded = wire::decode_frame(rest);
@@ -204,7 +219,11 @@ void Server::start() {
   life_ = std::make_unique<Life>(*this);
   w_.network.listener = this;
   life_->load();
-  life_->later(bus_tick_ms, [life = life_.get()] { life->bus_tick(); });
+  life_->later(w_.bus_tick_ms, [life = life_.get()] { life->bus_tick(); });
+  if (w_.provisioning) {
+    life_->proofs_tick();
+    life_->expiry_tick();
+  }
   life_->later(write_behind_ms, [life = life_.get()] { life->write_behind_tick(); });
 }
 
@@ -240,6 +259,9 @@ bool Server::api(std::function<void()> job) { return life_ != nullptr && !life_-
 Result<void> Server::catch_up() { return life_->views.catch_up(); }
 bool Server::push_value(DeviceId device, std::uint8_t pin, std::string_view value) {
   return life_ != nullptr && life_->gateway.push_value(device, pin, value);
+}
+bool Server::push_internal(DeviceId device, std::string_view words) {
+  return life_ != nullptr && life_->gateway.push_internal(device, words);
 }
 bool Server::online(DeviceId device) const { return life_ != nullptr && life_->registry.online(device); }
 

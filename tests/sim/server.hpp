@@ -23,6 +23,8 @@ class Witness {
  public:
   virtual ~Witness() = default;
   virtual void logged_in(std::string_view token, DeviceId device) = 0;
+  /// In place of that, when it was a login with a provisioning token and the info after it was taken: the yes is on its way.
+  virtual void info_taken(std::string_view /*token*/, DeviceId /*device*/) {}
   virtual void heard_invalid(std::string_view token) = 0;
   /// The process is gone; its store has been opened again, without faults.
   virtual void process_ended() = 0;
@@ -41,6 +43,8 @@ class Server final : public Listener, public End {
     const KeyRing& keys;
     Witness& witness;
     Bug bug = Bug::none;
+    bool provisioning = false;  ///< Sessions expire, and re-provisioned tokens prove themselves.
+    Millis bus_tick_ms = 1'000;
   };
   Server(Wiring wiring, protocol::GatewayLimits limits);
   ~Server() override;
@@ -60,6 +64,7 @@ class Server final : public Listener, public End {
   /// After a write: the views know it when this has returned success.
   Result<void> catch_up();
   bool push_value(DeviceId device, std::uint8_t pin, std::string_view value);
+  bool push_internal(DeviceId device, std::string_view words);
   [[nodiscard]] bool online(DeviceId device) const;
 
   struct Session {
