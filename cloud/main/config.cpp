@@ -78,7 +78,7 @@ std::vector<Key> schema(Config& c) {
       {"api.sign_in_block_s", "how long that block lasts", 1, 86'400, &c.api.sign_in_block},
       {"api.requests_per_minute_per_organization", "platform API requests of one organization in a minute", 1, 1'000 * million,
        &c.api.requests_per_minute_per_organization},
-      {"api.updates_per_day_per_device", "values that /external/api/update sets on one device in a day, 0 = no limit", 0, 1'000 * million,
+      {"api.updates_per_day_per_device", "values that /external/api/update sets on one device in a day; 0: no limit", 0, 1'000 * million,
        &c.api.updates_per_day_per_device},
       {"api.stream_clients_max", "live streams signed in at the same time", 1, million, &c.api.stream_clients_max},
       {"api.stream_rows_max", "rows that one live stream may subscribe to", 1, million, &c.api.stream_rows_max},
