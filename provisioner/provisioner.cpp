@@ -269,9 +269,9 @@ void Provisioner::on_host_joined(Millis now) {
 
 void Provisioner::on_host_join_failed(HostJoinFailure failure, Millis now) {
   if (phase_ == Phase::joining) {
-    const char* const why = failure == HostJoinFailure::not_found    ? "The device's own network has gone."
+    const char* const why = failure == HostJoinFailure::not_found    ? "The device is not there any more."
                             : failure == HostJoinFailure::no_address ? "The device's own network gave no address."
-                                                                     : "The device's own network could not be joined.";
+                                                                     : "The device could not be joined.";
     fail(StepKind::join_device, F::device_unreachable, now, why);
   } else if (phase_ == Phase::following && link_ == Link::rejoining) {
     link_ = Link::gone;
@@ -307,7 +307,7 @@ void Provisioner::link_lost(Millis now) {
     case Phase::choosing:
     case Phase::asking_password:
     case Phase::asking_token:
-    case Phase::resetting: fail(step_, F::device_unreachable, now, "The device ended its own network before it had the settings."); break;
+    case Phase::resetting: fail(step_, F::device_unreachable, now, "The device ended the connection before it had the settings."); break;
     default: break;
   }
 }

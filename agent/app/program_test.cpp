@@ -282,6 +282,19 @@ TEST_F(ProgramTest, TellsDamagedAndNewerSettings) {
   EXPECT_THAT(damaged.output(), HasSubstr("are damaged. Give --token, --host and --template again."));
 }
 
+TEST_F(ProgramTest, WithoutBluetoothItSaysSoAndOpensItsNetworkAlone) {
+  ::setenv("DBUS_SYSTEM_BUS_ADDRESS", "unix:path=/nonexistent/bus", 1);
+  Program program{{"--store", store_, "--template", "TMPL2abcdefgh", "--radio", "sim:" + store_ + "-air", "--ble", "--json"}};
+  ::unsetenv("DBUS_SYSTEM_BUS_ADDRESS");
+  ASSERT_TRUE(program.wait_for("D-Bus"));
+  if (program.output().find("built without") != std::string::npos) {
+    EXPECT_EQ(program.wait_exit(), 2);
+    return;
+  }
+  EXPECT_THAT(program.output(), HasSubstr(R"({"event":"ble","text":"There is no system D-Bus)"));
+  EXPECT_TRUE(program.wait_for("setup_opened"));
+}
+
 TEST_F(ProgramTest, HelpAndVersion) {
   Program help{{"--help"}};
   EXPECT_EQ(help.wait_exit(), 0);
