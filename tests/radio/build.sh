@@ -46,7 +46,7 @@ if [ ! -e "tree-$packages" ]; then
     install --download-only --reinstall --no-install-recommends "${guest[@]}" "$kernel" >> apt.log 2>&1 || { tail -20 apt.log >&2; die "cannot download the guest's packages"; }
   for deb in debs/*.deb; do
     case $(basename "$deb") in
-      systemd* | udev* | initramfs* | klibc* | linux-base*) ;;  # Came along as dependencies; the guest has an init of its own.
+      systemd* | initramfs* | klibc* | linux-base*) ;;  # Came along as dependencies; the guest has an init of its own.
       *) dpkg -x "$deb" tree ;;
     esac
   done
@@ -105,6 +105,19 @@ printf '127.0.0.1 localhost\n' > image/etc/hosts
 : > image/etc/resolv.conf  # A file to bind each namespace's own over.
 cp "$here/guest/init" image/init
 chmod +x image/init
+
+# --- an archive of its own for the scenario that needs NetworkManager; the others need not unpack it
+rm -rf nm-image
+plugins=$(echo tree/usr/lib/x86_64-linux-gnu/NetworkManager/*)
+"$here/copy_program.sh" "$out" nm-image tree/usr/sbin/NetworkManager:/usr/sbin tree/usr/bin/nmcli:/usr/bin tree/bin/udevadm:/bin \
+  tree/usr/lib/NetworkManager/nm-dhcp-helper:/usr/lib/NetworkManager tree/usr/lib/NetworkManager/nm-daemon-helper:/usr/lib/NetworkManager \
+  "$plugins/libnm-device-plugin-wifi.so:/usr/lib/x86_64-linux-gnu/NetworkManager/${plugins##*/}"
+mkdir -p nm-image/lib/systemd nm-image/lib/udev/rules.d nm-image/var/lib/NetworkManager nm-image/etc/NetworkManager/system-connections
+ln -s /bin/udevadm nm-image/lib/systemd/systemd-udevd
+ln -s /run nm-image/var/run
+cp tree/lib/udev/rules.d/{50-udev-default,75-net-description,80-net-setup-link,84-nm-drivers,85-nm-unmanaged}.rules nm-image/lib/udev/rules.d/
+(cd nm-image && find . | LC_ALL=C sort | cpio -o -H newc --quiet) > nm.cpio
+
 # Not packed: see the kernel above.
 (cd image && find . | LC_ALL=C sort | cpio -o -H newc --quiet) > base.cpio
 : > "built-$stamp"

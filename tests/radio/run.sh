@@ -34,13 +34,14 @@ pack() {
     [ ! -x "$bin/$program" ] || "$here/copy_program.sh" "$out" "$out/added" "$bin/$program:/usr/bin"
   done
   (cd "$out/added" && find . | LC_ALL=C sort | cpio -o -H newc --quiet) > "$out/added.cpio"
-  cat "$out/base.cpio" "$out/added.cpio" > "$out/initrd.cpio"
 }
 
 # run SCENARIO SECONDS [MODULE_SET,...]
 patience=1  # Of the scenario's own limits; see guest/lib.sh.
 run() {
-  local scenario=$1 limit=$2 modules=${3:-wifi} log=$out/$1.log start=$SECONDS status
+  local scenario=$1 limit=$2 modules=${3:-wifi} log=$out/$1.log start=$SECONDS status archives=("$out/base.cpio" "$out/added.cpio")
+  [ "$scenario" != nm ] || archives+=("$out/nm.cpio")
+  cat "${archives[@]}" > "$out/initrd.cpio"
   rm -rf "$out/share"
   mkdir -p "$out/share"
   printf '== %s\n' "$scenario"
@@ -94,6 +95,7 @@ for scenario in "$@"; do
       run early 360
       run laptop 480
       run times 600
+      run nm 600
       ;;
     *)
       [ -f "$here/guest/$scenario.sh" ] || die "no scenario $scenario"
