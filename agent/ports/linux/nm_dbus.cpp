@@ -359,9 +359,13 @@ void NmDbus::watch(const std::string& station, const std::string& access_point) 
 
 void NmDbus::fill(std::vector<pollfd>& waiting) const {
   pollfd one{-1, 0, 0};
-  if (connection_) {
-    const sdbus::IConnection::PollData wanted = connection_->getEventLoopPollData();
-    one = {wanted.fd, wanted.events, 0};
+  try {
+    if (connection_) {
+      const sdbus::IConnection::PollData wanted = connection_->getEventLoopPollData();
+      one = {wanted.fd, wanted.events, 0};
+    }
+  } catch (const sdbus::Error&) {
+    // It has ended: serve() finds that out.
   }
   waiting.push_back(one);
 }
@@ -369,8 +373,12 @@ void NmDbus::fill(std::vector<pollfd>& waiting) const {
 Millis NmDbus::next_deadline(Millis now) const {
   if (!later_.empty()) return now;
   if (!connection_) return never;
-  const int wait_ms = connection_->getEventLoopPollData().getPollTimeout();
-  return wait_ms < 0 ? never : now + static_cast<Millis>(wait_ms);
+  try {
+    const int wait_ms = connection_->getEventLoopPollData().getPollTimeout();
+    return wait_ms < 0 ? never : now + static_cast<Millis>(wait_ms);
+  } catch (const sdbus::Error&) {
+    return now;
+  }
 }
 
 void NmDbus::serve() {
