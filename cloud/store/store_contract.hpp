@@ -1947,6 +1947,24 @@ TEST_P(StoreContract, AReprovisioningThatComesToNothingGivesTheOldTokenBack) {
   EXPECT_EQ(try_session(7, "", device.id).error(), Error{DomainError::not_found});
 }
 
+TEST_P(StoreContract, ASessionThatIsLetGoSaysWhatWentWrongBefore) {
+  set_up();
+  ProvisionStep wrong_password;
+  wrong_password.source = StepSource::app;
+  wrong_password.step = "join_network";
+  wrong_password.code = 722;
+  const auto canceled = make_session(1), expired = make_session(2), untroubled = make_session(3);
+  for (const auto id : {canceled.id, expired.id}) ASSERT_OK(store().post_provision_step(id, wrong_password));
+  for (const auto id : {canceled.id, untroubled.id}) ASSERT_OK(store().cancel_provision_session(id, actor()));
+  ASSERT_OK(store().expire_provision_sessions({t0 + 100 * hour}, 100));
+  EXPECT_EQ(session_now(canceled.id).state, ProvisionState::canceled);
+  EXPECT_EQ(session_now(canceled.id).failure_code, 722);
+  EXPECT_EQ(session_now(expired.id).state, ProvisionState::expired);
+  EXPECT_EQ(session_now(expired.id).failure_code, 722);
+  EXPECT_EQ(session_now(untroubled.id).failure_code, 804);
+  EXPECT_EQ(steps_of(canceled.id).back(), "canceled");
+}
+
 TEST_P(StoreContract, AReprovisioningThatIsToBeProvedEndsOnlyWhenANewerOneIsAccepted) {
   set_up();
   const auto product = make_template(root_, "Product");

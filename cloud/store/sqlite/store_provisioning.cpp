@@ -120,11 +120,17 @@ Result<void> move_session(Transaction& transaction, ProvisionSession& session, P
   return transaction.change(ChangeKind::provision_session, session.id.value());
 }
 
+/// What a session that ends shall say of why. Where its device or app told what went wrong, that is the reason, not that somebody then let go.
+std::uint16_t reason_of_end(const ProvisionSession& session, ProvisionEvent event, ProvisionFailure failure) {
+  const bool was_let_go = event == ProvisionEvent::canceled || event == ProvisionEvent::expired;
+  return was_let_go && session.failure_code != 0 ? session.failure_code : static_cast<std::uint16_t>(failure);
+}
+
 /// Ends a session whose token still waits for its device: the token becomes a tombstone.
 Result<void> end_open_session(Transaction& transaction, ProvisionSession& session, ProvisionEvent event, ProvisionFailure failure,
                               std::string_view step, UtcTime at) {
   const bool was_open = domain::is_open(session.state);
-  MUSTER_TRY_VOID(move_session(transaction, session, event, at, static_cast<std::uint16_t>(failure)));
+  MUSTER_TRY_VOID(move_session(transaction, session, event, at, reason_of_end(session, event, failure)));
   MUSTER_TRY_VOID(add_cloud_step(transaction, session.id, at, step, failure));
   if (!was_open) return {};
   // What nobody decided must not reach a device whose old settings work: it would throw them away.
