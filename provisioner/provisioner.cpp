@@ -674,7 +674,9 @@ void Provisioner::on_settings_answer(bool taken, const std::string& message, Mil
   if (taken) {
     follow(now);
   } else {
-    fail(StepKind::send_settings, F::settings_invalid, now, message);
+    // Stock devices know no such answer; ours begins it so.
+    const bool busy = message.starts_with("Busy") || message.starts_with("busy");
+    fail(StepKind::send_settings, busy ? F::device_busy : F::settings_invalid, now, message);
   }
 }
 

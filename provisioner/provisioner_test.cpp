@@ -82,8 +82,8 @@ struct Rig : HostRadio, DeviceHttp, CloudApi, Front {
     } else if (target.starts_with("/config?")) {
       ++configs;
       if (config_status != 0)
-        answer = {config_status,
-                  config_status == 200 ? R"({"status":"ok","msg":"Trying to connect..."})" : R"({"status":"error","msg":"no"})"};
+        answer = {config_status, config_status == 200 ? R"({"status":"ok","msg":"Trying to connect..."})"
+                                                      : R"({"status":"error","msg":")" + config_refusal + R"("})"};
       if (on_config) later(on_config);
     } else if (target == "/reset") {
       answer = {200, R"({"status":"ok","msg":"Configuration reset"})"};
@@ -190,6 +190,7 @@ struct Rig : HostRadio, DeviceHttp, CloudApi, Front {
        cloud_answers = true;
   std::optional<CloudTrouble> cloud_trouble;
   int config_status = 200;
+  std::string config_refusal = "no";
   std::function<void()> on_config;
   ProvisionToken token{token_text, 7, 3, "cloud.example", 9443, 8080, {}};
   SessionView session{"TOKEN_ISSUED", 0, {}};
@@ -433,6 +434,11 @@ TEST(Provisioner, NoDeviceNoJoinNoAnswerNonsense) {
     rig.run();
     rig.expect_failure(StepKind::send_settings, F::settings_invalid);
     EXPECT_EQ(rig.muster->failure().message, "no");
+    Rig second;
+    second.config_status = 500;
+    second.config_refusal = "Busy with other settings";  // What our device says.
+    second.run();
+    second.expect_failure(StepKind::send_settings, F::device_busy);
   }
   {
     Rig rig;

@@ -63,6 +63,9 @@ constexpr FailureText other_failures[] = {
     {F::radio_unusable, "radio_unusable", "This computer's radio cannot be used.",
      "There is no such radio, another program holds it, or the rights are missing.",
      "Choose another radio, run as a user who may use it, or give the device's address with --device-url."},
+    {F::device_busy, "device_busy", "The device is being set up by somebody else.",
+     "It is trying the settings that another phone or computer has sent it.",
+     "Wait a minute, until its light shows set-up mode again, and try once more."},
 };
 
 template <std::size_t A, std::size_t B>

@@ -54,6 +54,7 @@ enum class ActivationFailure : std::uint16_t {
   device_silent = 909,
   stopped_by_user = 910,
   radio_unusable = 911,
+  device_busy = 912,
 };
 
 /// What a person is told. `name` is stable and ASCII (lower_case): the key for translations; the texts are the English ones.

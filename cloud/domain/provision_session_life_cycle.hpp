@@ -22,7 +22,7 @@ enum class ProvisionEvent : std::uint8_t {
   info_refused,     ///< It names an unknown or foreign one.
   owner_gone,       ///< The owner or the organization is not there any more.
   proved,           ///< The new token lasted, or logged in twice: the old one ends.
-  fell_back,        ///< After its time the device came with the old token: the new one ends.
+  fell_back,        ///< After its time the device came with the old token, or stayed with it: the new one ends.
   finished,         ///< The owner has named and profiled the device, or has skipped that.
   canceled,         ///< By a person.
   expired,          ///< Its time is over.
