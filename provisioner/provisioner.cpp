@@ -550,6 +550,7 @@ void Provisioner::follow(Millis now) {
   saw_no_error_ = stale_error_ == 0;
   phase_due_ = now + options_.times.silence_ms;
   stored_ = false;
+  furthest_ = DeviceProgress::joining;
   device_due_ = !info_.live && (link_ == Link::up || options_.direct) ? now + options_.times.device_poll_ms : never;
   cloud_due_ = now;
   begin(info_.live ? StepKind::join_network : StepKind::reach_cloud, now);
@@ -686,7 +687,10 @@ void Provisioner::on_device_progress(DeviceProgress progress, const std::string&
     return;
   }
   if (phase_ != Phase::following) return;
-  phase_due_ = now + options_.times.silence_ms;
+  if (progress > furthest_) {  // Who only repeats himself has said nothing.
+    furthest_ = progress;
+    phase_due_ = now + options_.times.silence_ms;
+  }
   if (progress != DeviceProgress::joining && step_ == StepKind::join_network) {
     done(StepKind::join_network, now, detail);
     post("device_joined", now, 0, detail);

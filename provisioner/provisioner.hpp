@@ -74,8 +74,9 @@ struct Times {
   Millis look_again_ms = 4'000;    ///< For the access point of a device that went away, because it comes back with its last error.
   Millis stale_error_ms = 52'000;  ///< The error of an earlier try counts as a new one when it stands so long.
   Millis settle_ms = 250;          ///< The cloud's yes is on its way to the device.
-  Millis farewell_ms = 1'500, restore_ms = 20'000;
-  Millis stored_ms = 5'000;  ///< For a device that tells by itself that it has stored its settings.
+  Millis farewell_ms = 1'500;
+  Millis restore_ms = 25'000;  ///< Longer than a radio tries by itself, so that it can put back the rest.
+  Millis stored_ms = 5'000;    ///< For a device that tells by itself that it has stored its settings.
 };
 
 struct Options {
@@ -216,6 +217,7 @@ class Provisioner final : public DeviceListener {
   DeviceInfo info_;
   std::uint16_t stale_error_ = 0;
   bool saw_no_error_ = false, stored_ = false;
+  DeviceProgress furthest_ = DeviceProgress::joining;
   std::vector<SeenNetwork> networks_;  ///< By the device; of the wanted name also by this host.
   std::string ssid_, password_;
   bool network_is_open_ = false, password_known_ = false;

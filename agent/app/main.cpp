@@ -315,7 +315,7 @@ int run(app::Options& options) {
   const std::string uid = device_uid(store);
   std::unique_ptr<app::RadioSet> radio;
   if (!options.radio.empty()) {
-    radio = app::make_radio_set(options.radio, uid, app::parse_page_address(options.setup_page), clock, random);
+    radio = app::make_radio_set(options.radio, uid, app::parse_page_address(options.setup_page), options.portal, clock, random);
     if (!radio && options.radio.rfind("nm", 0) == 0)
       return complain(2, "This muster-agent was built without D-Bus, so it has no --radio nm. Build it with libsdbus-c++-dev installed.");
     if (!radio) return complain(2, "--radio is " + std::string{app::radio_kinds} + ", not \"" + options.radio + "\".");

@@ -18,7 +18,8 @@ linux_port::NmOptions options_for(const std::string& interface) {
 
 class NmRadioSet final : public RadioSet, private linux_port::RadioListener {
  public:
-  NmRadioSet(const std::string& interface, Clock& clock) : radio_{clock, machine_, client_, options_for(interface)} {}
+  NmRadioSet(const std::string& interface, bool portal, Clock& clock)
+      : radio_{clock, machine_, client_, options_for(interface)}, local_{{.every_name = portal}} {}
 
   [[nodiscard]] std::string start() override { return radio_.start(); }
   void stop() override { radio_.stop(); }
@@ -65,15 +66,15 @@ class NmRadioSet final : public RadioSet, private linux_port::RadioListener {
   linux_port::WpaMachine machine_;
   linux_port::NmDbus client_;
   linux_port::NmRadio radio_;
-  linux_port::LocalListener local_{{}};
+  linux_port::LocalListener local_;
   Device* device_ = nullptr;
   std::string local_problem_, told_trouble_;
 };
 
 }  // namespace
 
-std::unique_ptr<RadioSet> make_nm_radio_set(const std::string& interface, Clock& clock) {
-  return std::make_unique<NmRadioSet>(interface, clock);
+std::unique_ptr<RadioSet> make_nm_radio_set(const std::string& interface, bool portal, Clock& clock) {
+  return std::make_unique<NmRadioSet>(interface, portal, clock);
 }
 
 }  // namespace muster::agent::app

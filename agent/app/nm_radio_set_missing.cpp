@@ -4,6 +4,6 @@
 
 namespace muster::agent::app {
 
-std::unique_ptr<RadioSet> make_nm_radio_set(const std::string&, Clock&) { return nullptr; }
+std::unique_ptr<RadioSet> make_nm_radio_set(const std::string&, bool, Clock&) { return nullptr; }
 
 }  // namespace muster::agent::app

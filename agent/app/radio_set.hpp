@@ -57,10 +57,12 @@ class RadioSet : public LocalServer::Sink {
   Visitors visitors_;
 };
 
+/// `portal`: the name service on the device's own network answers every name.
 /// `kind`: what --radio was given: nm[:INTERFACE], sim[:PATH] or wpa[:INTERFACE]. nullptr: no such kind in this program. `id` makes a
 /// simulated radio's addresses; `page` is for the simulated air only.
 [[nodiscard]] std::unique_ptr<RadioSet> make_radio_set(const std::string& kind, const std::string& id,
-                                                       const std::optional<PageAddress>& page, Clock& clock, RandomSource& random);
+                                                       const std::optional<PageAddress>& page, bool portal, Clock& clock,
+                                                       RandomSource& random);
 /// What --radio can be, for help and complaints.
 inline constexpr std::string_view radio_kinds = "nm[:INTERFACE], wpa[:INTERFACE] or sim[:PATH]";
 

@@ -12,8 +12,8 @@ linux_port::WpaOptions options_for(const std::string& interface) {
 
 }  // namespace
 
-WpaRadioSet::WpaRadioSet(const std::string& interface, Clock& clock, RandomSource& random)
-    : radio_{clock, random, machine_, options_for(interface)} {}
+WpaRadioSet::WpaRadioSet(const std::string& interface, bool portal, Clock& clock, RandomSource& random)
+    : radio_{clock, random, machine_, options_for(interface)}, local_{{.every_name = portal}} {}
 
 void WpaRadioSet::attach(Device& device, LocalServer& server) {
   device_ = &device;

@@ -13,7 +13,7 @@ namespace muster::agent::app {
 class WpaRadioSet final : public RadioSet, private linux_port::RadioListener {
  public:
   /// `interface` empty: the default one.
-  WpaRadioSet(const std::string& interface, Clock& clock, RandomSource& random);
+  WpaRadioSet(const std::string& interface, bool portal, Clock& clock, RandomSource& random);
 
   [[nodiscard]] std::string start() override { return radio_.start(); }
   void stop() override { radio_.stop(); }
@@ -39,7 +39,7 @@ class WpaRadioSet final : public RadioSet, private linux_port::RadioListener {
 
   linux_port::WpaMachine machine_;
   linux_port::WpaRadio radio_;
-  linux_port::LocalListener local_{{}};
+  linux_port::LocalListener local_;
   Device* device_ = nullptr;
   std::string local_problem_, told_trouble_;
 };

@@ -239,6 +239,7 @@ Device::RecordState Device::load(Slot slot, DeviceConfig& config) {
     static_cast<void>(config.template_id.assign(profile_.template_id));
     static_cast<void>(config.template_name.assign(profile_.template_name));
   }
+  config.security = profile_.security;
   const NetworkConfig& network = config.network;
   const bool reachable = radio_ == nullptr || (network.interface == Interface::wifi && !network.ssid.empty()) ||
                          (network.interface == Interface::ethernet && profile_.ethernet);
@@ -628,6 +629,7 @@ ConfigureResult Device::take(DeviceConfig& wanted, bool unproved, bool at_consol
   let_in_ = false;
   pending_given_up_ = false;
   pending_tried_ = false;
+  announced_ = false;  // It may be another device of another cloud from now on.
   trial_due_ = trial_ ? now_ + limits_.switching_ms + 2 * Millis{limits_.stage_ms} : never;
   last_error_ = ActivationFailure::none;
   outcome_ = Outcome::trying;

@@ -485,6 +485,16 @@ TEST(Device, AFirstAttemptThatLostItsPowerGoesOnAndIsOpenMeanwhile) {
   EXPECT_EQ(rig.last_radio(), "join new/secret456");
 }
 
+TEST(Device, HowItTalksIsTheFirmwaresNotTheRecords) {
+  DeviceRig rig;
+  DeviceConfig stored = home_config();
+  stored.security = Security::plain;  // From a start with other options.
+  rig.store.put(Slot::proved, stored);
+  rig.start();
+  EXPECT_EQ(rig.device.settings().security, rig.device.profile().security);
+  EXPECT_NE(rig.device.settings().security, Security::plain);
+}
+
 TEST(Device, APendingRecordThatBecameProvedIsErasedAtBoot) {
   DeviceRig rig;
   rig.store.put(Slot::proved, home_config());

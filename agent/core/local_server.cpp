@@ -444,11 +444,11 @@ void LocalServer::handle(Connection& connection, Millis now) {
     refuse(connection, 400, now);
     return;
   }
-  device_.on_app_active(now);
   if (options_.portal && connection.foreign) {
-    redirect(connection, now);
+    redirect(connection, now);  // A phone by itself: nobody is there because of that.
     return;
   }
+  device_.on_app_active(now);
   switch (connection.route) {
     case Route::page: answer(connection, 200, type_html, setup_page, now); return;
     case Route::info: answer_info(connection, now); return;

@@ -97,6 +97,8 @@ class SetUp {
     }
     link_.finish(clock_.now());
     cloud_.finish();
+    cloud_.deliver(clock_.now());  // A token that comes too late is to be canceled.
+    cloud_.finish();
     return true;
   }
   [[nodiscard]] const pv::Provisioner& provisioner() const { return *provisioner_; }
@@ -142,9 +144,9 @@ void print_failed(Context& context, std::string_view step, std::uint16_t code, c
                                        {"fix", text != nullptr ? std::string{text->fix} : std::string{}}});
 }
 
-/// The radio could not be had: nothing was begun.
-Failure no_link(Context& context, const std::string& why) {
-  print_failed(context, pv::to_text(pv::StepKind::find_device), static_cast<std::uint16_t>(ActivationFailure::radio_unusable), why);
+/// Nothing was begun: the radio could not be had, or somebody stopped it before.
+Failure no_link(Context& context, const std::string& why, ActivationFailure code = ActivationFailure::radio_unusable) {
+  print_failed(context, pv::to_text(pv::StepKind::find_device), static_cast<std::uint16_t>(code), why);
   return failed(why);
 }
 
@@ -183,7 +185,9 @@ Outcome<void> provision(Context& context, const ProvisionOptions& options) {
   if (const auto begun = (*link)->start(); !begun) return no_link(context, begun.error().message);
   auto prefix = prefix_for(options, *client);
   SetUp set_up{context, options, std::move(prefix), *reconfigure, **link, std::move(*client), pipe, signals, clock};
-  if (!set_up.run()) return no_link(context, (*link)->trouble());
+  if (!set_up.run())
+    return signals.seen() ? no_link(context, "The set-up was stopped.", ActivationFailure::stopped_by_user)
+                          : no_link(context, (*link)->trouble());
   if (!set_up.provisioner().succeeded()) return failure_of(context, set_up);
   const auto device = set_up.provisioner().device_id();
   if (context.globals.json) {

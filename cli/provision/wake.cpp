@@ -51,10 +51,14 @@ StopSignals::StopSignals(const WakePipe& pipe) {
   action.sa_handler = on_signal;
   action.sa_flags = static_cast<int>(SA_RESETHAND);
   for (std::size_t i = 0; i < signals.size(); ++i) ::sigaction(signals[i], &action, &before_[i]);
+  struct sigaction ignore{};
+  ignore.sa_handler = SIG_IGN;
+  ::sigaction(SIGPIPE, &ignore, &pipe_before_);
 }
 
 StopSignals::~StopSignals() {
   for (std::size_t i = 0; i < signals.size(); ++i) ::sigaction(signals[i], &before_[i], nullptr);
+  ::sigaction(SIGPIPE, &pipe_before_, nullptr);
 }
 
 bool StopSignals::seen() const { return signal_seen != 0; }

@@ -25,8 +25,8 @@ class WakePipe {
   int ends_[2] = {-1, -1};
 };
 
-/// While one exists, Ctrl-C, SIGTERM and SIGHUP only say so and wake the pipe, so that a set-up ends in good order; a second one of the same
-/// kind ends the program. One at a time in a program.
+/// While one exists, Ctrl-C, Ctrl-\, SIGTERM and SIGHUP only say so and wake the pipe, so that a set-up ends in good order; a second one of the same
+/// kind ends the program. SIGPIPE is ignored: who reads along may go while a set-up is under way. One at a time in a program.
 class StopSignals {
  public:
   explicit StopSignals(const WakePipe& pipe);
@@ -37,8 +37,9 @@ class StopSignals {
   [[nodiscard]] bool seen() const;
 
  private:
-  static constexpr std::array signals{SIGINT, SIGTERM, SIGHUP};
+  static constexpr std::array signals{SIGINT, SIGTERM, SIGHUP, SIGQUIT};
   std::array<struct sigaction, signals.size()> before_{};
+  struct sigaction pipe_before_{};
 };
 
 }  // namespace muster::cli

@@ -31,6 +31,7 @@ struct ApiOptions {
   unsigned sign_in_failures_per_address = 5;  ///< Then blocked ...
   std::chrono::seconds sign_in_block{600};    ///< ... this long; also per account.
   unsigned requests_per_minute_per_organization = 10'000;
+  bool allow_plain_from_public = false;               ///< As the gateway's: devices may be set up unencrypted from public addresses.
   unsigned updates_per_day_per_device = 500'000;      ///< By /external/api/update; 0 = no limit.
   std::vector<std::uint16_t> ports_plain, ports_tls;  ///< Of the listeners: where a device that is set up shall dial.
   std::chrono::seconds provision_token_life{24 * 3600};

@@ -333,6 +333,7 @@ Response ExternalApi::provision(const Request& request, const domain::Credential
   }
   hardware.template_id = info.tmpl_id;
   info.at = core_.clock.utc_now();
+  info.is_public_plain_text = !request.secure && !core_.options.allow_plain_from_public && !request.peer.is_private();
 
   const bool is_provisional = entry.kind == domain::TokenKind::provision || entry.kind == domain::TokenKind::reprovision;
   const auto session = core_.views.provisioning.by_token(entry.token_id);
@@ -352,7 +353,10 @@ Response ExternalApi::provision(const Request& request, const domain::Credential
     if (!verdict && is_store_trouble(verdict.error())) return trouble();
     if (!core_.views.catch_up()) return trouble();
     // It has ended: its token is what the registry says by now.
-    if (!verdict) return refuse_invalid(request);
+    if (!verdict) {
+      Resolved now = resolve_with_store(request);
+      return now.refusal ? std::move(*now.refusal) : unavailable();
+    }
     if (verdict->failure != domain::ProvisionFailure::none) {
       core_.metrics.provision_refused_total.add();
       const auto* text = wire::find_failure(static_cast<std::uint16_t>(verdict->failure));

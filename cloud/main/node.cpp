@@ -393,6 +393,7 @@ std::variant<std::unique_ptr<Node>, Node::Problem> Node::start(const ServeOption
   p.setup_code = make_setup_code(p.random);
   auto api_options = config.api;
   api_options.public_url = options.public_url;
+  api_options.allow_plain_from_public = config.gateway.allow_plain_from_public;
   api_options.setup_code = p.setup_code;
   api_options.version = version;
   for (const auto& address : p.server->addresses()) api_options.ports_plain.push_back(address.port);

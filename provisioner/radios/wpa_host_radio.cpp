@@ -128,7 +128,7 @@ void WpaHostRadio::leave() {
 
 void WpaHostRadio::restore() {
   leave();
-  if (restore_ == Restore::connecting) return;
+  if (restore_ == Restore::connecting || restore_ == Restore::finishing) return;
   restore_ = Restore::wanted;
 }
 
@@ -155,12 +155,27 @@ void WpaHostRadio::begin_restore() {
 void WpaHostRadio::finish_restore() {
   // Its own DHCP client, where there is one, asks anew by itself; until then, and without one, what the interface had is right.
   if (address_ != 0) static_cast<void>(system_.set_address(options_.interface, address_, mask_, gateway_));
-  for (const int id : before_.enabled) host_.send("ENABLE_NETWORK " + std::to_string(id));
+  touched_ = false;
+  std::vector<std::string> commands;
+  for (const int id : before_.enabled) commands.push_back("ENABLE_NETWORK " + std::to_string(id));
   const bool was_selected = std::find(before_.enabled.begin(), before_.enabled.end(), before_.current_id) != before_.enabled.end();
-  if (before_.current_id >= 0 && !was_selected) host_.send("DISABLE_NETWORK " + std::to_string(before_.current_id));
+  if (before_.current_id >= 0 && !was_selected) commands.push_back("DISABLE_NETWORK " + std::to_string(before_.current_id));
+  // They leave one after another, and the program may end once this is done: it is done when the last one was answered.
+  restore_ = Restore::finishing;
+  restore_due_ = clock_.now() + last_commands_ms;
+  if (commands.empty() || !host_.is_open()) return end_restore();
+  for (std::size_t i = 0; i < commands.size(); ++i) {
+    const bool last = i + 1 == commands.size();
+    host_.send(std::move(commands[i]), [this, last](std::string_view) {
+      if (last) end_restore();
+    });
+  }
+}
+
+void WpaHostRadio::end_restore() {
+  if (restore_ != Restore::finishing) return;
   restore_due_ = agent::never;
   restore_ = Restore::done;
-  touched_ = false;
 }
 
 agent::Millis WpaHostRadio::next_deadline() const noexcept {
@@ -176,9 +191,10 @@ void WpaHostRadio::serve() {
     host_.close();  // It ended, or hangs: there is nobody to give the radio back to.
     noted_ = true;
     if (restore_ == Restore::connecting) finish_restore();
+    end_restore();
     if (!wanted_ssid_.empty()) begin_join();
   }
-  if (restore_due_ <= clock_.now()) finish_restore();
+  if (restore_due_ <= clock_.now()) restore_ == Restore::finishing ? end_restore() : finish_restore();
   if (restore_ == Restore::done) {
     restore_ = Restore::none;
     listener_->on_restored(clock_.now());

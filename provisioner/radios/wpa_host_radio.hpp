@@ -56,7 +56,7 @@ class ProvisionerListener final : public HostListener {
 /// attach() before the first call; the loop waits for fd() or next_deadline() and calls serve().
 class WpaHostRadio final : public HostRadio, private agent::linux_port::RadioListener {
  public:
-  static constexpr agent::Millis restore_timeout_ms = 20'000;
+  static constexpr agent::Millis restore_timeout_ms = 20'000, last_commands_ms = 2'000;
 
   WpaHostRadio(agent::Clock& clock, agent::RandomSource& random, agent::linux_port::WpaSystem& system,
                agent::linux_port::WpaOptions options);
@@ -84,12 +84,13 @@ class WpaHostRadio final : public HostRadio, private agent::linux_port::RadioLis
   [[nodiscard]] const std::string& last_problem() const noexcept { return radio_.last_problem(); }
 
  private:
-  enum class Restore : std::uint8_t { none, wanted, connecting, done };
+  enum class Restore : std::uint8_t { none, wanted, connecting, finishing, done };
 
   void note_state();
   void begin_join();
   void begin_restore();
   void finish_restore();
+  void end_restore();
 
   void on_opened(agent::Millis) override {}
   void on_open_failed(agent::Millis) override {}

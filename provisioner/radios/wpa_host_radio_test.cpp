@@ -139,6 +139,21 @@ TEST_F(WpaHostRadioTest, PutsTheHostsNetworkAndItsAddressBack) {
   EXPECT_EQ(system_.log.back(), "address wl0 3232255237 via 3232255233");
 }
 
+TEST_F(WpaHostRadioTest, EveryNetworkIsBackWhenItSaysSo) {
+  // A program may end at that moment.
+  radio_->join_open("Blynk Lamp-0W8N", 1);
+  run(1'000);
+  radio_->restore();
+  for (int i = 0; i < 10'000 && heard_.log.back() != "restored"; ++i) {
+    supplicant_->serve();
+    radio_->serve();
+    ++clock_.time;
+  }
+  EXPECT_EQ(heard_.log.back(), "restored");
+  EXPECT_THAT(supplicant_->commands, Contains("ENABLE_NETWORK 1"));
+  EXPECT_THAT(supplicant_->commands, Contains("ENABLE_NETWORK 2"));
+}
+
 TEST_F(WpaHostRadioTest, PutsBackAlsoInTheMiddleOfAJoinAndWhenHomeDoesNotAnswer) {
   home_answers_ = device_answers_ = false;
   radio_->join_open("Blynk Lamp-0W8N", 1);

@@ -367,7 +367,7 @@ class Provisioning(unittest.TestCase):
         self.assertEqual(second.status, 200)
         self.wait_state(renewed, "ACTIVE")
         self.assertTrue(second.is_open(), "the end of the old token does not end the session of the new one")
-        self.assertEqual(self.server.login(issued["token"]), 9)
+        self.wait_status(issued["token"], 9)
         self.assertTrue(second.is_open())
         self.assertEqual([row["id"] for row in self.devices()], [issued["deviceId"]])
 

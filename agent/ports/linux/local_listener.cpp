@@ -67,7 +67,7 @@ void LocalListener::fill(std::vector<pollfd>& waiting) const {
   waiting.push_back({http_, POLLIN, 0});  // A negative descriptor is skipped.
   waiting.push_back({dns_, POLLIN, 0});
   for (const Visitor& visitor : visitors_) {
-    const int events = (visitor.closing ? 0 : POLLIN) | (visitor.output.empty() ? 0 : POLLOUT);
+    const int events = (visitor.closing ? 0 : POLLIN) | (visitor.output.empty() && !visitor.closing ? 0 : POLLOUT);
     waiting.push_back({visitor.fd, static_cast<short>(events), 0});
   }
 }

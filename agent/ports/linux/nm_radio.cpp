@@ -83,15 +83,18 @@ void NmRadio::begin_ap() {
   ap_until_ = clock_.now() + open_timeout_ms;
   ap_due_ = never;
   const bool on_channel = join_ == Join::activating || join_ == Join::addressing || join_ == Join::asking || join_ == Join::joined;
-  if (on_channel && target_network_.frequency_mhz != 0) ap_frequency_ = target_network_.frequency_mhz;
+  // On a network's channel only while on that network: not every channel is one to open on.
+  ap_frequency_ = on_channel && target_network_.frequency_mhz != 0 ? target_network_.frequency_mhz : usual_ap_frequency_mhz;
   if (!single_ && ap_ == Ap::off) {
     if (const std::string why = system_.add_ap_interface(options_.interface, ap_name_); !why.empty()) {
       problem_ = why + " So the device's own network is away while it joins another.";
       single_ = true;
       ap_name_ = options_.interface;
-      ap_frequency_ = 2412;
+      ap_frequency_ = usual_ap_frequency_mhz;
       if (join_ == Join::joined) lose(problem_);
       if (join_ != Join::none) return;
+    } else {
+      ap_made_ = true;
     }
   }
   // Where it cannot look around later, it does so now.
@@ -189,7 +192,9 @@ void NmRadio::ap_on() {
     return;
   }
   client_.watch(options_.interface, ap_name_);
-  if (std::exchange(ap_untold_, false)) push(News::Kind::opened);
+  // What listens on the interface has to listen on the new one.
+  const bool made = std::exchange(ap_made_, false);
+  if (std::exchange(ap_untold_, false) || made) push(News::Kind::opened);
   if (join_ == Join::moving_ap) associate();
 }
 
@@ -521,7 +526,7 @@ void NmRadio::drop_station() {
   if (!connection_.empty()) client_.deactivate(std::exchange(connection_, {}), {});
   explicit_bzero(target_.passphrase.data(), target_.passphrase.size());
   target_.passphrase.clear();
-  if (single_ && ap_wanted_ && ap_ == Ap::off) ap_due_ = clock_.now() + ap_again_ms;  // Its turn again.
+  if (ap_wanted_ && ap_ == Ap::off && (single_ || ap_due_ == never)) ap_due_ = clock_.now() + ap_again_ms;  // Its turn again.
 }
 
 void NmRadio::leave() {

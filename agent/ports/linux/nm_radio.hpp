@@ -140,8 +140,10 @@ class NmRadio final : public Radio, private NmClient::Listener {
   Ap ap_ = Ap::off;
   bool ap_wanted_ = false;
   bool ap_untold_ = false;
+  bool ap_made_ = false;  ///< The interface is a new one.
   std::string ap_name_, ap_ssid_, ap_device_, ap_connection_;
-  int ap_frequency_ = 2412;
+  static constexpr int usual_ap_frequency_mhz = 2412;  ///< Channel 1.
+  int ap_frequency_ = usual_ap_frequency_mhz;
   Millis ap_due_ = never;
   Millis ap_until_ = never;
   unsigned ap_epoch_ = 0;  ///< Answers to what was asked for an earlier one are nothing to this one.

@@ -231,7 +231,8 @@ void WpaRadio::begin_ap() {
   if (supplicant_ != Supplicant::ready) return;
   // While the station is on a channel, the access point can only be there.
   const bool on_channel = join_ == Join::associating || join_ == Join::addressing || join_ == Join::joined;
-  if (on_channel && target_network_.frequency_mhz != 0) ap_frequency_ = target_network_.frequency_mhz;
+  // On a network's channel only while on that network: not every channel is one to open on.
+  ap_frequency_ = on_channel && target_network_.frequency_mhz != 0 ? target_network_.frequency_mhz : usual_ap_frequency_mhz;
   ap_ = Ap::adding;
   const unsigned epoch = ++ap_epoch_;
   // Behind a removal that may still be under way.
@@ -338,10 +339,9 @@ void WpaRadio::ap_enabled() {
 
 void WpaRadio::fail_ap(const std::string& why) {
   problem_ = why;
-  const bool untold = ap_untold_;
   take_ap_down();
   ap_untold_ = false;
-  if (untold) news_.push_back({News::Kind::open_failed, 0, {}, {}});
+  news_.push_back({News::Kind::open_failed, 0, {}, {}});  // Also when it was open before: who listens opens it again.
   if (join_ == Join::moving_ap) associate();
 }
 

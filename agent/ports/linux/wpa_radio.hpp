@@ -162,7 +162,8 @@ class WpaRadio final : public Radio {
   Ap ap_ = Ap::off;
   std::string ap_ssid_;
   Millis ap_due_ = never;
-  int ap_frequency_ = 2412;
+  static constexpr int usual_ap_frequency_mhz = 2412;  ///< Channel 1.
+  int ap_frequency_ = usual_ap_frequency_mhz;
   bool ap_untold_ = false;  ///< Somebody waits for opened or open_failed.
   int ap_dhcp_fd_ = -1;
   DhcpServer ap_dhcp_;

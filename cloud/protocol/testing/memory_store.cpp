@@ -594,7 +594,7 @@ Result<void> MemoryStore::cancel_provision_session(ProvisionSessionId id, const 
   const auto found = sessions_.find(id.value());
   if (found == sessions_.end()) return DomainError::not_found;
   MUSTER_TRY_VOID(move_session(found->second, ProvisionEvent::canceled, actor.at, "canceled", ProvisionFailure::canceled));
-  move_token(found->second.row.token_id, TokenEvent::canceled);
+  move_token(found->second.row.token_id, TokenEvent::canceled, found->second.row.kind == ProvisionKind::reconfigure);
   return {};
 }
 Result<std::size_t> MemoryStore::expire_provision_sessions(UtcTime now, std::size_t limit) {

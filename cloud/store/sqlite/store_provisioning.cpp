@@ -133,8 +133,8 @@ Result<void> end_open_session(Transaction& transaction, ProvisionSession& sessio
   MUSTER_TRY_VOID(move_session(transaction, session, event, at, reason_of_end(session, event, failure)));
   MUSTER_TRY_VOID(add_cloud_step(transaction, session.id, at, step, failure));
   if (!was_open) return {};
-  // What nobody decided must not reach a device whose old settings work: it would throw them away.
-  const bool quiet = session.kind == ProvisionKind::reconfigure && event != ProvisionEvent::canceled;
+  // A device whose old settings work must not hear of this, whoever ended it: it would throw them away.
+  const bool quiet = session.kind == ProvisionKind::reconfigure;
   MUSTER_TRY(const auto moved, move_token(transaction, session.token_id,
                                           event == ProvisionEvent::expired ? TokenEvent::expired : TokenEvent::canceled, quiet));
   // A device that was deleted has taken its tokens along.
