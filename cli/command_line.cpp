@@ -173,7 +173,7 @@ class CommandLine {
     add_organization(app);
     app->add_option("--name", template_.name, "Name, at most 100 characters")->required();
     app->add_option("--board", template_.board_type, "Board type (default ESP32)");
-    app->add_option("--connection", template_.connection_type, "How its devices connect (default WI_FI)");
+    app->add_option("--connection", template_.connection_type, "How its devices connect: WI_FI (default), ETHERNET, CELLULAR, ...");
     app->add_option("--manufacturer", template_.manufacturer, "Manufacturer");
     app->add_option("--description", template_.description, "Description");
     app->add_option("--hotspot-prefix", template_.hotspot_prefix,

@@ -35,7 +35,9 @@ struct ApiOptions {
   unsigned updates_per_day_per_device = 500'000;      ///< By /external/api/update; 0 = no limit.
   std::vector<std::uint16_t> ports_plain, ports_tls;  ///< Of the listeners: where a device that is set up shall dial.
   std::chrono::seconds provision_token_life{24 * 3600};
-  std::size_t provision_sessions_open_max = 50;  ///< Of one user.
+  std::size_t provision_sessions_open_max = 50;          ///< Of one user.
+  unsigned provision_tokens_per_hour_per_user = 5'000;   ///< The day of a production line in one hour; 0 = no limit.
+  unsigned provision_requests_per_hour_per_device = 60;  ///< Of /external/api/provision; 0 = no limit.
   std::chrono::hours access_token_life{30 * 24};
   std::size_t stream_clients_max = 1'000;
   std::size_t stream_rows_max = 10'000;  ///< Subscribed rows a client.

@@ -38,6 +38,8 @@ struct Core {
         sign_in_throttle{options.sign_in_failures_per_address, options.sign_in_block},
         organization_rate{options.requests_per_minute_per_organization, std::chrono::seconds{60}},
         updates{options.updates_per_day_per_device, std::chrono::hours{24}},
+        provision_tokens{options.provision_tokens_per_hour_per_user, std::chrono::hours{1}},
+        provision_requests{options.provision_requests_per_hour_per_device, std::chrono::hours{1}},
         unknown_access_tokens{unknown_tokens_per_minute, std::chrono::seconds{60}},
         unknown_auth_tokens{unknown_tokens_per_minute, std::chrono::seconds{60}},
         stream{StreamHub::Dependencies{store, views, sessions, values, keys, clock, metrics},
@@ -57,7 +59,9 @@ struct Core {
 
   SignInThrottle sign_in_throttle;
   RateLimit organization_rate;
-  RateLimit updates;  ///< By device.
+  RateLimit updates;             ///< By device.
+  RateLimit provision_tokens;    ///< By user.
+  RateLimit provision_requests;  ///< By device.
   RateLimit unknown_access_tokens, unknown_auth_tokens;
   Idempotency idempotency;
   StreamHub stream;

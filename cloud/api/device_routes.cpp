@@ -5,6 +5,7 @@
 
 #include "cloud/api/router.hpp"
 #include "cloud/base/auth_token.hpp"
+#include "cloud/base/time_zone_name.hpp"
 #include "cloud/domain/device_life_cycle.hpp"
 #include "cloud/domain/rules.hpp"
 
@@ -124,6 +125,7 @@ std::optional<std::string> check_meta_value(const domain::MetaField& field, cons
       if (value != "0" && value != "1" && value != "true" && value != "false") return "This field holds true or false.";
       break;
     case MetaFieldType::email: return domain::check_email(value);
+    case MetaFieldType::time_zone: return check_time_zone(value);
     case MetaFieldType::imei:
       if (!digits(1, 15)) return "An IMEI has at most 15 digits.";
       break;

@@ -31,7 +31,8 @@ constexpr std::string_view no_stream_for_pin = "No datastream setup for that pin
 constexpr std::string_view no_value = "Requested pin doesn't exist in the app.";
 constexpr std::string_view not_provisioned = "This token is not provisioned yet.";
 constexpr std::size_t info_text_size_max_bytes = 128;
-constexpr std::size_t pins_max = 256;  // A request names at most every pin once.
+constexpr std::int64_t reprovision_proof_ms = 60'000;  // As long as a session of the binary protocol has to last.
+constexpr std::size_t pins_max = 256;                  // A request names at most every pin once.
 
 /// The AuthToken of the query. `given` false: there is no such parameter.
 struct QueryToken {
@@ -253,6 +254,7 @@ bool ExternalApi::answer_from_memory(const Request& request, Response& response)
     response = external_error(400, not_provisioned);
     return true;
   }
+  if (*call != Call::is_hardware_connected && proof_due(*resolved.entry)) return false;
   switch (*call) {
     case Call::provision: return false;
     case Call::is_hardware_connected:
@@ -292,6 +294,7 @@ Response ExternalApi::handle(const Request& request) {
     plain(response, 200, "application/json", core_.sessions.online(resolved.device) ? "true" : "false");
     return response;
   }
+  (void)end_proof(request, *resolved.entry);
   if (call == Call::update) {
     response = update(request, resolved.device);
     const auto waiting = response.status == 200 ? core_.views.provisioning.awaits_first_value(resolved.device) : std::nullopt;
@@ -312,7 +315,40 @@ Response ExternalApi::handle(const Request& request) {
   return unavailable();  // Evicted between the two: memory is short.
 }
 
+std::optional<domain::ProvisionSession> ExternalApi::proof_due(const domain::CredentialIndex::Entry& entry) const {
+  if (!core_.views.provisioning.may_be_proving(entry.device_id)) return std::nullopt;
+  auto session = core_.views.provisioning.proving_of(entry.device_id);
+  // With a connection the device proves its token by that; this may be a script of its owner.
+  if (!session || core_.sessions.online(entry.device_id)) return std::nullopt;
+  const std::int64_t now_ms = core_.clock.utc_now().ms;
+  const bool is_due =
+      entry.token_id == session->token_id ? now_ms - session->accepted_at.ms >= reprovision_proof_ms : session->expires_at.ms <= now_ms;
+  return is_due ? std::move(session) : std::nullopt;
+}
+
+bool ExternalApi::end_proof(const Request& request, const domain::CredentialIndex::Entry& entry) {
+  const auto session = proof_due(entry);
+  if (!session) return true;
+  domain::Actor actor;
+  actor.client = "Device";
+  actor.ip = request.peer.text();
+  actor.at = core_.clock.utc_now();
+  const auto ended = core_.store.finish_reprovision(session->id, entry.token_id, actor);
+  const bool is_trouble = !ended && is_store_trouble(ended.error());  // Else it refused: another request was first.
+  if (ended)
+    (entry.token_id == session->token_id ? core_.metrics.reprovision_proved_total : core_.metrics.reprovision_fell_back_total).add();
+  if (!is_trouble && core_.views.catch_up()) return true;
+  core_.metrics.store_errors_total.add();
+  return false;
+}
+
 Response ExternalApi::provision(const Request& request, const domain::CredentialIndex::Entry& entry) {
+  if (const auto wait = core_.provision_requests.count(static_cast<std::uint64_t>(entry.device_id.value()), core_.clock.now())) {
+    core_.metrics.http_throttled_total.add();
+    Response response = external_error(429, "Too many calls of provision with this token.");
+    response.headers.emplace_back("Retry-After", std::to_string(wait->count()));
+    return response;
+  }
   domain::ReportedInfo info;
   domain::HardwareInfo hardware;
   QueryReader reader{request.query};
@@ -371,10 +407,9 @@ Response ExternalApi::provision(const Request& request, const domain::Credential
     if (!info.tmpl_id.empty() &&
         std::find(published->tmpl_ids.begin(), published->tmpl_ids.end(), info.tmpl_id) == published->tmpl_ids.end())
       return external_error(400, "The device follows another template.");
-    if (session && session->state == domain::ProvisionState::proving) {
-      // It has kept the new token: that is the second time that it comes with it.
-      if (!core_.store.finish_reprovision(session->id, session->token_id, actor) || !core_.views.catch_up()) return trouble();
-      core_.metrics.reprovision_proved_total.add();
+    if (!end_proof(request, entry)) {
+      core_.metrics.http_unavailable_total.add();
+      return unavailable();
     }
   }
   domain::PresenceUpdate update;

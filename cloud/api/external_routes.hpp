@@ -53,6 +53,13 @@ class ExternalApi {
   /// nullopt: the store has to be asked for values first.
   [[nodiscard]] std::optional<Response> get(const Request& request, DeviceId device) const;
   [[nodiscard]] Response update(const Request& request, DeviceId device);
+  /// The session whose replacing of a token this use of the device's new or old one ends, if it is due.
+  ///
+  /// A device without a connection has proved its new token when it comes with it a minute or more after it was accepted: sooner it may be
+  /// the same request once more. One that comes with the old token after the session's time has fallen back. No lock but for a device that is proving.
+  [[nodiscard]] std::optional<domain::ProvisionSession> proof_due(const domain::CredentialIndex::Entry& entry) const;
+  /// Ends it in the store, if one is due. Blocks. False: trouble with the store; a later use tries again.
+  [[nodiscard]] bool end_proof(const Request& request, const domain::CredentialIndex::Entry& entry);
   /// Login and info in one call. Blocks.
   [[nodiscard]] Response provision(const Request& request, const domain::CredentialIndex::Entry& entry);
 

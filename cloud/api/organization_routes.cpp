@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "cloud/api/router.hpp"
+#include "cloud/base/time_zone_name.hpp"
 #include "cloud/domain/rules.hpp"
 
 namespace muster::api {
@@ -58,12 +59,6 @@ Response list_response(std::vector<domain::Organization> rows, const domain::Pag
   return json_response(200, json.take());
 }
 
-bool is_time_zone(std::string_view name) {
-  return !name.empty() && name.size() <= 64 && std::all_of(name.begin(), name.end(), [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '/' || c == '_' || c == '-' || c == '+';
-  });
-}
-
 bool has_control_characters(std::string_view text) noexcept {
   return std::any_of(text.begin(), text.end(),
                      [](char c) { return (static_cast<unsigned char>(c) < 0x20 && c != '\n' && c != '\r') || c == 0x7F; });
@@ -81,7 +76,7 @@ std::optional<Response> read_fields(const Arguments& arguments, domain::Organiza
     change.description = *description;
   }
   if (const auto zone = arguments.text("timeZone")) {
-    if (!is_time_zone(*zone)) return invalid_value("timeZone", "timeZone must be a name like Europe/Berlin.");
+    if (const auto complaint = check_time_zone(*zone)) return invalid_value("timeZone", *complaint);
     change.time_zone = *zone;
   }
   return std::nullopt;

@@ -100,6 +100,11 @@ Response issue(Context& context, domain::NewProvisionSession& wanted) {
   if (auto refused = read_name(context, "client", wanted.client)) return std::move(*refused);
   if (auto refused = read_name(context, "uid", wanted.uid)) return std::move(*refused);
   if (wanted.client.empty()) wanted.client = client_name(context.request, context.by_cookie);
+  // A token that is canceled again frees its place among the open ones, but not the device id that was reserved for it.
+  if (const auto wait = core.provision_tokens.count(static_cast<std::uint64_t>(context.caller.user_id.value()), core.clock.now())) {
+    core.metrics.http_throttled_total.add();
+    return too_many("too_many_requests", "You have asked for too many provisioning tokens; wait and try again.", wait->count());
+  }
   const domain::Actor actor = context.actor();
   wanted.expires_at = {actor.at.ms + std::chrono::duration_cast<std::chrono::milliseconds>(core.options.provision_token_life).count()};
   wanted.open_max = core.options.provision_sessions_open_max;

@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <memory>
 
+#include "cloud/api/rate_limit.hpp"
+#include "cloud/api/test_failing_store.hpp"
 #include "cloud/api/test_server.hpp"
 #include "wire/activation_failure.hpp"
 
@@ -179,7 +181,7 @@ TEST_F(Provision, ARefusedOneHearsTheReasonAndThenInvalidToken) {
   EXPECT_EQ(message_of(server_->get("/external/api/provision?token=" + std::string(32, 'A'))), "Invalid token.");
 }
 
-TEST_F(Provision, ReprovisioningByHttpProvesItselfTheSecondTime) {
+TEST_F(Provision, ReprovisioningByHttpProvesItselfTheSecondTimeAMinuteLater) {
   const auto device = server_->device(server_->root, product_.id, "Old");
   const Response renewed = issue(R"({"deviceId":)" + str(device.id) + "}");
   const std::string tmpl = "&templateId=" + product_.tmpl_ids[0];
@@ -187,9 +189,134 @@ TEST_F(Provision, ReprovisioningByHttpProvesItselfTheSecondTime) {
   EXPECT_EQ(provision(renewed, tmpl).status, 200u);
   EXPECT_EQ(text_in(session(renewed), "state"), "PROVING");
   EXPECT_EQ(server_->get("/external/api/update?token=" + device.token + "&v1=1").status, 200u);
+  server_->clock.advance(59s);
+  EXPECT_EQ(provision(renewed, tmpl).status, 200u);
+  EXPECT_EQ(text_in(session(renewed), "state"), "PROVING") << "the same request once more";
+  server_->clock.advance(1s);
   EXPECT_EQ(provision(renewed, tmpl).status, 200u);
   EXPECT_EQ(text_in(session(renewed), "state"), "ACTIVE");
   EXPECT_EQ(message_of(server_->get("/external/api/update?token=" + device.token + "&v1=1")), "Invalid token.");
+}
+
+TEST_F(Provision, ADeviceThatSpeaksHttpAloneProvesItsNewTokenByUsingIt) {
+  for (const std::string call : {"update", "get"}) {
+    SCOPED_TRACE(call);
+    const auto device = server_->device(server_->root, product_.id, "Old");
+    const auto use = [&](const std::string& token) { return server_->get("/external/api/" + call + "?token=" + token + "&v1=1"); };
+    ASSERT_EQ(server_->get("/external/api/update?token=" + device.token + "&v1=1").status, 200u);
+    const Response renewed = issue(R"({"deviceId":)" + str(device.id) + "}");
+    ASSERT_EQ(provision(renewed, "&templateId=" + product_.tmpl_ids[0]).status, 200u);
+    EXPECT_TRUE(server_->views->provisioning.may_be_proving(device.id));
+    server_->clock.advance(59s);
+    EXPECT_EQ(use(text_in(renewed, "token")).status, 200u);
+    EXPECT_EQ(use(device.token).status, 200u);
+    server_->clock.advance(1s);
+    EXPECT_EQ(server_->get("/external/api/isHardwareConnected?token=" + text_in(renewed, "token")).status, 200u);
+    EXPECT_EQ(use(device.token).status, 200u);
+    EXPECT_EQ(text_in(session(renewed), "state"), "PROVING") << "it has not come with the new one";
+    EXPECT_EQ(use(text_in(renewed, "token")).status, 200u);
+    const Json body = body_of(session(renewed));
+    EXPECT_EQ(body.find("state")->text, "ACTIVE");
+    EXPECT_EQ(std::count_if(body.find("steps")->items.begin(), body.find("steps")->items.end(),
+                            [](const Json& step) { return step.find("step")->text == "proved"; }),
+              1);
+    EXPECT_EQ(message_of(use(device.token)), "Invalid token.");
+    EXPECT_EQ(use(text_in(renewed, "token")).status, 200u);
+    EXPECT_FALSE(server_->views->provisioning.may_be_proving(device.id));
+  }
+  EXPECT_EQ(server_->metrics.reprovision_proved_total.value(), 2u);
+}
+
+TEST_F(Provision, ADeviceThatSpeaksHttpAloneAndKeepsTheOldTokenFallsBack) {
+  const auto device = server_->device(server_->root, product_.id, "Old");
+  const Response renewed = issue(R"({"deviceId":)" + str(device.id) + "}");
+  ASSERT_EQ(provision(renewed, "&templateId=" + product_.tmpl_ids[0]).status, 200u);
+  const auto use = [&](const std::string& token) { return server_->get("/external/api/update?token=" + token + "&v1=1"); };
+  server_->clock.advance(24h - 1s);
+  EXPECT_EQ(use(device.token).status, 200u);
+  EXPECT_EQ(text_in(session(renewed), "state"), "PROVING");
+  server_->clock.advance(1s);
+  EXPECT_EQ(use(device.token).status, 200u);
+  EXPECT_EQ(text_in(session(renewed), "state"), "EXPIRED");
+  EXPECT_EQ(use(device.token).status, 200u);
+  EXPECT_NE(use(text_in(renewed, "token")).status, 200u);
+  EXPECT_EQ(server_->metrics.reprovision_fell_back_total.value(), 1u);
+}
+
+TEST_F(Provision, WhileADeviceIsConnectedAScriptWithItsTokenProvesNothing) {
+  const auto device = server_->device(server_->root, product_.id, "Old");
+  const Response renewed = issue(R"({"deviceId":)" + str(device.id) + "}");
+  ASSERT_EQ(provision(renewed, "&templateId=" + product_.tmpl_ids[0]).status, 200u);
+  (void)server_->sessions.bind(device.id, {}, server_->clock.now());
+  server_->clock.advance(61s);
+  EXPECT_EQ(server_->get("/external/api/update?token=" + text_in(renewed, "token") + "&v1=1").status, 200u);
+  EXPECT_EQ(text_in(session(renewed), "state"), "PROVING");
+}
+
+TEST_F(Provision, AProofThatTheStoreCannotTakeIsTakenLater) {
+  const auto device = server_->device(server_->root, product_.id, "Old");
+  const Response renewed = issue(R"({"deviceId":)" + str(device.id) + "}");
+  ASSERT_EQ(provision(renewed, "&templateId=" + product_.tmpl_ids[0]).status, 200u);
+  server_->clock.advance(61s);
+  const std::string use = "/external/api/update?token=" + text_in(renewed, "token") + "&v1=1";
+  FailingStore failing;
+  server_->serve_from(failing);
+  EXPECT_EQ(server_->get(use).status, 200u) << "the value is taken all the same";
+  server_->serve_from(*server_->store);
+  EXPECT_EQ(text_in(session(renewed), "state"), "PROVING");
+  EXPECT_EQ(server_->get(use).status, 200u);
+  EXPECT_EQ(text_in(session(renewed), "state"), "ACTIVE");
+}
+
+TEST_F(Provision, MoreTokensThanALineNeedsAreRefusedForTheRestOfTheHour) {
+  ApiOptions options;
+  options.provision_tokens_per_hour_per_user = 3;
+  start(std::move(options));
+  const auto device = server_->device(server_->root, product_.id, "Old");
+  EXPECT_EQ(field_of(issue(R"({"uid":")" + std::string(61, 'x') + R"("})")), "uid") << "a mistake costs nothing";
+  std::int64_t last = 0;
+  for (int i = 0; i < 3; ++i) {
+    const Response issued = i < 2 ? issue() : issue(R"({"deviceId":)" + str(device.id) + "}");
+    ASSERT_EQ(issued.status, 201u);
+    if (i < 2) last = number_in(issued, "deviceId");
+    const std::string path = "/api/v1/provision/session/" + str(number_in(issued, "sessionId"));
+    EXPECT_EQ(server_->call(Method::delete_, path, {}, server_->admin_token).status, 204u);
+  }
+  server_->clock.advance(10min);
+  const Response refused = issue();
+  EXPECT_EQ(refused.status, 429u);
+  EXPECT_EQ(code_of(refused), "too_many_requests");
+  EXPECT_EQ(header_of(refused, "Retry-After"), "3000");
+  EXPECT_EQ(issue("{}", server_->access_token(server_->user(server_->root, domain::staff_role, "staff@example.org"))).status, 201u);
+  EXPECT_EQ(server_->metrics.http_throttled_total.value(), 1u);
+  server_->clock.advance(50min);
+  const Response again = issue();
+  EXPECT_EQ(again.status, 201u);
+  EXPECT_EQ(number_in(again, "deviceId"), last + 2) << "what was refused takes no device id";
+}
+
+TEST_F(Provision, ALineOfFiveThousandDevicesADayIsWithinTheLimitEvenInOneHour) {
+  const ApiOptions options;
+  RateLimit limit{options.provision_tokens_per_hour_per_user, std::chrono::hours{1}};
+  for (int i = 0; i < 5'000; ++i) ASSERT_FALSE(limit.count(1, Instant{})) << i;
+  EXPECT_TRUE(limit.count(1, Instant{}));
+}
+
+TEST_F(Provision, ADeviceThatCompletesItsSetUpInALoopHears429) {
+  ApiOptions options;
+  options.provision_requests_per_hour_per_device = 3;
+  start(std::move(options));
+  const Response issued = issue(), other = issue();
+  const std::string rest = "&templateId=" + product_.tmpl_ids[0];
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(provision(issued, rest).status, 200u);
+  const Response refused = provision(issued, rest);
+  EXPECT_EQ(refused.status, 429u);
+  EXPECT_EQ(header_of(refused, "Retry-After"), "3600");
+  EXPECT_NE(message_of(refused), "");
+  EXPECT_EQ(provision(other, rest).status, 200u);
+  EXPECT_EQ(server_->get("/external/api/update?token=" + text_in(issued, "token") + "&v1=1").status, 200u);
+  server_->clock.advance(1h);
+  EXPECT_EQ(provision(issued, rest).status, 200u);
 }
 
 // --- live ------------------------------------------------------------------------------------------------------------------------

@@ -164,6 +164,9 @@ TEST_F(Resources, MetadataOfADevice) {
   EXPECT_EQ(field_of(set(R"("name":"room","value":"x")")), "name");  // Exact, case sensitive.
   EXPECT_EQ(field_of(set(R"("name":"Room","metaFieldId":1,"value":"x")")), "metaFieldId");
   EXPECT_EQ(field_of(set(R"("name":"Room","value":")" + std::string(256, 'x') + R"(")")), "value");
+  EXPECT_EQ(set(R"("name":"Device Timezone","value":"Europe/Berlin")").status, 200u);
+  EXPECT_EQ(field_of(set(R"("name":"Device Timezone","value":"Europe/Berln")")), "value");
+  EXPECT_EQ(set(R"("name":"Device Timezone","value":"")").status, 200u);
   EXPECT_EQ(set(R"("name":"Device Name","value":"Floor lamp")").status, 200u);
   EXPECT_EQ(text_in(get("/api/v1/device?deviceId=" + id), "name"), "Floor lamp");
   EXPECT_EQ(text_in(get("/api/v1/device/metafield?deviceId=" + id + "&name=Device%20Owner"), "value"), "root@example.org");
@@ -247,6 +250,7 @@ TEST_F(Resources, OrganizationsAreMadeFoundChangedAndDeleted) {
   EXPECT_EQ(code_of(post("/api/v1/organization/create", R"({"name":"Clients"})")), "name_taken");
   EXPECT_EQ(field_of(post("/api/v1/organization/create", R"({"name":"X","type":"ROOT"})")), "type");
   EXPECT_EQ(field_of(post("/api/v1/organization/create", R"({"name":""})")), "name");
+  EXPECT_EQ(field_of(post("/api/v1/organization/create", R"({"name":"X","timeZone":"Europe/Berln"})")), "timeZone");
   const Response child = post("/api/v1/organization/create", R"({"name":"One","orgId":)" + id + "}");
   ASSERT_EQ(child.status, 201u);
   EXPECT_EQ(number_in(get("/api/v1/organization/sub-organizations"), "totalElements"), 1);
@@ -280,6 +284,7 @@ TEST_F(Resources, UsersAreListedChangedAndTheLastAdminStays) {
   EXPECT_EQ(text_in(put("/api/v1/user", R"({"userId":)" + str(server_.admin) + R"(,"name":"Grace","timeZone":"Europe/Berlin"})"), "name"),
             "Grace");
   EXPECT_EQ(field_of(put("/api/v1/user", R"({"userId":)" + str(server_.admin) + R"(,"timeZone":"no zone!"})")), "timeZone");
+  EXPECT_EQ(field_of(put("/api/v1/user", R"({"userId":)" + str(server_.admin) + R"(,"timeZone":"Mars/Olympus"})")), "timeZone");
   EXPECT_EQ(text_in(get("/api/v1/user/profile"), "name"), "Grace");
   EXPECT_EQ(field_of(put("/api/v1/users/role", R"({"userId":)" + str(other) + R"(,"role":"Boss"})")), "role");
   EXPECT_EQ(put("/api/v1/users/role", R"({"userId":)" + str(other) + R"(,"roleId":2})").status, 200u);

@@ -6,6 +6,7 @@
 
 #include "cloud/api/query.hpp"
 #include "cloud/api/router.hpp"
+#include "cloud/base/time_zone_name.hpp"
 #include "cloud/domain/rules.hpp"
 
 namespace muster::api {
@@ -227,6 +228,9 @@ std::optional<Response> read_meta_field(const Json& object, domain::MetaField& f
                                     [&](MetaFieldType each) { return meta_field_type_word(each) == type->text; });
     if (known == settable_meta_types.end()) return invalid_value("type", "There is no such type of metadata field.");
     field.type = *known;
+  }
+  if (field.type == MetaFieldType::time_zone && !field.default_value.empty()) {
+    if (const auto complaint = check_time_zone(field.default_value)) return invalid_value("defaultValue", *complaint);
   }
   return std::nullopt;
 }

@@ -3,6 +3,7 @@
 
 #include "cloud/api/router.hpp"
 #include "cloud/base/password.hpp"
+#include "cloud/base/time_zone_name.hpp"
 #include "cloud/domain/rules.hpp"
 
 namespace muster::api {
@@ -59,7 +60,7 @@ std::optional<Response> read_fields(const Arguments& arguments, domain::UserChan
     change.locale = *locale;
   }
   if (const auto zone = arguments.text("timeZone")) {
-    if (!is_word(*zone, 64, "/_-+")) return invalid_value("timeZone", "timeZone must be a name like Europe/Berlin.");
+    if (const auto complaint = check_time_zone(*zone)) return invalid_value("timeZone", *complaint);
     change.time_zone = *zone;
   }
   return std::nullopt;

@@ -62,7 +62,8 @@ void ProvisionDirectory::put(const ProvisionSession& session) {
   if (is_ended(session.state)) return count();
   sessions_.insert_or_assign(session.id, session);
   by_token_.insert_or_assign(session.token_id, session.id);
-  if (session.state == ProvisionState::proving) proving_.insert_or_assign(session.device_id, session.id);
+  if (session.state == ProvisionState::proving && proving_.insert_or_assign(session.device_id, session.id).second)
+    proving_marks_[mark_of(session.device_id)].fetch_add(1, std::memory_order_relaxed);
   if (waits_for_value(session)) without_value_.insert_or_assign(session.device_id, session.id);
   count();
 }
@@ -77,10 +78,14 @@ void ProvisionDirectory::forget(ProvisionSessionId id) {
   const auto found = sessions_.find(id);
   if (found == sessions_.end()) return;
   const auto erase_if_own = [&](auto& map, const auto& key) {
-    if (const auto entry = map.find(key); entry != map.end() && entry->second == id) map.erase(entry);
+    const auto entry = map.find(key);
+    if (entry == map.end() || entry->second != id) return false;
+    map.erase(entry);
+    return true;
   };
   erase_if_own(by_token_, found->second.token_id);
-  erase_if_own(proving_, found->second.device_id);
+  if (erase_if_own(proving_, found->second.device_id))
+    proving_marks_[mark_of(found->second.device_id)].fetch_sub(1, std::memory_order_relaxed);
   erase_if_own(without_value_, found->second.device_id);
   sessions_.erase(found);
 }
@@ -92,6 +97,10 @@ void ProvisionDirectory::swap(ProvisionDirectory& other) {
   std::swap(by_token_, other.by_token_);
   std::swap(proving_, other.proving_);
   std::swap(without_value_, other.without_value_);
+  for (std::size_t mark = 0; mark < mark_count; ++mark) {
+    const auto ours = proving_marks_[mark].load(std::memory_order_relaxed);
+    proving_marks_[mark].store(other.proving_marks_[mark].exchange(ours, std::memory_order_relaxed), std::memory_order_relaxed);
+  }
   count();
   other.count();
 }

@@ -27,6 +27,8 @@ constexpr std::size_t description_max = 1000;
 constexpr std::size_t manufacturer_max = 128;
 constexpr std::size_t hotspot_prefix_max = 20;  // "<prefix> <name>-<5>" stays under 32 bytes; agents cut the name, never the prefix.
 constexpr std::size_t short_word_max = 64;
+constexpr std::array<std::string_view, 11> connection_types{"WI_FI",     "ETHERNET", "CELLULAR", "GSM",    "LORAWAN", "SATELLITE",
+                                                            "BLUETOOTH", "BLE",      "USB",      "THREAD", "OTHER"};
 constexpr std::size_t units_max = 32;
 constexpr std::size_t datastreams_max = 256;
 constexpr std::size_t meta_fields_max = 50;
@@ -277,7 +279,11 @@ Complaint check_template(const Template& value) {
     if (!is_tmpl_id(id)) return "A TMPL id must be TMPL and 4 to 16 letters, digits, hyphens or underscores.";
   }
   if (auto complaint = check_printable("The board type", value.board_type, 0, short_word_max)) return complaint;
-  if (auto complaint = check_printable("The connection type", value.connection_type, 0, short_word_max)) return complaint;
+  if (std::find(connection_types.begin(), connection_types.end(), value.connection_type) == connection_types.end()) {
+    std::string words;
+    for (const auto word : connection_types) words.append(words.empty() ? "" : ", ").append(word);
+    return "There is no such connection type; write one of " + words + ".";
+  }
   if (auto complaint = check_printable("The firmware type", value.firmware_type, 0, short_word_max)) return complaint;
   if (auto complaint = check_printable("The manufacturer", value.manufacturer, 0, manufacturer_max)) return complaint;
   if (count_allowed(value.description, [](char32_t c) {

@@ -193,6 +193,8 @@ TEST(Rules, ATemplateIsCheckedAsAWhole) {
   refused([](Template& t) { t.meta_fields.assign(51, t.meta_fields[0]); }, "50");
   refused([](Template& t) { t.events.push_back(t.events[0]); }, "code");
   refused([](Template& t) { t.events[0].code = "too hot"; }, "code");
+  refused([](Template& t) { t.connection_type = "wifi"; }, "WI_FI, ETHERNET");
+  refused([](Template& t) { t.connection_type = ""; }, "WI_FI");
   refused([](Template& t) { t.events[0].code = ""; }, "code");
   refused([](Template& t) { t.events.assign(101, t.events[0]); }, "100");
 }

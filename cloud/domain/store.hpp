@@ -209,11 +209,11 @@ class Store {
   // --- users, roles, access tokens ------------------------------------------------------------------------------------------
   /// Errors: email_taken, not_found (organization).
   virtual Result<User> create_user(const User& user, std::string_view verifier, const Actor& actor) = 0;
-  /// Suspending ends the user's access tokens. Errors: not_found (also the role), last_admin, wrong_state.
+  /// Suspending ends his access tokens and the open provisioning sessions that he made. Errors: not_found (also the role), last_admin, wrong_state.
   virtual Result<User> update_user(UserId id, const UserChange& change, const Actor& actor) = 0;
   /// Ends the user's access tokens but `keep`. Errors: not_found.
   virtual Result<void> set_password(UserId id, std::string_view verifier, const std::optional<TokenDigest>& keep, const Actor& actor) = 0;
-  /// Errors: not_found, last_admin, in_use (owns devices).
+  /// Ends the same. Errors: not_found, last_admin, in_use (owns devices).
   virtual Result<void> delete_user(UserId id, const Actor& actor) = 0;
   virtual Result<std::vector<User>> all_users() = 0;  ///< For the views.
   virtual Result<PageOf<User>> users(OrganizationId organization, const Page& page) = 0;

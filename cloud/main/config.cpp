@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <functional>
 
+#include "cloud/base/ip_network.hpp"
 #include "cloud/base/secure_file.hpp"
 
 namespace muster::main {
@@ -43,6 +44,9 @@ std::vector<Key> schema(Config& c) {
       {"network.tls_handshakes_max", "TLS handshakes under way at the same time", 1, million, &c.network.tls_handshakes_max},
       {"network.first_bytes_deadline_ms", "until the first bytes, a TLS handshake or HTTP headers are complete", 100, 600'000,
        &c.network.first_bytes_deadline},
+      {"network.trusted_proxies",
+       "addresses and networks, like \"10.0.0.0/8\", of reverse proxies whose X-Forwarded-For and -Proto are believed; HTTP only", 0, 0,
+       &c.network.trusted_proxies},
       {"network.shutdown_spread_ms", "sessions are closed spread over this time on SIGTERM", 0, 9'000, &c.network.shutdown_spread},
       {"tls.certificate_file", "PEM chain of your own certificate; empty: one from the private CA", 0, 0, &c.tls.certificate_file},
       {"tls.key_file", "PEM key of that certificate", 0, 0, &c.tls.key_file},
@@ -85,6 +89,10 @@ std::vector<Key> schema(Config& c) {
       {"provision.token_ttl_s", "how long a provisioning token waits for its device", 600, 604'800, &c.api.provision_token_life},
       {"provision.sessions_open_max", "provisioning sessions of one user that may be open at once", 1, 100'000,
        &c.api.provision_sessions_open_max},
+      {"provision.tokens_per_hour_per_user", "provisioning tokens that one user may ask for in an hour; 0: no limit", 0, million,
+       &c.api.provision_tokens_per_hour_per_user},
+      {"provision.requests_per_hour_per_device", "calls of /external/api/provision with one token in an hour; 0: no limit", 0, million,
+       &c.api.provision_requests_per_hour_per_device},
       {"values.memory_mib", "memory for last values", 1, 1'000'000, &c.values_memory_mib},
   };
 }
@@ -185,6 +193,13 @@ std::variant<Config, ConfigError> parse_config(std::string_view text, const std:
   static constexpr std::string_view levels[] = {"debug", "info", "warning", "error"};
   if (std::find(std::begin(levels), std::end(levels), config.log_level) == std::end(levels)) {
     return ConfigError{fmt::format("{}: log.level must be debug, info, warning or error, not \"{}\"", name, config.log_level)};
+  }
+  for (const auto& proxy : config.network.trusted_proxies) {
+    if (!IpNetwork::parse(proxy)) {
+      return ConfigError{
+          fmt::format("{}: network.trusted_proxies: \"{}\" is no address or network; write it like 192.0.2.1, 10.0.0.0/8 or 2001:db8::/32",
+                      name, proxy)};
+    }
   }
   if (config.tls.certificate_file.empty() != config.tls.key_file.empty()) {
     return ConfigError{fmt::format("{}: tls.certificate_file and tls.key_file go together: give both or neither", name)};

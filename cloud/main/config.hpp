@@ -19,6 +19,7 @@ struct NetworkConfig {
   std::size_t connections_per_address_max = 4'096;
   std::size_t tls_handshakes_max = 1'024;                  ///< At the same time.
   std::chrono::milliseconds first_bytes_deadline{10'000};  ///< Also of a TLS handshake and of HTTP headers.
+  std::vector<std::string> trusted_proxies;                ///< Addresses and networks; their X-Forwarded-For is believed. HTTP only.
   std::chrono::milliseconds shutdown_spread{3'000};        ///< Sessions are closed spread over this time on SIGTERM.
 };
 

@@ -57,6 +57,9 @@ TEST(Config, RefusesWrongTypesAndNumbersOutOfRange) {
   EXPECT_NE(complaint("loops = 1\n").find("must stand in a section"), std::string::npos);
   EXPECT_NE(complaint("[network\n").find("muster.toml:1"), std::string::npos);
   EXPECT_NE(complaint("[tls]\nkey_file = \"k\"\n").find("go together"), std::string::npos);
+  EXPECT_NE(complaint("[network]\ntrusted_proxies = [\"10.0.0.0/8\", \"10.0.0.5/8\"]\n").find("\"10.0.0.5/8\" is no address or network"),
+            std::string::npos);
+  EXPECT_EQ(complaint("[network]\ntrusted_proxies = [\"10.0.0.0/8\", \"::1\"]\n"), "");
   EXPECT_NE(complaint("[log]\nlevel = \"loud\"\n").find("log.level"), std::string::npos);
 }
 

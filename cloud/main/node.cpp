@@ -79,10 +79,25 @@ net::NetLimits net_limits(const Config& config) {
   return limits;
 }
 
+net::TrustedProxies trusted_proxies(const Config& config) {
+  std::vector<IpNetwork> networks;
+  for (const auto& text : config.network.trusted_proxies) {
+    if (const auto network = IpNetwork::parse(text)) networks.push_back(*network);
+  }
+  return net::TrustedProxies{std::move(networks)};
+}
+
 protocol::GatewayLimits gateway_limits(const ServeOptions& options, const Config& config) {
   auto limits = config.gateway;
   for (auto& host : own_hosts(options.public_url)) limits.own_hosts.push_back(std::move(host));
   return limits;
+}
+
+std::string store_folder_complaint(const std::filesystem::path& database) {
+  std::error_code ignored;
+  if (!database.has_parent_path() || std::filesystem::is_directory(database.parent_path(), ignored)) return {};
+  return fmt::format("--store names {}, but the directory {} is not there; make it first", database.string(),
+                     database.parent_path().string());
 }
 
 net::TlsIdentityOptions tls_options(const std::filesystem::path& directory, const ServeOptions& options, const Config& config) {
@@ -92,6 +107,22 @@ net::TlsIdentityOptions tls_options(const std::filesystem::path& directory, cons
                               .key_file = config.tls.key_file};
   if (auto host = host_of(options.public_url); !host.empty()) tls.extra_names.push_back(std::move(host));
   return tls;
+}
+
+/// What is wrong with what was given, as far as it can be told before there is a data directory: a start that is refused leaves none behind.
+std::string judge_before_making_anything(const ServeOptions& options, const Config& config, const Clock& clock) {
+  if (!config.tls.certificate_file.empty()) {
+    const auto identity = net::open_tls_identity(tls_options({}, options, config), clock);
+    if (!identity) return fmt::format("{}: {}", config.tls.certificate_file, identity.error().message());
+  }
+  std::error_code ignored;
+  if (options.store_url.empty() || std::filesystem::exists(options.data_directory, ignored)) return {};
+  const auto folder = database_of_url(options.store_url).parent_path();
+  const auto inside = std::filesystem::absolute(folder, ignored)
+                          .lexically_normal()
+                          .lexically_relative(std::filesystem::absolute(options.data_directory, ignored).lexically_normal());
+  const bool is_inside = !inside.empty() && *inside.begin() != "..";  // That is looked at when the directory is there.
+  return is_inside ? std::string{} : store_folder_complaint(database_of_url(options.store_url));
 }
 
 /// "127.0.0.1:8080" for people who type it: an address that means "all" is reached by loopback.
@@ -335,6 +366,7 @@ std::variant<std::unique_ptr<Node>, Node::Problem> Node::start(const ServeOption
   auto& p = *parts;
   p.present_config = config;
 
+  if (auto complaint = judge_before_making_anything(options, config, p.clock); !complaint.empty()) return Problem{std::move(complaint)};
   auto opened = DataDirectory::open(options.data_directory);
   if (auto* problem = std::get_if<DataDirectory::Problem>(&opened)) return Problem{std::move(problem->message)};
   p.directory = std::move(std::get<std::unique_ptr<DataDirectory>>(opened));
@@ -346,9 +378,7 @@ std::variant<std::unique_ptr<Node>, Node::Problem> Node::start(const ServeOption
                                (p.directory->path() / "store").string(), recorded.error().message())};
   }
   const auto database = options.store_url.empty() ? p.directory->database() : database_of_url(options.store_url);
-  if (std::error_code ignored; database.has_parent_path() && !std::filesystem::is_directory(database.parent_path(), ignored))
-    return Problem{fmt::format("--store names {}, but the directory {} is not there; make it first", database.string(),
-                               database.parent_path().string())};
+  if (auto complaint = store_folder_complaint(database); !complaint.empty()) return Problem{std::move(complaint)};
   if (options.store_url.empty() && *recorded != database) {
     return Problem{
         fmt::format("{} was last served with --store sqlite:{}; give that again, or --store sqlite:{} for the database in the directory",
@@ -383,10 +413,12 @@ std::variant<std::unique_ptr<Node>, Node::Problem> Node::start(const ServeOption
   p.store = store::SqliteStore::open(database, store::SqliteOptions{.clock = &p.clock});
   p.views = std::make_unique<domain::Views>(*p.store);
   p.pool = std::make_unique<WorkerPool>(lanes());
-  p.server = std::make_unique<net::Server>(
-      net::Server::Dependencies{*p.pool, p.clock, p.metrics, p.tls.get()},
-      net::ServerOptions{
-          .listen = options.listen, .listen_tls = options.listen_tls, .loops = config.network.loops, .limits = net_limits(config)});
+  p.server = std::make_unique<net::Server>(net::Server::Dependencies{*p.pool, p.clock, p.metrics, p.tls.get()},
+                                           net::ServerOptions{.listen = options.listen,
+                                                              .listen_tls = options.listen_tls,
+                                                              .loops = config.network.loops,
+                                                              .limits = net_limits(config),
+                                                              .proxies = trusted_proxies(config)});
   if (const auto bound = p.server->bind(); !bound)
     return Problem{p.server->problem().empty() ? bound.error().message() : p.server->problem()};
 

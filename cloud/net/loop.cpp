@@ -658,8 +658,9 @@ void Loop::answer(std::uint32_t index, Verdict& verdict) {
   Connection& connection = connections_[index];
   HttpState& http = *connection.http;
   shared_.metrics.http_requests_total.add();
-  request_.peer = connection.peer.address;
-  request_.secure = static_cast<bool>(connection.tls);
+  const auto client = shared_.proxies.client_of(connection.peer.address, static_cast<bool>(connection.tls), request_.headers);
+  request_.peer = client.address;
+  request_.secure = client.secure;
   if (http.local_address.empty()) {
     http.local_address = listeners_[connection.listener].local_address;
     if (http.local_address.empty()) {

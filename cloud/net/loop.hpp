@@ -21,6 +21,7 @@
 #include "cloud/net/socket_address.hpp"
 #include "cloud/net/timer_wheel.hpp"
 #include "cloud/net/tls_context.hpp"
+#include "cloud/net/trusted_proxies.hpp"
 
 namespace muster::net {
 
@@ -32,6 +33,7 @@ struct LoopShared {
   Executor& executor;
   const Clock& clock;
   Metrics& metrics;
+  const TrustedProxies proxies;
   const TlsContext* tls = nullptr;  ///< nullptr: TLS handshakes are refused.
   AddressLimiter addresses;
   AddressLimiter handshake_addresses;  ///< Who is in the middle of a TLS handshake.

@@ -158,6 +158,7 @@ Result<void> Server::start(DeviceHandler& devices, HttpHandler& http) {
                      .executor = impl.dependencies.executor,
                      .clock = impl.dependencies.clock,
                      .metrics = impl.dependencies.metrics,
+                     .proxies = impl.options.proxies,
                      .tls = impl.dependencies.tls,
                      .addresses = AddressLimiter{impl.options.limits.connections_per_address_max},
                      .handshake_addresses = AddressLimiter{std::max<std::size_t>(1, impl.options.limits.tls_handshakes_max / 8)},

@@ -15,6 +15,7 @@
 #include "cloud/net/handlers.hpp"
 #include "cloud/net/limits.hpp"
 #include "cloud/net/socket_address.hpp"
+#include "cloud/net/trusted_proxies.hpp"
 #include "cloud/protocol/session.hpp"
 
 namespace muster::net {
@@ -26,6 +27,7 @@ struct ServerOptions {
   std::vector<std::string> listen_tls;  ///< ADDR:PORT: TLS only.
   unsigned loops = 0;                   ///< 0: one a core.
   NetLimits limits;
+  TrustedProxies proxies;                   ///< None: every HTTP request is its peer's own.
   std::filesystem::path runtime_directory;  ///< For lock files; empty: default_runtime_directory().
   std::uint16_t node = 0;
 };

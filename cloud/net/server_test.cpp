@@ -382,6 +382,28 @@ TEST_F(ServerTest, LocalAddressOfAWildcardListenerIsTheOneThatTheRequestCameInOn
   EXPECT_THAT(client.read_response(), HasSubstr("|127.0.0.1:" + std::to_string(at_.port) + "|"));
 }
 
+TEST_F(ServerTest, TheClientBehindATrustedProxyIsWhoTheRequestIsFrom) {
+  const std::string_view forwarded = "GET /memory HTTP/1.1\r\nHost: h\r\nX-Forwarded-For: 203.0.113.9\r\nX-Forwarded-Proto: https\r\n\r\n";
+  start();
+  {
+    Client stranger{at_};
+    ASSERT_TRUE(stranger.send(forwarded));
+    const std::string answer = stranger.read_response();
+    EXPECT_THAT(answer, HasSubstr("|127.0.0.1"));
+    EXPECT_THAT(answer, HasSubstr("|plain|"));
+    EXPECT_THAT(answer, Not(HasSubstr("203.0.113.9")));
+  }
+  options_.proxies = TrustedProxies{{IpNetwork::parse("127.0.0.0/8").value()}};
+  start();
+  Client proxy{at_};
+  ASSERT_TRUE(proxy.send(forwarded));
+  const std::string answer = proxy.read_response();
+  EXPECT_THAT(answer, HasSubstr("|203.0.113.9"));
+  EXPECT_THAT(answer, HasSubstr("|secure|"));
+  ASSERT_TRUE(proxy.send("GET /memory HTTP/1.1\r\nHost: h\r\n\r\n"));
+  EXPECT_THAT(proxy.read_response(), HasSubstr("|plain|")) << "each request of a connection is judged anew";
+}
+
 TEST_F(ServerTest, RequestsMayComeInAnyPieces) {
   start();
   Client client{at_};

@@ -1818,6 +1818,46 @@ TEST_P(StoreContract, ARefusedInfoLeavesNoDeviceAndNoToken) {
   EXPECT_FALSE(store().find_device(exposed.device_id).value());
 }
 
+TEST_P(StoreContract, TheOpenProvisioningTokensOfAUserEndWithHim) {
+  set_up();
+  const auto product = make_template(root_, "Product");
+  const auto device = make_device(root_, product.id, "Device", 10);
+  for (const bool deleted : {false, true}) {
+    SCOPED_TRACE(deleted);
+    const std::uint64_t first = deleted ? 5 : 1;
+    const auto user = make_user(root_, deleted ? "gone@example.com" : "suspended@example.com");
+    const auto by_him = [&](std::uint64_t secret, DeviceId of = {}) {
+      NewProvisionSession wanted;
+      wanted.organization_id = root_;
+      wanted.device_id = of;
+      wanted.expires_at = {t0 + hour};
+      Actor he = actor();
+      he.user_id = user.id;
+      return store().create_provision_session(wanted, token(secret), he).value().id;
+    };
+    const auto waiting = by_him(first), used = by_him(first + 1), again = by_him(first + 2, device.id);
+    ASSERT_EQ(store().accept_info(used, info("TMPLProduct"), actor())->failure, ProvisionFailure::none);
+    const auto of_another = make_session(first + 3);
+    if (deleted)
+      ASSERT_OK(store().delete_user(user.id, actor()));
+    else
+      ASSERT_OK(store().update_user(user.id, status(UserStatus::suspended), actor()));
+    for (const auto id : {waiting, again}) {
+      EXPECT_EQ(session_now(id).state, ProvisionState::canceled);
+      EXPECT_EQ(session_now(id).failure_code, static_cast<std::uint16_t>(ProvisionFailure::canceled));
+      EXPECT_EQ(store().provision_steps(id)->back().step, deleted ? "user_deleted" : "user_suspended");
+    }
+    EXPECT_EQ(kind_of(first), TokenKind::revoked);
+    EXPECT_EQ(kind_of(first + 2), TokenKind::revoked);
+    EXPECT_TRUE(store().find_token(std::array{digest(first + 2)}).value()->record.is_quiet) << "its device keeps its old settings";
+    EXPECT_EQ(kind_of(10), TokenKind::device);
+    EXPECT_EQ(session_now(used).state, ProvisionState::active) << "a device that is set up stays";
+    EXPECT_EQ(kind_of(first + 1), TokenKind::device);
+    EXPECT_EQ(session_now(of_another.id).state, ProvisionState::token_issued);
+    EXPECT_EQ(audit_of("provision.cancel").size(), deleted ? 4u : 2u);
+  }
+}
+
 TEST_P(StoreContract, ProvisioningSessionsEndByCancelTimeAndSuccessor) {
   set_up();
   make_template(root_, "Product");

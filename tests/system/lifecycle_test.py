@@ -32,6 +32,27 @@ class Process(unittest.TestCase):
             self.assertIn("already serves", result.stderr)
         self.assertEqual(self.server.request("GET", "/healthz")[0], 200)
 
+    def test_a_refused_start_leaves_no_data_directory(self):
+        with tempfile.TemporaryDirectory() as folder:
+            data, config = os.path.join(folder, "data"), os.path.join(folder, "muster.toml")
+            ports = ("--listen", "127.0.0.1:0", "--listen-tls", "127.0.0.1:0")
+            with open(config, "w") as out:
+                out.write(f'[tls]\ncertificate_file = "{folder}/none.crt"\nkey_file = "{folder}/none.key"\n')
+            bad_config = os.path.join(folder, "bad.toml")
+            with open(bad_config, "w") as out:
+                out.write("[network]\nloops = 999\n")
+            for words, arguments in (
+                    ("none.crt", ("--config", config, *ports)),
+                    ("network.loops", ("--config", bad_config, *ports)),
+                    ("nowhere", ("--store", f"sqlite:{folder}/nowhere/muster.db", *ports)),
+                    ("not ADDR:PORT", ("--listen", "nonsense")),
+                    ("--bogus", ("--bogus", *ports))):
+                with self.subTest(words):
+                    result = serve("--data", data, *arguments)
+                    self.assertNotEqual(result.returncode, 0)
+                    self.assertIn(words, result.stderr)
+                    self.assertFalse(os.path.exists(data), os.listdir(folder))
+
     def test_a_second_server_on_the_same_data_refuses(self):
         result = serve("--data", self.server.directory, "--listen", "127.0.0.1:0")
         self.assertEqual(result.returncode, 1, result.stderr)

@@ -107,7 +107,6 @@ Result<void> Database::ensure_open_locked() {
 Result<void> Database::try_open() {
   bool create = options_.create && !ever_opened_;
   const bool watched = options_.vfs.empty();
-  const auto before = watched ? look() : std::optional<FileState>{};
   if (moved_) {
     // Who still holds the old file holds its log, which lies beside this path. Opening another file now would mix them.
     if (lent_ > 0) return StoreError::unavailable;
@@ -117,9 +116,11 @@ Result<void> Database::try_open() {
       return StoreError::unavailable;
     }
   }
+  FileState expected;  // Which file is to be opened; only when watched.
   if (watched) {
-    if (before && corrupt_file_ == before) return StoreError::corrupt;  // Still as it was.
-    if (!before) {
+    auto present = look();
+    if (present && corrupt_file_ == present) return StoreError::corrupt;  // Still as it was.
+    if (!present) {
       if (!create) return StoreError::unavailable;
       // A log without its database is what is left when somebody moved the database: SQLite would throw the log away.
       if (const auto log = look("-wal"); log && log->size > 0) return StoreError::unavailable;
@@ -127,7 +128,10 @@ Result<void> Database::try_open() {
       const int fd = ::open(path_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
       if (fd < 0) return errno == EROFS ? StoreError::read_only : errno == ENOSPC ? StoreError::disk_full : StoreError::unavailable;
       ::close(fd);
+      present = look();
+      if (!present) return StoreError::unavailable;
     }
+    expected = *present;
   }
   auto opened = Connection::open(connection_options(writer_cache_kib), create ? Connection::Use::write_create : Connection::Use::write);
   if (!opened) return opened.error();
@@ -162,7 +166,7 @@ Result<void> Database::try_open() {
   Result<void> result = judge();
   if (result && watched) {
     const auto after = look();
-    if (!after || (before && !after->same_file(*before))) return StoreError::unavailable;
+    if (!after || !after->same_file(expected)) return StoreError::unavailable;
     file_ = *after;
     log_ = look("-wal");
   }

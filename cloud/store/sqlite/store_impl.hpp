@@ -83,6 +83,8 @@ void bind_limit(Statement& statement, const domain::Page& page);
 [[nodiscard]] Result<std::int64_t> delete_devices_of_template(Transaction& transaction, TemplateId id, const domain::Actor& actor);
 /// Sessions that would give such devices new settings end with them; `where` is a condition on `device`, `id` its ?1.
 [[nodiscard]] Result<void> end_sessions_of_devices(Transaction& transaction, std::string_view where, std::int64_t id);
+/// The open sessions that the user made end as if he had canceled them, their tokens with them; `step` is the trace's word for why.
+[[nodiscard]] Result<void> end_sessions_of_user(Transaction& transaction, UserId user, std::string_view step, const domain::Actor& actor);
 /// Deletes the row of the template and what hangs on it.
 [[nodiscard]] Result<void> delete_template_row(Transaction& transaction, TemplateId id);
 

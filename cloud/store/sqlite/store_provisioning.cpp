@@ -585,6 +585,22 @@ Result<std::size_t> SqliteStore::expire_provision_sessions(UtcTime now, std::siz
   });
 }
 
+Result<void> end_sessions_of_user(Transaction& transaction, UserId user, std::string_view step, const Actor& actor) {
+  std::vector<ProvisionSession> open;
+  {
+    MUSTER_TRY(Statement rows,
+               transaction->query(
+                   "SELECT " MUSTER_SESSION_COLUMNS " FROM provision_session WHERE created_by = ?1 AND state IN (1, 2, 3, 10)", user));
+    MUSTER_TRY(open, all_of(rows));
+  }
+  for (auto& session : open) {
+    MUSTER_TRY_VOID(
+        end_open_session(transaction, session, ProvisionEvent::canceled, ProvisionFailure::canceled, step, transaction.at(actor)));
+    MUSTER_TRY_VOID(audit_session(transaction, actor, "provision.cancel", session));
+  }
+  return {};
+}
+
 Result<void> end_sessions_of_devices(Transaction& transaction, std::string_view where, std::int64_t id) {
   std::vector<ProvisionSession> touched;
   {

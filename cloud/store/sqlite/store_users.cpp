@@ -109,7 +109,10 @@ Result<User> SqliteStore::update_user(UserId id, const domain::UserChange& chang
     MUSTER_TRY_VOID(
         transaction->run("UPDATE user SET name = ?2, role_id = ?3, status = ?4, locale = ?5, time_zone = ?6, updated_at = ?7 WHERE id = ?1",
                          user.id, user.name, user.role_id, user.status, user.locale, user.time_zone, transaction.at(actor)));
-    if (change.status == UserStatus::suspended) MUSTER_TRY_VOID(end_access_tokens(transaction, user.id, std::nullopt));
+    if (change.status == UserStatus::suspended) {
+      MUSTER_TRY_VOID(end_access_tokens(transaction, user.id, std::nullopt));
+      MUSTER_TRY_VOID(end_sessions_of_user(transaction, user.id, "user_suspended", actor));
+    }
     MUSTER_TRY(const auto after, load_user(*transaction, user.id));
     MUSTER_TRY_VOID(transaction.audit(actor, before->organization_id, "user.update", "user", user.id.value(),
                                       JsonText{}.object("before", describe(*before)).object("after", describe(*after))));
@@ -139,6 +142,7 @@ Result<void> SqliteStore::delete_user(UserId id, const Actor& actor) {
     MUSTER_TRY(const bool owner, transaction->exists("SELECT 1 FROM device WHERE owner_id = ?1 LIMIT 1", id));
     if (owner) return DomainError::in_use;
     MUSTER_TRY_VOID(end_access_tokens(transaction, id, std::nullopt));
+    MUSTER_TRY_VOID(end_sessions_of_user(transaction, id, "user_deleted", actor));
     MUSTER_TRY_VOID(transaction->run("DELETE FROM user WHERE id = ?1", id));
     MUSTER_TRY_VOID(
         transaction.audit(actor, user->organization_id, "user.delete", "user", id.value(), JsonText{}.object("before", describe(*user))));
