@@ -42,7 +42,7 @@ struct DeviceConfig {
   FixedText<32> template_id;    ///< Sent as `tmpl`.
   FixedText<64> template_name;  ///< For people: what a device calls itself while it is open for setup.
   NetworkConfig network;
-  std::uint32_t generation = 0;  ///< Counts what was written, so that of two records the newer one is known.
+  std::uint32_t generation = 0;  ///< Counts what was written, so that of two records the newer one is known. 0: older than any.
 };
 
 /// 32 characters of [-_A-Za-z0-9].

@@ -14,6 +14,9 @@ constexpr std::uint32_t scan_answer_ms = 30'000;
 constexpr std::uint32_t half_way_ms = 2'000;    ///< A session that has begun is not cut off by a verdict about earlier ones.
 constexpr std::uint32_t second_go_ms = 10'000;  ///< For a session that broke before it could be taken as accepted.
 constexpr std::uint32_t open_with_settings_ms = 600'000;
+constexpr std::uint32_t resume_wait_ms = 120'000;  ///< Between tries to go on with an attempt that the power cut short,
+constexpr std::uint8_t resumes_max = 3;            ///< and how many.
+constexpr int commit_writes_max = 3;               ///< A worn medium may take the second.
 
 Millis earlier(Millis a, Millis b) noexcept { return a < b ? a : b; }
 
@@ -267,7 +270,7 @@ void Device::start(Millis now) {
   stop(now);
   announced_ = false;
   pending_tried_ = false;
-  pending_given_up_ = false;
+  resumes_left_ = resumes_max;
   last_error_ = ActivationFailure::none;
   outcome_ = Outcome::none;
   result_read_ = false;
@@ -283,7 +286,8 @@ void Device::start(Millis now) {
   }
   has_proved_ = proved == RecordState::usable;
   has_pending_ = pending == RecordState::usable;
-  if (has_pending_ && proved != RecordState::absent && later.generation <= proved_generation) {
+  pending_given_up_ = has_pending_ && later.generation == 0;
+  if (has_pending_ && !pending_given_up_ && proved != RecordState::absent && later.generation <= proved_generation) {
     drop_pending();  // It became the proved one, and the power failed before it was erased.
   }
   if (begin_with(Slot::proved)) {
@@ -608,6 +612,7 @@ ConfigureResult Device::take(DeviceConfig& wanted, bool unproved, bool at_consol
     static_cast<void>(wanted.template_name.assign(profile_.template_name));
   }
   wanted.generation = ++generation_;
+  pending_given_up_ = false;
   bool stored = false;
   if (unproved) {
     // Asked for: it counts without proof. What the device had is kept as the other record, for a cloud that says no.
@@ -627,7 +632,6 @@ ConfigureResult Device::take(DeviceConfig& wanted, bool unproved, bool at_consol
   trial_ = !unproved;
   unattended_ = false;
   let_in_ = false;
-  pending_given_up_ = false;
   pending_tried_ = false;
   announced_ = false;  // It may be another device of another cloud from now on.
   trial_due_ = trial_ ? now_ + limits_.switching_ms + 2 * Millis{limits_.stage_ms} : never;
@@ -641,20 +645,36 @@ ConfigureResult Device::take(DeviceConfig& wanted, bool unproved, bool at_consol
   return unproved ? ConfigureResult::saved : ConfigureResult::started;
 }
 
-/// The proved settings become the pending record. Apart, for its room on the stack.
+/// The proved settings become the pending record, marked as older than any: it is there for a refusal only. Apart, for its room on the stack.
 [[gnu::noinline]] void Device::keep_home() {
   DeviceConfig home;
   if (load(Slot::proved, home) == RecordState::usable) {
-    home.generation = ++generation_;
-    has_pending_ = save(Slot::pending, home);
+    home.generation = 0;
+    has_pending_ = pending_given_up_ = save(Slot::pending, home);
   }
+}
+
+/// The cloud has refused the proved settings and not the pending ones, which are newer: those are the home now, and what a person gives the
+/// device next does not replace them. A power cut in between costs the refused record only.
+[[gnu::noinline]] bool Device::change_places() {
+  DeviceConfig config;
+  if (load(Slot::pending, config) != RecordState::usable || config.generation <= active_.generation) {
+    return false;
+  }
+  config.generation = ++generation_;
+  if (!save(Slot::proved, config)) {
+    return false;
+  }
+  active_.generation = 0;
+  has_pending_ = pending_given_up_ = save(Slot::pending, active_);
+  return true;
 }
 
 // ---- the network
 
 /// Ends session and join, and forgets what was due for them. What is open for set-up stays.
 void Device::disconnect() {
-  trial_due_ = rejoin_due_ = verdict_due_ = accept_due_ = never;
+  trial_due_ = rejoin_due_ = verdict_due_ = accept_due_ = resume_due_ = never;
   verdict_ = join_problem_ = ActivationFailure::none;
   agent_.stop(now_);
   told_accepted_ = told_info_refused_ = told_online_ = told_token_refused_ = told_failure_ = false;
@@ -906,7 +926,11 @@ void Device::settle_refusal() {
   if (has_pending_ && !pending_tried_ && begin_with(Slot::pending)) {
     return;
   }
+  const bool changed = has_pending_ && change_places();
   if (radio_ == nullptr) {
+    if (changed && begin_with(Slot::proved)) {
+      return;
+    }
     state_due_ = never;  // The session tries again by itself, minutes apart.
     enter(DeviceState::connecting_cloud);
     return;
@@ -931,6 +955,12 @@ void Device::settle_online() {
   rounds_ = 0;
   if (pending_given_up_) {
     drop_pending();
+  } else if (has_pending_) {
+    // The power failed in the middle of that attempt, and its cloud may have said yes: it goes on, now that home is known to be good.
+    if (!pending_tried_ && begin_with(Slot::pending)) {
+      return;
+    }
+    resume_due_ = now_ + resume_wait_ms;
   }
   if (outcome_ == Outcome::trying) {  // Stored without proof, and good.
     outcome_ = Outcome::succeeded;
@@ -951,7 +981,11 @@ void Device::settle_online() {
 /// The cloud knows the token and took what the device said of itself: now, and not before, these settings replace the proved ones.
 void Device::commit() {
   accept_due_ = trial_due_ = verdict_due_ = never;
-  if (!save(Slot::proved, active_)) {
+  int writes_left = commit_writes_max;
+  while (writes_left > 0 && !save(Slot::proved, active_)) {
+    --writes_left;
+  }
+  if (writes_left == 0) {
     give_up(ActivationFailure::settings_invalid, "failed to store configuration");
     return;
   }
@@ -976,6 +1010,8 @@ void Device::give_up(ActivationFailure code, std::string_view detail) {
   const bool refused = code == ActivationFailure::token_refused;
   if (refused || (condemns_settings(code) && !unattended && !let_in_)) {
     drop_pending();
+  } else if (unattended && resumes_left_ > 0) {
+    --resumes_left_;
   } else {
     pending_given_up_ = has_pending_;
   }
@@ -1032,7 +1068,8 @@ Millis Device::next_deadline() const noexcept {
     return now_;  // The session told something while the program used it.
   }
   Millis next = agent_.next_deadline();
-  for (const Millis due : {state_due_, trial_due_, rejoin_due_, verdict_due_, accept_due_, setup_due_, reopen_due_, scan_due_}) {
+  for (const Millis due :
+       {state_due_, trial_due_, rejoin_due_, verdict_due_, accept_due_, resume_due_, setup_due_, reopen_due_, scan_due_}) {
     next = earlier(next, due);
   }
   if (pressed_at_ != never && button_phase_ < 3) {
@@ -1066,6 +1103,12 @@ void Device::on_timer(Millis now) {
       accept_due_ = never;
       commit();
       told_online_ = !trial_ && agent_.online();
+    }
+  }
+  if (now_ >= resume_due_) {
+    resume_due_ = never;
+    if (state_ == DeviceState::running) {
+      static_cast<void>(begin_with(Slot::pending));
     }
   }
   if (now_ >= verdict_due_) {

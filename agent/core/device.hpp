@@ -310,6 +310,7 @@ class Device final {
   void settle_refusal();
   void settle_online();
   void keep_home();
+  bool change_places();
   [[nodiscard]] ConfigureResult take(DeviceConfig& wanted, bool unproved, bool at_console);
   [[nodiscard]] ConfigureResult refuse_settings(std::string_view detail);
   void run_button();
@@ -335,6 +336,7 @@ class Device final {
   Millis verdict_due_ = never;
   Millis accept_due_ = never;    ///< A session without an answer to its info block counts as accepted.
   Millis unanswered_since_ = 0;  ///< And something must have come since then.
+  Millis resume_due_ = never;    ///< An attempt that the power cut short goes on.
   Millis setup_due_ = never;     ///< Set-up closes although the device connects or runs.
   Millis reopen_due_ = never;
   Millis scan_due_ = never;  ///< The radio owes an answer until then.
@@ -354,9 +356,10 @@ class Device final {
   Outcome outcome_ = Outcome::none;
   Wish wish_ = Wish::none;  ///< Of the cloud.
   std::uint8_t button_phase_ = 0;
+  std::uint8_t resumes_left_ = 0;
   bool has_proved_ = false;
   bool has_pending_ = false;
-  bool pending_given_up_ = false;  ///< Its failure was told; it goes once the proved settings have worked again.
+  bool pending_given_up_ = false;  ///< Its failure was told, or it is an earlier home: it goes once the proved settings have worked.
   bool pending_tried_ = false;     ///< By the device itself, since the proved settings were begun.
   bool trial_ = false;
   bool unattended_ = false;  ///< The trial was begun by the device itself.

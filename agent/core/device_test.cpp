@@ -436,6 +436,66 @@ TEST(Device, ARefusedProvedTokenMakesWayForThePendingOneBeforeAnythingElse) {
   EXPECT_FALSE(rig.store.read(Slot::pending));
 }
 
+/// At home, with an attempt on its store that the power cut short.
+struct CutShortRig : DeviceRig {
+  CutShortRig() {
+    store.put(Slot::proved, home_config());
+    DeviceConfig pending = home_config();
+    static_cast<void>(pending.token.assign(other_token));
+    pending.network = wifi("new");
+    pending.generation = 2;
+    store.put(Slot::pending, pending);
+    start();
+    join();
+  }
+};
+
+TEST(Device, AnAttemptThatThePowerCutShortGoesOnOnceHomeIsKnownToBeGood) {
+  CutShortRig rig;
+  EXPECT_EQ(rig.last_radio(), "join old/secret123");
+  rig.go_online();
+  for (int resume = 0; resume < 4; ++resume) {  // The new cloud is away all the time.
+    EXPECT_EQ(rig.last_radio(), "join new/secret123");
+    rig.device.on_join_failed(JoinFailure::no_address, rig.now);
+    EXPECT_EQ(rig.last_radio(), "join old/secret123");
+    EXPECT_TRUE(rig.store.read(Slot::pending)) << resume;
+    rig.join();
+    rig.go_online();
+    EXPECT_EQ(rig.state(), DeviceState::running);
+    for (int i = 0; resume < 3 && i < 24; ++i) {
+      rig.feed(response(999, 200));  // The session lives.
+      rig.pass_ms(5'000);
+    }
+  }
+  EXPECT_FALSE(rig.store.read(Slot::pending));
+  EXPECT_EQ(rig.proved_token(), token);
+}
+
+TEST(Device, SettingsThatWereNotRefusedBecomeTheHomeOfADeviceWhoseTokenWas) {
+  CutShortRig rig;
+  rig.connect();
+  rig.refuse_login();
+  EXPECT_EQ(rig.last_radio(), "join new/secret123");
+  rig.device.on_join_failed(JoinFailure::no_address, rig.now);  // Not now.
+  EXPECT_EQ(rig.last_radio(), "join old/secret123");
+  rig.join();
+  rig.connect();
+  rig.refuse_login();
+  EXPECT_EQ(rig.state(), DeviceState::wait_config);
+  EXPECT_EQ(rig.proved_token(), other_token);
+  EXPECT_EQ(rig.store.read(Slot::pending)->token.view(), token);
+  // A person's next settings, that are wrong, do not take its place.
+  rig.open();
+  rig.take(settings("typo"));
+  rig.device.on_join_failed(JoinFailure::not_found, rig.now);
+  EXPECT_EQ(rig.proved_token(), other_token);
+  rig.pass_ms(60'000);
+  EXPECT_EQ(rig.last_radio(), "join new/secret123");
+  rig.join();
+  rig.go_online();
+  EXPECT_EQ(rig.state(), DeviceState::running);
+}
+
 TEST(Device, WhenBothTokensAreRefusedItIsOpenForSetup) {
   DeviceRig rig;
   rig.store.put(Slot::proved, home_config());
@@ -624,7 +684,14 @@ TEST(Device, SurvivesAPowerCutAtEveryWrite) {
         EXPECT_EQ(next.state(), DeviceState::connecting_net) << cut;
         next.join();
         next.go_online();
+        if (next.device.trying()) {  // Home is good: the attempt that the power cut short goes on.
+          EXPECT_TRUE(!first_time && pending) << cut;
+          next.join();
+          next.go_online();
+          EXPECT_EQ(next.proved_token(), other_token) << cut;
+        }
         EXPECT_EQ(next.state(), DeviceState::running) << cut;
+        EXPECT_FALSE(next.device.has_pending()) << cut;
         EXPECT_TRUE(next.proved_token() == token || next.proved_token() == other_token);
       } else {
         EXPECT_TRUE(first_time && cut == 0);
@@ -653,6 +720,19 @@ TEST(Device, AStoreThatFailsIs700AndTheDeviceGoesHome) {
   EXPECT_EQ(rig.last_error(), 700);
   EXPECT_EQ(rig.state(), DeviceState::wait_config);
   EXPECT_EQ(rig.proved_token(), token);
+}
+
+TEST(Device, ACommitThatTheStoreRefusesOnceIsWrittenAgain) {
+  HomeRig rig;
+  rig.open_for_setup();
+  rig.take();
+  rig.join();
+  rig.connect();
+  rig.accept_login();
+  rig.store.fail_next = 2;
+  rig.accept_info();
+  EXPECT_EQ(rig.state(), DeviceState::running);
+  EXPECT_EQ(rig.proved_token(), other_token);
 }
 
 TEST(Device, ANewerRecordIsNotOverwrittenUnasked) {
@@ -736,6 +816,24 @@ TEST(Device, SaveStoresWithoutProofButKeepsTheOldSettingsForACloudThatSaysNo) {
   rig.join();
   rig.go_online();
   EXPECT_EQ(rig.proved_token(), token);
+}
+
+TEST(Device, TheHomeThatSaveKeptIsForARefusalOnlyAlsoAfterARestart) {
+  HomeRig rig;
+  rig.open_for_setup();
+  SetupSettings wanted = settings();
+  wanted.set("save", "true");
+  EXPECT_EQ(rig.configure(wanted), ConfigureResult::saved);
+  DeviceRig next;
+  next.store.records[0] = rig.store.records[0];
+  next.store.records[1] = rig.store.records[1];
+  next.start();
+  EXPECT_TRUE(next.device.has_pending());
+  next.join();
+  next.go_online();
+  EXPECT_EQ(next.state(), DeviceState::running);
+  EXPECT_EQ(next.proved_token(), other_token);
+  EXPECT_FALSE(next.device.has_pending());
 }
 
 TEST(Device, TwoProvisionersAtOnceTheFirstIsServedAndARepeatIsNoSecond) {

@@ -30,6 +30,7 @@ struct FakeRadio final : Radio {
 struct FakeStore final : Store {
   std::optional<Bytes> records[2];
   bool fails = false;
+  int fail_next = 0;      ///< So many writes fail.
   int power_cut_in = -1;  ///< Writes until the power fails: 0 before the next one, then nothing is written any more. -1: never.
   int writes = 0;
   std::vector<std::string> log;
@@ -64,7 +65,8 @@ struct FakeStore final : Store {
 
  private:
   StoreStatus write(Slot slot, std::optional<Bytes> record, const char* verb) {
-    if (fails) {
+    if (fails || fail_next > 0) {
+      fail_next -= fail_next > 0 ? 1 : 0;
       return StoreStatus::io_failed;
     }
     ++writes;

@@ -78,7 +78,8 @@ int main(int argc, char** argv) {
     sum.kills += outcome.kills;
     sum.resets += outcome.resets;
     sum.invalids += outcome.invalids;
-    sum.replaced += outcome.replaced;
+    sum.earlier_homes += outcome.earlier_homes;
+    sum.let_go_early += outcome.let_go_early;
     for (const auto& [code, count] : outcome.failures) sum.failures[code] += count;
     if (verbose) {
       std::printf("seed %llu: trace %016llx, %llu events: %s\n", static_cast<unsigned long long>(seed),
@@ -98,14 +99,15 @@ int main(int argc, char** argv) {
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
   std::printf(
       "%llu seeds (%llu..%llu) %s in %.1f s: %llu devices, %llu phones, %llu activations (%llu phones reconfigured), %llu tries given "
-      "up by devices, %llu power cuts, %llu cloud kills, %llu resets, %llu times status 9, %llu rows left behind by people; phones "
-      "were told:",
+      "up by devices, %llu power cuts, %llu cloud kills, %llu resets, %llu times status 9; rows that people left behind: %llu of earlier "
+      "homes, %llu let go before they were kept; phones were told:",
       static_cast<unsigned long long>(to - from + 1), static_cast<unsigned long long>(from), static_cast<unsigned long long>(to),
       failed == 0 ? "held" : "run", seconds, static_cast<unsigned long long>(sum.appliances), static_cast<unsigned long long>(sum.phones),
       static_cast<unsigned long long>(sum.activations), static_cast<unsigned long long>(sum.reconfigurations),
       static_cast<unsigned long long>(sum.fallbacks), static_cast<unsigned long long>(sum.power_cuts),
       static_cast<unsigned long long>(sum.kills), static_cast<unsigned long long>(sum.resets),
-      static_cast<unsigned long long>(sum.invalids), static_cast<unsigned long long>(sum.replaced));
+      static_cast<unsigned long long>(sum.invalids), static_cast<unsigned long long>(sum.earlier_homes),
+      static_cast<unsigned long long>(sum.let_go_early));
   for (const auto& [code, count] : sum.failures) std::printf(" %u: %llu", code, static_cast<unsigned long long>(count));
   std::printf("\n");
   if (failed != 0) std::printf("%llu seeds FAILED\n", static_cast<unsigned long long>(failed));

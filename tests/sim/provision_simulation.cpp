@@ -164,8 +164,8 @@ class World final : public Witness, public Appliance::Witness, public ProvisionD
     bool accepted = false;         ///< The cloud took its device's info.
     Millis accepted_ms = 0;        ///< Last.
     std::uint32_t logins = 0;      ///< After that.
-    bool let_go = false;           ///< Its device was reset, or was given other settings by a person before it had kept these.
-    bool replaced = false;         ///< The latter.
+    bool kept = false;             ///< Its device has lived on it: proved, and on its flash.
+    bool let_go = false;           ///< A person has reset its device, or given it other settings.
   };
   struct Owned {
     std::unique_ptr<Appliance> appliance;
@@ -649,8 +649,10 @@ class World final : public Witness, public Appliance::Witness, public ProvisionD
   }
   void online(Appliance& appliance, std::string_view token) override {
     tell(who(appliance) + " online");
-    const TokenFact* const its = fact(token);
-    if (its == nullptr || !its->accepted) violation(who(appliance) + " believes to be online with a token that the cloud did not take");
+    TokenFact* const its = fact(token);
+    if (its == nullptr || !its->accepted)
+      return violation(who(appliance) + " believes to be online with a token that the cloud did not take");
+    its->kept = true;
     owned(appliance).had_home = true;
   }
   void gave_up(Appliance& appliance, std::uint16_t code) override {
@@ -675,6 +677,10 @@ class World final : public Witness, public Appliance::Witness, public ProvisionD
       if (fact.meant_for == &appliance) fact.let_go = true;
     }
   }
+  /// With all the tokens that the row has.
+  void let_go_of(std::int64_t device) {
+    for (auto& [string, fact] : tokens_) fact.let_go = fact.let_go || fact.device == device;
+  }
   /// Nothing on the device holds this any more.
   void record_lost(Appliance& appliance, agent::Slot slot, const std::string& token) {
     TokenFact* const its = fact(token);
@@ -688,10 +694,11 @@ class World final : public Witness, public Appliance::Witness, public ProvisionD
     if (slot == agent::Slot::proved && proved) {
       // Somebody took it for a new one: it has another row now.
       const TokenFact* const next = fact(proved->token.view());
-      if (next != nullptr && next->device != its->device) its->let_go = its->replaced = true;
+      if (next != nullptr && next->device != its->device) let_go_of(its->device);
     }
+    if (slot == agent::Slot::proved) its->kept = true;
     const auto pending = appliance.flash.read(agent::Slot::pending);
-    if (slot == agent::Slot::pending && pending && pending->token.view() != token) its->let_go = its->replaced = true;
+    if (slot == agent::Slot::pending && pending && pending->token.view() != token) its->let_go = true;
   }
 
   // --- the judge ---------------------------------------------------------------------------------------------------------------------------
@@ -728,12 +735,10 @@ class World final : public Witness, public Appliance::Witness, public ProvisionD
       if (fact.meant_for == nullptr) continue;
       const Appliance& appliance = *fact.meant_for;
       if (appliance.online() && appliance.token() == token) continue;
-      // Somebody took a device that has a home for a new one, and it lost its power before it could keep that: it is what it was.
-      const TokenFact* const used = tokens_.contains(appliance.token()) ? this->fact(appliance.token()) : nullptr;
-      const bool is_home = appliance.online() && used != nullptr && used->device != fact.device;
-      if (fact.replaced || is_home) ++out_.replaced;
-      fact.let_go = fact.let_go || is_home;
-      if (fact.let_go) continue;
+      if (fact.let_go) {
+        ++(fact.kept || fact.session == 0 ? out_.earlier_homes : out_.let_go_early);
+        continue;
+      }
       violation(who(appliance) + " does not use a token of session " + std::to_string(fact.session) + " that lives on (kind " +
                 std::to_string(row->kind) + ", " + (appliance.flash.holds(token) ? "held" : "not held") + ")");
     }

@@ -21,7 +21,7 @@ struct ProvisionOutcome {
   std::vector<std::string> violations;  ///< Empty: nothing was held against anybody.
   std::string story;                    ///< What kind of world it was, for people.
   std::uint64_t events = 0, appliances = 0, phones = 0, activations = 0, reconfigurations = 0, fallbacks = 0, power_cuts = 0, kills = 0,
-                resets = 0, invalids = 0, replaced = 0;
+                resets = 0, invalids = 0, earlier_homes = 0, let_go_early = 0;
   std::map<std::uint16_t, std::uint64_t> failures;  ///< What phones were told, by code.
 };
 
