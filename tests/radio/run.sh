@@ -93,6 +93,7 @@ for scenario in "$@"; do
       run wifi_failures 480
       run cloud_failures 600
       run early 360
+      run supplicant 360
       run laptop 480
       run times 600
       run nm 600

@@ -68,10 +68,9 @@ class LocalListenerTest : public testing::Test {
   template <typename Done>
   bool serve_until(Done done) {
     for (const Millis end = clock.now() + 2'000; clock.now() < end;) {
-      std::vector<pollfd> waiting;
-      listener.fill(waiting);
+      std::vector<pollfd> waiting = pollers();
       (void)::poll(waiting.data(), waiting.size(), 5);
-      listener.serve(waiting.data(), waiting.size(), clock.now());
+      serving->serve(waiting.data(), waiting.size(), clock.now());
       if (server->next_deadline() <= clock.now()) server->on_timer(clock.now());
       if (done()) return true;
     }
@@ -95,6 +94,28 @@ class LocalListenerTest : public testing::Test {
     return answer;
   }
 
+  std::string look_up_example() {
+    const int fd = ::socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK, 0);
+    const std::string query{
+        "\x12\x34\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00\x07"
+        "example\x03"
+        "com\x00\x00\x01\x00\x01",
+        29};
+    const sockaddr_in address = at(options.dns_port);
+    EXPECT_EQ(::sendto(fd, query.data(), query.size(), 0, reinterpret_cast<const sockaddr*>(&address), sizeof address),
+              static_cast<ssize_t>(query.size()));
+    char answer[512];
+    ssize_t got = -1;
+    EXPECT_TRUE(serve_until([&] { return (got = ::recv(fd, answer, sizeof answer, 0)) > 0; }));
+    ::close(fd);
+    return got > 0 ? std::string(answer, static_cast<std::size_t>(got)) : std::string{};
+  }
+  std::vector<pollfd> pollers() const {
+    std::vector<pollfd> waiting;
+    serving->fill(waiting);
+    return waiting;
+  }
+
   LocalListener::Options options{0x7F000001U, free_port(SOCK_STREAM), free_port(SOCK_DGRAM), true};
   BootClock clock;
   test::FakeRadio radio;
@@ -106,6 +127,7 @@ class LocalListenerTest : public testing::Test {
   DeviceProfile profile;
   std::optional<Device> device;
   LocalListener listener{options};
+  LocalListener* serving = &listener;
   std::optional<LocalServer> server;
 };
 
@@ -133,21 +155,46 @@ TEST_F(LocalListenerTest, VisitorsThatGoOrAreTooManyLeaveNothingBehind) {
 }
 
 TEST_F(LocalListenerTest, AnswersEveryNameWithTheDevice) {
-  const int fd = ::socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK, 0);
-  const std::string query{
-      "\x12\x34\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00\x07"
-      "example\x03"
-      "com\x00\x00\x01\x00\x01",
-      29};
-  const sockaddr_in address = at(options.dns_port);
-  ASSERT_EQ(::sendto(fd, query.data(), query.size(), 0, reinterpret_cast<const sockaddr*>(&address), sizeof address),
-            static_cast<ssize_t>(query.size()));
-  char answer[512];
-  ssize_t got = -1;
-  EXPECT_TRUE(serve_until([&] { return (got = ::recv(fd, answer, sizeof answer, 0)) > 0; }));
+  const std::string answer = look_up_example();
+  ASSERT_GT(answer.size(), 16U);
+  EXPECT_EQ(answer.substr(answer.size() - 4), (std::string{"\x7F\x00\x00\x01", 4}));
+}
+
+TEST_F(LocalListenerTest, WithoutThePortalAForeignNameIsNotItsOwn) {
+  listener.shut();
+  options.every_name = false;
+  LocalListener other{options};
+  other.attach(*server);
+  ASSERT_EQ(other.open(""), "");
+  serving = &other;
+  const std::string answer = look_up_example();
+  ASSERT_GE(answer.size(), 12U);
+  EXPECT_EQ(answer.substr(0, 2), "\x12\x34");
+  EXPECT_EQ((answer.substr(6, 2)), (std::string{"\0\0", 2})) << "answers";
+}
+
+TEST_F(LocalListenerTest, AVisitorWhoHasAskedAllAndReadsLateGetsItAll) {
+  const int fd = dial();
+  ASSERT_TRUE(serve_until([&] { return pollers().size() == 3; }));
+  // More than a socket takes at once, and the end of the connection right behind it.
+  const std::vector<std::uint8_t> page(LocalListener::output_max_bytes - 1, 'x');
+  std::size_t given = 0;
+  while (pollers().at(2).events == POLLIN) {
+    ASSERT_TRUE(listener.send(options.first_id, {page.data(), page.size()}));
+    given += page.size();
+  }
+  listener.close(options.first_id);
+  EXPECT_EQ(pollers().at(2).events, POLLOUT) << "what is left wants to go out";
+  std::size_t got = 0;
+  EXPECT_TRUE(serve_until([&] {
+    char bytes[65536];
+    ssize_t size = 0;
+    while ((size = ::recv(fd, bytes, sizeof bytes, 0)) > 0) got += static_cast<std::size_t>(size);
+    return size == 0;
+  }));
+  EXPECT_EQ(got, given);
+  EXPECT_EQ(pollers().size(), 2U);
   ::close(fd);
-  ASSERT_GT(got, 16);
-  EXPECT_EQ((std::string{answer + got - 4, 4}), (std::string{"\x7F\x00\x00\x01", 4}));
 }
 
 TEST(LocalListener, SaysWhichPortItCannotHave) {

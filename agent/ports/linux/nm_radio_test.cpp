@@ -208,6 +208,24 @@ TEST_F(NmRadioTest, ComesBackWhenTheAccessPointIsTakenAway) {
   EXPECT_EQ(recorder_.log.back(), "visitors 1");
 }
 
+TEST_F(NmRadioTest, AnAccessPointThatGaveWayToTheHomeOpensWhenThatEnds) {
+  open();
+  join("Cafe", "");
+  scan_ends();
+  nm_.station.address = 0xC0A80432U;  // The access point's own range.
+  nm_.station.mask = 0xFFFFFF00U;
+  state("/station", NmState::activated);
+  run(20'000);
+  const std::size_t before = nm_.profiles.size();
+  ASSERT_EQ(system_.log.back(), "remove muster-ap");
+  radio_->leave();
+  run(2'000);
+  ASSERT_EQ(nm_.profiles.size(), before + 1);
+  EXPECT_TRUE(nm_.profiles.back().access_point);
+  state("/ap", NmState::activated);
+  EXPECT_EQ(recorder_.log.back(), "opened");
+}
+
 TEST_F(NmRadioTest, CountsThePhones) {
   nm_.listener->on_phone("aa", true);  // Of another access point, before this one is there.
   open();

@@ -92,7 +92,8 @@ struct FakeSystem final : WpaSystem {
     return {};
   }
   bool supplicant_running() override { return running; }
-  void stop_supplicant() override {}
+  int stops = 0;
+  void stop_supplicant() override { ++stops; }
   std::string add_ap_interface(const std::string& station, const std::string& name) override {
     log.push_back("add " + name + " beside " + station);
     return on_add_ap();
@@ -110,8 +111,13 @@ struct FakeSystem final : WpaSystem {
     return true;
   }
   void clear_address(const std::string& interface) override { log.push_back("clear " + interface); }
-  void set_dns(const std::string&, std::uint32_t dns, std::uint32_t) override { log.push_back("dns " + std::to_string(dns)); }
-  void clear_dns() override {}
+  std::string dns_problem;
+  std::string set_dns(const std::string&, const std::string&, std::uint32_t dns, std::uint32_t) override {
+    log.push_back("dns " + std::to_string(dns));
+    return dns_problem;
+  }
+  int dns_clears = 0;
+  void clear_dns(const std::string&, const std::string&) override { ++dns_clears; }
   int open_dhcp_client(const std::string&) override {
     EXPECT_EQ(::socketpair(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, dhcp_client), 0);
     return dhcp_client[0];

@@ -20,6 +20,7 @@ constexpr std::uint32_t ap_address = 0xC0A80401U;  // 192.168.4.1
 constexpr std::uint32_t ap_mask = 0xFFFFFF00U;
 constexpr Millis reach_every_ms = 50;
 constexpr Millis reach_timeout_ms = 10'000;
+constexpr Millis return_every_ms = 1'000;
 constexpr Millis scan_again_ms = 400;
 constexpr Millis move_timeout_ms = 3'000;
 constexpr Millis ap_again_ms = 1'000;
@@ -61,15 +62,10 @@ std::string WpaRadio::start() {
     if (!options_.country.empty()) settings << "country=" << options_.country << '\n';
     if (!settings.flush()) return "Cannot write into " + run_ + ".";
   }
-  if (station_.open(options_.control_directory + "/" + options_.interface, own_path("station"),
-                    [this](std::string_view text) { station_event(text); })) {
-    child_serves_station_ = false;
-    use_station();
-  } else {
-    child_serves_station_ = true;
-    start_child();
-    if (supplicant_ == Supplicant::down) return problem_;
-  }
+  if (options_.default_route) system_.clear_dns(options_.interface, options_.resolv_conf);  // Left over from a run that was killed.
+  alive_due_ = clock_.now() + alive_every_ms;
+  reach();
+  if (is_lost()) return problem_;
   watch();
   return {};
 }
@@ -84,7 +80,7 @@ void WpaRadio::stop() {
   system_.stop_supplicant();
   system_.remove_interface(ap_name_);
   supplicant_ = Supplicant::down;
-  supplicant_due_ = supplicant_until_ = never;
+  supplicant_due_ = supplicant_until_ = alive_due_ = return_due_ = never;
   station_ready_ = false;
   ::close(poll_fd_);
   poll_fd_ = -1;
@@ -98,6 +94,39 @@ void WpaRadio::stop() {
 }
 
 // --- wpa_supplicant
+
+/// For every wish: a wpa_supplicant that serves the station, or that will soon.
+void WpaRadio::reach() {
+  if (station_.is_open() || return_due_ != never || supplicant_ == Supplicant::starting || supplicant_ == Supplicant::adding) return;
+  if (open_theirs()) return;
+  child_serves_station_ = true;
+  if (supplicant_ == Supplicant::ready)
+    serve_station();
+  else
+    start_child();
+}
+
+bool WpaRadio::open_theirs() {
+  if (!station_.open(options_.control_directory + "/" + options_.interface, own_path("station"),
+                     [this](std::string_view text) { station_event(text); })) {
+    return false;
+  }
+  child_serves_station_ = false;
+  use_station();
+  return true;
+}
+
+void WpaRadio::await_theirs() {
+  const Millis now = clock_.now();
+  return_due_ = now + return_every_ms;
+  if (open_theirs()) {
+    return_due_ = never;
+  } else if (now >= return_until_) {
+    return_due_ = never;
+    child_serves_station_ = true;
+    if (join_ != Join::none || scan_asked_ || ap_ != Ap::off) reach();
+  }
+}
 
 void WpaRadio::start_child() {
   if (supplicant_ != Supplicant::down) return;
@@ -115,11 +144,11 @@ void WpaRadio::try_global() {
   const Millis now = clock_.now();
   supplicant_due_ = now + reach_every_ms;
   if (!system_.supplicant_running()) {
-    supplicant_lost("wpa_supplicant does not start; is the package wpasupplicant installed?");
+    child_lost("wpa_supplicant does not start; is the package wpasupplicant installed?");
     return;
   }
   if (now >= supplicant_until_) {
-    supplicant_lost("wpa_supplicant does not answer.");
+    child_lost("wpa_supplicant does not answer.");
     return;
   }
   if (!global_.open(own_path("global"), own_path("to-global"), {})) return;
@@ -129,12 +158,16 @@ void WpaRadio::try_global() {
     advance();
     return;
   }
+  serve_station();
+}
+
+void WpaRadio::serve_station() {
   supplicant_ = Supplicant::adding;
   global_.send("INTERFACE_ADD " + options_.interface + "\t" + own_path("wpa.conf") + "\tnl80211\t" + own_path("control"),
                [this](std::string_view answer) {
                  if (answer != "OK" || !station_.open(own_path("control/") + options_.interface, own_path("station"),
                                                       [this](std::string_view text) { station_event(text); })) {
-                   supplicant_lost("wpa_supplicant cannot use " + options_.interface + "; does another program have it?");
+                   child_lost("wpa_supplicant cannot use " + options_.interface + "; does another program have it?");
                    return;
                  }
                  supplicant_ = Supplicant::ready;
@@ -145,7 +178,7 @@ void WpaRadio::try_global() {
 void WpaRadio::use_station() {
   station_.send("ATTACH", [this](std::string_view answer) {
     if (answer != "OK") {
-      supplicant_lost("wpa_supplicant does not tell what happens.");
+      station_gone("wpa_supplicant does not tell what happens.");
       return;
     }
     station_ready_ = true;
@@ -153,19 +186,28 @@ void WpaRadio::use_station() {
   });
 }
 
-void WpaRadio::supplicant_lost(const std::string& why) {
+void WpaRadio::child_lost(const std::string& why) {
   problem_ = why;
   global_.close();
   ap_control_.close();
-  station_.close();
   system_.stop_supplicant();
   supplicant_ = Supplicant::down;
   supplicant_due_ = supplicant_until_ = never;
+  if (ap_ != Ap::off) fail_ap(why);
+  if (child_serves_station_) station_lost(why);
+}
+
+void WpaRadio::station_lost(const std::string& why) {
+  problem_ = why;
+  station_.close();
   station_ready_ = false;
   linked_ = false;
   network_id_ = -1;
   scan_running_ = false;
-  if (ap_ != Ap::off) fail_ap(why);
+  if (!child_serves_station_) {
+    return_due_ = clock_.now() + return_every_ms;  // One that says it ends still has its socket.
+    return_until_ = clock_.now() + return_grace_ms;
+  }
   if (scan_asked_) tell_scanned();
   if (join_ == Join::joined) {
     forget_news({News::Kind::joined});
@@ -173,6 +215,24 @@ void WpaRadio::supplicant_lost(const std::string& why) {
     news_.push_back({News::Kind::lost, 0, {}, {}});
   } else if (join_ != Join::none) {
     fail_join(JoinFailure::other, why);
+  }
+}
+
+void WpaRadio::station_gone(const std::string& why) {
+  if (child_serves_station_)
+    child_lost(why);
+  else
+    station_lost(why);
+}
+
+/// A socket whose other end died says nothing by itself: only who writes to it hears of that.
+void WpaRadio::ask_alive() {
+  alive_due_ = clock_.now() + alive_every_ms;
+  if (supplicant_ != Supplicant::down && supplicant_ != Supplicant::starting && !system_.supplicant_running()) {
+    child_lost("wpa_supplicant ended.");
+  }
+  for (WpaControl* const control : {&global_, &station_, &ap_control_}) {
+    if (control->is_open() && control->next_deadline() == never) control->send("PING");
   }
 }
 
@@ -219,7 +279,8 @@ void WpaRadio::open(std::string_view name) {
   if (had) take_ap_down();
   ap_ = Ap::wanted;
   ap_due_ = clock_.now() + open_timeout_ms;
-  if (supplicant_ == Supplicant::down) start_child();
+  reach();
+  if (supplicant_ == Supplicant::down) start_child();  // The access point is always served by our own.
   if (supplicant_ == Supplicant::down) {
     fail_ap(problem_);
     return;
@@ -312,7 +373,7 @@ void WpaRadio::ap_event(std::string_view text) {
         if (join_ == Join::moving_ap) associate();
       }
       break;
-    case WpaEventKind::terminating: supplicant_lost("wpa_supplicant ended."); break;
+    case WpaEventKind::terminating: child_lost("wpa_supplicant ended."); break;
     default: break;
   }
 }
@@ -382,7 +443,7 @@ void WpaRadio::tell_visitors() {
 void WpaRadio::scan() {
   scan_asked_ = true;
   scan_until_ = clock_.now() + scan_timeout_ms;
-  if (supplicant_ == Supplicant::down && child_serves_station_) start_child();
+  reach();
   if (!station_ready_ || scan_running_ || join_ == Join::moving_ap || join_ == Join::associating || join_ == Join::addressing) return;
   request_scan();
 }
@@ -462,7 +523,7 @@ void WpaRadio::join(const JoinTarget& target) {
   }
   join_ = Join::wanted;
   join_due_ = clock_.now() + reach_timeout_ms;
-  if (supplicant_ == Supplicant::down && child_serves_station_) start_child();
+  reach();
   if (!station_ready_) return;
   join_ = Join::looking;
   const WpaNetwork* const known = seen_at_ != never && clock_.now() - seen_at_ < seen_for_ms ? find(target_.ssid) : nullptr;
@@ -601,7 +662,7 @@ void WpaRadio::station_event(std::string_view text) {
         fail_join(JoinFailure::not_found, "The network went out of range.");
       }
       break;
-    case WpaEventKind::terminating: supplicant_lost("wpa_supplicant ended."); break;
+    case WpaEventKind::terminating: station_gone("wpa_supplicant ended."); break;
     default: break;
   }
 }
@@ -671,7 +732,11 @@ void WpaRadio::address_known(const DhcpLease& lease) {
     fail_join(JoinFailure::bad_address, "The address cannot be used on " + options_.interface + ".");
     return;
   }
-  if (options_.default_route) system_.set_dns(options_.resolv_conf, lease.dns, lease.dns2);
+  if (options_.default_route) {
+    if (std::string why = system_.set_dns(options_.interface, options_.resolv_conf, lease.dns, lease.dns2); !why.empty()) {
+      problem_ = std::move(why);  // Not the end: the cloud's host may be an address.
+    }
+  }
   joined_.address = lease.address;
   join_ = Join::joined;
   if (!linked_) lost_due_ = clock_.now() + lost_grace_ms;
@@ -707,7 +772,7 @@ void WpaRadio::drop_station() {
   remove_network();
   if (had_address) {
     system_.clear_address(options_.interface);
-    system_.clear_dns();
+    if (options_.default_route) system_.clear_dns(options_.interface, options_.resolv_conf);
     if (ap_ == Ap::on) static_cast<void>(system_.set_address(ap_name_, ap_address, ap_mask, 0));
   }
   join_ = Join::none;
@@ -726,14 +791,14 @@ void WpaRadio::leave() {
 Millis WpaRadio::next_deadline() const noexcept {
   if (!news_.empty()) return 0;
   const bool scan_waits = scan_running_ || scan_asked_ || join_ == Join::looking;
-  return std::min({supplicant_due_, global_.next_deadline(), station_.next_deadline(), ap_control_.next_deadline(), ap_due_, scan_due_,
-                   scan_waits ? scan_until_ : never, join_due_, address_due_, lost_due_, dhcp_.next_deadline()});
+  return std::min({supplicant_due_, alive_due_, return_due_, global_.next_deadline(), station_.next_deadline(), ap_control_.next_deadline(),
+                   ap_due_, scan_due_, scan_waits ? scan_until_ : never, join_due_, address_due_, lost_due_, dhcp_.next_deadline()});
 }
 
 void WpaRadio::on_ready(RadioListener& listener) {
-  if (global_.is_open() && !global_.on_ready()) supplicant_lost("wpa_supplicant ended.");
-  if (station_.is_open() && !station_.on_ready()) supplicant_lost("wpa_supplicant ended.");
-  if (ap_control_.is_open() && !ap_control_.on_ready()) supplicant_lost("wpa_supplicant ended.");
+  if (global_.is_open() && !global_.on_ready()) child_lost("wpa_supplicant ended.");
+  if (station_.is_open() && !station_.on_ready()) station_gone("wpa_supplicant ended.");
+  if (ap_control_.is_open() && !ap_control_.on_ready()) child_lost("wpa_supplicant ended.");
   constexpr int messages_max = 64;
   std::vector<std::uint8_t> message;
   for (int i = 0; i < messages_max && dhcp_fd_ >= 0 && system_.receive_dhcp_client(dhcp_fd_, message); ++i) {
@@ -752,7 +817,10 @@ void WpaRadio::on_ready(RadioListener& listener) {
 void WpaRadio::on_timer(RadioListener& listener) {
   const Millis now = clock_.now();
   if (supplicant_due_ <= now && supplicant_ == Supplicant::starting) try_global();
-  if (!global_.on_timer() || !station_.on_timer() || !ap_control_.on_timer()) supplicant_lost("wpa_supplicant does not answer.");
+  if (alive_due_ <= now) ask_alive();
+  if (!global_.on_timer() || !ap_control_.on_timer()) child_lost("wpa_supplicant does not answer.");
+  if (!station_.on_timer()) station_gone("wpa_supplicant does not answer.");
+  if (return_due_ <= now) await_theirs();
   if (ap_due_ <= now) {
     ap_due_ = never;
     if (ap_ == Ap::moving) {

@@ -40,6 +40,10 @@ struct WpaOptions {
 /// What fails is told as early as it is known: a wrong password at the first failed handshake, a missing network after two looks at all
 /// channels, no address after 10 s.
 ///
+/// Whether wpa_supplicant is still there is asked every 5 s. One that ended or hangs takes with it what it served: that is told as lost or
+/// failed, and the next wish starts another. One that was there before has 5 s to come back by itself (a service that is restarted); then
+/// the radio starts one of its own, as it would have at its start.
+///
 /// Call from one thread. The loop waits for fd() (readable) or next_deadline(), then calls on_ready() or on_timer(); the listener hears
 /// things only from inside those two.
 class WpaRadio final : public Radio {
@@ -48,8 +52,10 @@ class WpaRadio final : public Radio {
   static constexpr Millis address_timeout_ms = 10'000;  ///< For DHCP.
   static constexpr Millis open_timeout_ms = 15'000;
   static constexpr Millis scan_timeout_ms = 25'000;
-  static constexpr Millis seen_for_ms = 60'000;   ///< So long a scan tells on which channel a network is.
-  static constexpr Millis lost_grace_ms = 4'000;  ///< A link that comes back by itself in this time was never lost.
+  static constexpr Millis seen_for_ms = 60'000;     ///< So long a scan tells on which channel a network is.
+  static constexpr Millis lost_grace_ms = 4'000;    ///< A link that comes back by itself in this time was never lost.
+  static constexpr Millis alive_every_ms = 5'000;   ///< So often wpa_supplicant is asked whether it is there.
+  static constexpr Millis return_grace_ms = 5'000;  ///< So long one that was there before may be away.
   static constexpr std::size_t networks_max = 128;
 
   WpaRadio(Clock& clock, RandomSource& random, WpaSystem& system, WpaOptions options);
@@ -80,7 +86,9 @@ class WpaRadio final : public Radio {
   /// The access point's interface: what listens for guests can be bound to it.
   [[nodiscard]] const std::string& ap_interface() const noexcept { return ap_name_; }
   /// There is no wpa_supplicant to be had: it is not installed, has ended, or cannot use the card. The next wish tries again.
-  [[nodiscard]] bool is_lost() const noexcept { return poll_fd_ >= 0 && supplicant_ == Supplicant::down && !station_.is_open(); }
+  [[nodiscard]] bool is_lost() const noexcept {
+    return poll_fd_ >= 0 && supplicant_ == Supplicant::down && !station_.is_open() && return_due_ == never;
+  }
   /// More about the last failure, for logs; may be empty.
   [[nodiscard]] const std::string& last_problem() const noexcept { return problem_; }
 
@@ -101,10 +109,17 @@ class WpaRadio final : public Radio {
   };
 
   // wpa_supplicant
+  void reach();
+  [[nodiscard]] bool open_theirs();
+  void await_theirs();
   void start_child();
   void try_global();
+  void serve_station();
   void use_station();
-  void supplicant_lost(const std::string& why);
+  void child_lost(const std::string& why);
+  void station_lost(const std::string& why);
+  void station_gone(const std::string& why);
+  void ask_alive();
   void watch();
   [[nodiscard]] std::string own_path(const char* name) const { return run_ + "/" + name; }
   void advance();
@@ -151,12 +166,15 @@ class WpaRadio final : public Radio {
   std::uint8_t mac_[6] = {};
   int poll_fd_ = -1;
   bool run_is_ours_ = false;
-  bool child_serves_station_ = true;
+  bool child_serves_station_ = true;  ///< False: one that was there before does.
 
   WpaControl global_, station_, ap_control_;
   Supplicant supplicant_ = Supplicant::down;
   Millis supplicant_due_ = never;    ///< The next try to reach the child.
   Millis supplicant_until_ = never;  ///< Then it is given up.
+  Millis alive_due_ = never;
+  Millis return_due_ = never;  ///< The next look whether the one that served the station is back.
+  Millis return_until_ = never;
   bool station_ready_ = false;
 
   Ap ap_ = Ap::off;

@@ -68,6 +68,26 @@ class WpaRadioTest : public testing::Test {
     std::filesystem::remove_all(folder_);
   }
 
+  /// One that was there before.
+  void make_theirs() {
+    std::filesystem::create_directory(folder_ + "/theirs");
+    options_.control_directory = folder_ + "/theirs";
+    station_.reset();
+    station_ = std::make_unique<FakeSocket>(folder_ + "/theirs/wl0");
+    station_->answer = [this](const std::string& command) { return station_answer(command); };
+  }
+  /// As by kill -9: nobody says a word.
+  void kill_supplicant() {
+    global_.reset();
+    station_.reset();
+    ap_.reset();
+    system_.running = false;
+  }
+  /// Once another one was started.
+  void revive_supplicant() {
+    system_.running = true;
+    make_supplicant();
+  }
   /// A started radio whose wpa_supplicant answers.
   void begin() {
     radio_ = std::make_unique<WpaRadio>(clock_, random_, system_, options_);
@@ -170,10 +190,7 @@ TEST_F(WpaRadioTest, StartsASupplicantOfItsOwnWhenNoneServesTheInterface) {
 }
 
 TEST_F(WpaRadioTest, UsesTheSupplicantThatIsThere) {
-  std::filesystem::create_directory(folder_ + "/theirs");
-  options_.control_directory = folder_ + "/theirs";
-  station_ = std::make_unique<FakeSocket>(folder_ + "/theirs/wl0");
-  station_->answer = [this](const std::string& command) { return station_answer(command); };
+  make_theirs();
   radio_ = std::make_unique<WpaRadio>(clock_, random_, system_, options_);
   ASSERT_EQ(radio_->start(), "");
   run(10);
@@ -264,6 +281,8 @@ TEST_F(WpaRadioTest, AVisitLeavesRoutesAndNameServersAlone) {
   EXPECT_EQ(heard_.log.back(), home_joined);
   EXPECT_THAT(system_.log, Contains("address wl0 3232255234 via 0"));
   EXPECT_THAT(system_.log, Not(Contains(HasSubstr("dns"))));
+  radio_->stop();
+  EXPECT_EQ(system_.dns_clears, 0);
 }
 
 TEST_F(WpaRadioTest, AScanIsAskedForAgainWhileTheSupplicantIsBusyAndAnsweredInTheEnd) {
@@ -495,6 +514,101 @@ TEST_F(WpaRadioTest, ASupplicantThatHangsIsNoticed) {
   join("Home", "correct horse");
   run(WpaControl::answer_timeout_ms + 100);
   EXPECT_THAT(heard_.log, ElementsAre(failed(JoinFailure::other)));
+}
+
+TEST_F(WpaRadioTest, NameServersComeBackAtTheEndAndAtTheStartAfterAKill) {
+  begin();
+  EXPECT_EQ(system_.dns_clears, 1);
+  system_.dns_problem = "It is a link.";
+  join("Home", "correct horse");
+  run(1'000);
+  EXPECT_THAT(heard_.log, ElementsAre(home_joined));
+  EXPECT_EQ(radio_->last_problem(), "It is a link.");
+  EXPECT_EQ(system_.dns_clears, 1);
+  radio_->stop();
+  EXPECT_EQ(system_.dns_clears, 2);
+}
+
+TEST_F(WpaRadioTest, ASupplicantThatWasKilledIsNoticedAndTheNextWishesStartAnother) {
+  begin();
+  radio_->open("Lamp");
+  join("Home", "correct horse");
+  run(1'000);
+  kill_supplicant();
+  run(WpaRadio::alive_every_ms + 10);
+  EXPECT_THAT(heard_.log, ElementsAre("opened", home_joined, "open failed", "lost"));
+  EXPECT_TRUE(radio_->is_lost());
+  EXPECT_THAT(system_.log, Contains("clear wl0"));
+  radio_->open("Lamp");
+  join("Home", "correct horse");
+  revive_supplicant();
+  run(1'000);
+  EXPECT_EQ(std::count(system_.log.begin(), system_.log.end(), "start wpa_supplicant"), 2);
+  EXPECT_THAT(heard_.log, ElementsAre("opened", home_joined, "open failed", "lost", "opened", home_joined));
+  run(60'000);
+  EXPECT_EQ(heard_.log.size(), 6U) << "one that answers is left alone";
+}
+
+TEST_F(WpaRadioTest, ASupplicantThatHangsWhileNothingIsWantedOfItIsNoticed) {
+  begin();
+  join("Home", "correct horse");
+  run(1'000);
+  station_->answer = [](const std::string&) { return std::string{}; };
+  run(WpaRadio::alive_every_ms + WpaControl::answer_timeout_ms + 10);
+  EXPECT_THAT(heard_.log, ElementsAre(home_joined, "lost"));
+  EXPECT_EQ(system_.stops, 1);
+}
+
+TEST_F(WpaRadioTest, ASupplicantOfTheMachinesThatWasStartedAgainIsUsedAgain) {
+  make_theirs();
+  radio_ = std::make_unique<WpaRadio>(clock_, random_, system_, options_);
+  ASSERT_EQ(radio_->start(), "");
+  join("Home", "correct horse");
+  run(1'000);
+  heard_.on_any = [this](const std::string& what) {
+    if (what == "lost") join("Home", "correct horse");
+  };
+  make_theirs();  // A new one at the same place: the old socket is dead.
+  run(WpaRadio::alive_every_ms + 2'000);
+  EXPECT_THAT(heard_.log, ElementsAre(home_joined, "lost", home_joined));
+  EXPECT_THAT(system_.log, Not(Contains("start wpa_supplicant")));
+}
+
+TEST_F(WpaRadioTest, ASupplicantOfTheMachinesThatStaysAwayIsReplacedByOneOfItsOwn) {
+  make_theirs();
+  radio_ = std::make_unique<WpaRadio>(clock_, random_, system_, options_);
+  ASSERT_EQ(radio_->start(), "");
+  join("Home", "correct horse");
+  run(1'000);
+  heard_.on_any = [this](const std::string& what) {
+    if (what == "lost") join("Home", "correct horse");
+  };
+  station_->event("<3>CTRL-EVENT-TERMINATING ");
+  station_.reset();
+  run(WpaRadio::return_grace_ms - 1'000);
+  EXPECT_THAT(heard_.log, ElementsAre(home_joined, "lost"));
+  EXPECT_THAT(system_.log, Not(Contains("start wpa_supplicant")));
+  EXPECT_FALSE(radio_->is_lost());
+  run(1'100);
+  EXPECT_THAT(system_.log, Contains("start wpa_supplicant"));
+  make_supplicant();
+  run(2'000);
+  EXPECT_THAT(heard_.log, ElementsAre(home_joined, "lost", home_joined));
+}
+
+TEST_F(WpaRadioTest, AnAccessPointThatIsTakenAwayIsOpenedAgain) {
+  begin();
+  radio_->open("Lamp");
+  run(100);
+  ap_->event("<3>AP-STA-CONNECTED 02:00:00:00:02:00");
+  run(1);
+  ap_->event("<3>AP-DISABLED ");
+  run(2'000);
+  EXPECT_THAT(heard_.log, ElementsAre("opened", "visitors 1", "visitors 0"));
+  EXPECT_EQ(count(*ap_, "SELECT_NETWORK"), 2);
+  ap_->event("<3>AP-STA-CONNECTED 02:00:00:00:02:00");
+  run(1);
+  EXPECT_EQ(heard_.log.back(), "visitors 1");
 }
 
 TEST_F(WpaRadioTest, TheListenerMayCallTheRadioFromInside) {

@@ -24,7 +24,6 @@
 #include <cstdio>
 #include <cstring>
 #include <fstream>
-#include <iterator>
 
 namespace muster::agent::linux_port {
 
@@ -192,10 +191,7 @@ std::vector<std::uint8_t> packet_with_dhcp(const std::vector<std::uint8_t>& mess
   return packet;
 }
 
-WpaMachine::~WpaMachine() {
-  stop_supplicant();
-  clear_dns();
-}
+WpaMachine::~WpaMachine() { stop_supplicant(); }
 
 bool WpaMachine::get_mac(const std::string& interface, std::uint8_t (&mac)[6]) {
   ifreq request;
@@ -370,32 +366,6 @@ void WpaMachine::clear_address(const std::string& interface) {
   if (!name_request(interface, request)) return;
   put_address(request.ifr_addr, 0);
   ::ioctl(socket.fd(), SIOCSIFADDR, &request);  // Its routes go with it.
-}
-
-void WpaMachine::set_dns(const std::string& path, std::uint32_t dns, std::uint32_t dns2) {
-  if (path.empty() || dns == 0) return;
-  if (dns_path_.empty()) {
-    constexpr std::size_t size_max_bytes = 64 * 1024;
-    std::ifstream in{path, std::ios::binary};
-    dns_before_.assign(std::istreambuf_iterator<char>{in}, {});
-    if (dns_before_.size() > size_max_bytes) return;  // That is no resolv.conf.
-    dns_path_ = path;
-  }
-  std::string text;
-  for (const std::uint32_t server : {dns, dns2}) {
-    if (server == 0) continue;
-    text += "nameserver";
-    for (int i = 0; i < 4; ++i) text += (i == 0 ? ' ' : '.') + std::to_string(server >> (24 - 8 * i) & 255);
-    text += '\n';
-  }
-  // In place: the file may be a mount point of its own, which cannot be replaced by renaming.
-  std::ofstream{path, std::ios::binary | std::ios::trunc} << text;
-}
-
-void WpaMachine::clear_dns() {
-  if (dns_path_.empty()) return;
-  std::ofstream{dns_path_, std::ios::binary | std::ios::trunc} << dns_before_;
-  dns_path_.clear();
 }
 
 int WpaMachine::open_dhcp_client(const std::string& interface) {

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "agent/ports/linux/name_servers.hpp"
 #include "wire/bytes.hpp"
 
 namespace muster::agent::linux_port {
@@ -35,9 +36,10 @@ class WpaSystem {
   [[nodiscard]] virtual bool set_address(const std::string& interface, std::uint32_t address, std::uint32_t mask,
                                          std::uint32_t gateway) = 0;
   virtual void clear_address(const std::string& interface) = 0;
-  /// Puts name servers into `path`; clear_dns() puts back what was there.
-  virtual void set_dns(const std::string& path, std::uint32_t dns, std::uint32_t dns2) = 0;
-  virtual void clear_dns() = 0;
+  /// The machine's name servers (usually of /etc/resolv.conf); see NameServers.
+  [[nodiscard]] virtual std::string set_dns(const std::string& interface, const std::string& path, std::uint32_t dns,
+                                            std::uint32_t dns2) = 0;
+  virtual void clear_dns(const std::string& interface, const std::string& path) = 0;
 
   /// A descriptor for poll(2), or -1.
   [[nodiscard]] virtual int open_dhcp_client(const std::string& interface) = 0;
@@ -67,8 +69,10 @@ class WpaMachine final : public WpaSystem {
   [[nodiscard]] bool has_other_way(const std::string& interface) override;
   [[nodiscard]] bool set_address(const std::string& interface, std::uint32_t address, std::uint32_t mask, std::uint32_t gateway) override;
   void clear_address(const std::string& interface) override;
-  void set_dns(const std::string& path, std::uint32_t dns, std::uint32_t dns2) override;
-  void clear_dns() override;
+  [[nodiscard]] std::string set_dns(const std::string& interface, const std::string& path, std::uint32_t dns, std::uint32_t dns2) override {
+    return names_.use(interface, path, dns, dns2);
+  }
+  void clear_dns(const std::string& interface, const std::string& path) override { names_.restore(interface, path); }
   [[nodiscard]] int open_dhcp_client(const std::string& interface) override;
   [[nodiscard]] int open_dhcp_server(const std::string& interface, std::uint32_t own_address) override;
   void close_descriptor(int fd) override;
@@ -78,8 +82,7 @@ class WpaMachine final : public WpaSystem {
   [[nodiscard]] bool receive_dhcp_server(int fd, std::vector<std::uint8_t>& message) override;
 
  private:
-  std::string dns_path_;
-  std::string dns_before_;
+  NameServers names_;
   pid_t supplicant_ = -1;
 };
 
