@@ -3,6 +3,11 @@
 
 namespace muster::api {
 
+namespace {
+
+using domain::Permission;
+using namespace fields;
+
 Response get_audit(Context& context) {
   Core& core = context.core;
   domain::Page page;
@@ -44,5 +49,18 @@ Response get_audit(Context& context) {
   json.end_array().add("totalElements", found->total).end_object();
   return json_response(200, json.take());
 }
+
+// --- the routes -----------------------------------------------------------------------------------------------------------------
+
+constexpr Field audit_fields[] = {
+    org_id, query_flag("includeSubOrgs"), query_text("action"), query_integer("from"), query_integer("to"), page, size};
+
+constexpr Route routes[] = {
+    {Method::get, "/api/v1/audit", on_organization(Permission::audit_view), Lane::api, audit_fields, get_audit},
+};
+
+}  // namespace
+
+std::span<const Route> audit_routes() noexcept { return routes; }
 
 }  // namespace muster::api

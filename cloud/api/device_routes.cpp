@@ -12,6 +12,10 @@
 namespace muster::api {
 namespace {
 
+using domain::Permission;
+using Place = Field::Place;
+using namespace fields;
+
 using domain::ActivationWay;
 using domain::MetaFieldType;
 using domain::Permission;
@@ -186,6 +190,8 @@ const domain::MetaField* find_meta_field(const domain::PublishedTemplate& publis
 
 std::string_view meta_field_type_word(MetaFieldType type) { return meta_type_word(type); }
 
+namespace {
+
 Response get_devices(Context& context) {
   Core& core = context.core;
   domain::Page page;
@@ -230,6 +236,8 @@ Response get_devices(Context& context) {
 
 Response get_device(Context& context) { return read_back(context); }
 
+}  // namespace
+
 std::shared_ptr<const domain::PublishedTemplate> usable_template(const Core& core, const Json& given, OrganizationId organization) {
   const auto& directory = core.views.directory;
   std::optional<TemplateId> id;
@@ -243,6 +251,8 @@ std::shared_ptr<const domain::PublishedTemplate> usable_template(const Core& cor
   if (!published || !directory.in_subtree(organization, published->organization_id)) return nullptr;
   return published;
 }
+
+namespace {
 
 Response create_device(Context& context) {
   Core& core = context.core;
@@ -280,6 +290,8 @@ Response create_device(Context& context) {
   return device_response(core, 201, *made, context.permissions.has(Permission::auth_token_view) ? token.reveal() : std::string_view{});
 }
 
+}  // namespace
+
 Response show_created_device(Context& context, DeviceId id) {
   Core& core = context.core;
   const auto access = core.views.directory.device_access(context.caller, id);  // It may have moved since.
@@ -293,6 +305,8 @@ Response show_created_device(Context& context, DeviceId id) {
   const auto token = core.keys.open_sealed(auth_token_domain, *sealed);
   return token ? device_response(core, 201, **device, *token) : error_response(token.error());
 }
+
+namespace {
 
 Response put_device(Context& context) {
   const std::string name = domain::trim(*context.arguments.text("name"));
@@ -397,5 +411,45 @@ Response post_device_metadata(Context& context) {
   write_meta_value(json, *field, value);
   return json_response(200, json.take());
 }
+
+// --- the routes -----------------------------------------------------------------------------------------------------------------
+
+constexpr Field template_filter{"templateId", FieldType::integer_or_text, Place::query};
+constexpr Field devices_fields[] = {
+    org_id, query_flag("includeSubOrgDevices"), query_integer("ownerId"), template_filter, page, size, sort_by, sort_order};
+constexpr Field devices_search_fields[] = {
+    org_id, query_flag("includeSubOrgDevices"), query_integer("ownerId"), template_filter, search, page, size, sort_by, sort_order};
+constexpr Field device_fields[] = {device_id};
+constexpr Field device_create_fields[] = {
+    org_id, {"templateId", FieldType::integer_or_text, Place::body, true}, text("name", true), integer("ownerId"), integer("onwerId")};
+constexpr Field device_put_fields[] = {device_id, text("name", true)};
+constexpr Field device_home_fields[] = {device_id, text("host", true), integer("portPlain"), integer("portTls")};
+constexpr Field metadata_get_fields[] = {device_id, {"metaFieldId", FieldType::integer, Place::query}, query_text("name")};
+constexpr Field metadata_post_fields[] = {device_id, integer("metaFieldId"), text("name"), text("value", true)};
+
+constexpr Route routes[] = {
+    {Method::get, "/api/v1/organization/devices", on_organization(Permission::org_devices_view, Permission::own_devices_view), Lane::api,
+     devices_fields, get_devices},
+    {Method::get, "/api/v1/organization/search/devices", on_organization(Permission::org_devices_view, Permission::own_devices_view),
+     Lane::api, devices_search_fields, get_devices},
+    {Method::get, "/api/v1/organization/device", on_device(DeviceRight::see), Lane::api, device_fields, get_device},
+    {Method::put, "/api/v1/organization/device", on_device(DeviceRight::edit), Lane::api, device_put_fields, put_device},
+    {Method::delete_, "/api/v1/organization/device", on_device(DeviceRight::remove), Lane::api, device_fields, delete_device},
+    {Method::post, "/api/v1/organization/device/create", on_organization(Permission::org_devices_create), Lane::api, device_create_fields,
+     create_device},
+    {Method::get, "/api/v1/organization/device/online", on_device(DeviceRight::see), Lane::api, device_fields, get_device_online},
+    // A home sends the device, token in hand, to another server: that is for who runs the organization, not for who edits devices.
+    {Method::put, "/api/v1/organization/device/home", on_device(Permission::org_edit), Lane::api, device_home_fields, put_device_home},
+    {Method::get, "/api/v1/organization/device/token", on_device(Permission::auth_token_view), Lane::api, device_fields, get_device_token},
+    {Method::put, "/api/v1/organization/device/token", on_device(Permission::auth_token_edit), Lane::api, device_fields, put_device_token},
+    {Method::get, "/api/v1/organization/device/metafield", on_device(DeviceRight::see), Lane::api, metadata_get_fields,
+     get_device_metadata},
+    {Method::post, "/api/v1/organization/device/metafield", on_device(DeviceRight::edit), Lane::api, metadata_post_fields,
+     post_device_metadata},
+};
+
+}  // namespace
+
+std::span<const Route> device_routes() noexcept { return routes; }
 
 }  // namespace muster::api

@@ -10,6 +10,10 @@
 namespace muster::api {
 namespace {
 
+using domain::Permission;
+using Place = Field::Place;
+using namespace fields;
+
 using domain::OrganizationType;
 constexpr std::array<std::pair<OrganizationType, std::string_view>, 8> type_names{{{OrganizationType::root, "ROOT"},
                                                                                    {OrganizationType::business, "BUSINESS"},
@@ -108,12 +112,14 @@ std::optional<Response> read_home(const Json& object, domain::Home& home) {
   return std::nullopt;
 }
 
-Response get_organization_profile(Context& context) { return get_organization(context); }
+namespace {
 
 Response get_organization(Context& context) {
   const auto found = context.core.views.directory.organization(context.organization);
   return found ? organization_response(200, *found) : not_found();
 }
+
+Response get_organization_profile(Context& context) { return get_organization(context); }
 
 Response put_organization(Context& context) {
   domain::OrganizationChange change;
@@ -194,5 +200,31 @@ Response create_organization(Context& context) {
   const auto made = context.core.store.create_organization(organization, context.actor());
   return made ? organization_response(201, *made) : error_response(made.error());
 }
+
+// --- the routes -----------------------------------------------------------------------------------------------------------------
+
+constexpr Field organization_fields[] = {org_id};
+constexpr Field organization_required_fields[] = {{"orgId", FieldType::integer, Place::both, true}};
+constexpr Field organization_put_fields[] = {org_id, text("name"), text("description"), text("timeZone"), {"home", FieldType::object}};
+constexpr Field sub_organizations_fields[] = {org_id, query_flag("recursive"), page, size, sort_by, sort_order};
+constexpr Field organization_search_fields[] = {org_id, search, page, size, sort_by, sort_order};
+constexpr Field organization_create_fields[] = {org_id,           text("name", true), text("description"),
+                                                text("timeZone"), text("type"),       flag("canCreateSubOrgs")};
+
+constexpr Route routes[] = {
+    {Method::get, "/api/v1/organization/profile", signed_in(), Lane::api, {}, get_organization_profile},
+    {Method::get, "/api/v1/organization", on_organization(), Lane::api, organization_fields, get_organization},
+    {Method::put, "/api/v1/organization", on_organization(Permission::org_edit), Lane::api, organization_put_fields, put_organization},
+    {Method::delete_, "/api/v1/organization", on_organization(Permission::org_delete), Lane::api, organization_required_fields,
+     delete_organization},
+    {Method::get, "/api/v1/organization/sub-organizations", on_organization(), Lane::api, sub_organizations_fields, get_sub_organizations},
+    {Method::get, "/api/v1/organization/search", on_organization(), Lane::api, organization_search_fields, search_organizations},
+    {Method::post, "/api/v1/organization/create", on_organization(Permission::org_create), Lane::api, organization_create_fields,
+     create_organization},
+};
+
+}  // namespace
+
+std::span<const Route> organization_routes() noexcept { return routes; }
 
 }  // namespace muster::api

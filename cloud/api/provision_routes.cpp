@@ -15,6 +15,10 @@ namespace muster::api {
 namespace {
 
 using domain::Permission;
+using Place = Field::Place;
+using namespace fields;
+
+using domain::Permission;
 using domain::ProvisionSession;
 using domain::ProvisionStep;
 using domain::StepSource;
@@ -174,6 +178,8 @@ bool may_see_provision_session(const domain::Directory& directory, const domain:
   return may_see(directory, caller, session);
 }
 
+namespace {
+
 Response create_provision_token(Context& context) {
   Core& core = context.core;
   if (const auto device = context.arguments.integer("deviceId")) {
@@ -329,5 +335,36 @@ Response delete_provision_session(Context& context) {
   context.core.metrics.provision_canceled_total.add();
   return no_content();
 }
+
+// --- the routes -----------------------------------------------------------------------------------------------------------------
+
+constexpr Field provision_token_fields[] = {org_id,      integer("ownerId"),  {"templateId", FieldType::integer_or_text},
+                                            text("uid"), integer("deviceId"), text("client")};
+constexpr Field device_fields[] = {device_id};
+constexpr Field reprovision_token_fields[] = {device_id, text("uid"), text("client")};
+constexpr Field provision_sessions_fields[] = {
+    org_id, query_text("state"), query_text("email"), query_text("client"), query_integer("code"), query_integer("deviceId"), page, size};
+constexpr Field provision_session_fields[] = {{"sessionId", FieldType::integer, Place::query, true}};
+constexpr Field session_in_path{"sessionId", FieldType::integer, Place::path, true};
+constexpr Field provision_step_fields[] = {session_in_path, text("step", true), integer("code"), text("message"), text("source")};
+constexpr Field provision_cancel_fields[] = {session_in_path};
+
+constexpr Route routes[] = {
+    {Method::post, "/api/v1/organization/device/provision/token", on_organization(Permission::provision_devices), Lane::api,
+     provision_token_fields, create_provision_token},
+    {Method::post, "/api/v1/organization/device/provision/reprovision/token", on_device(Permission::provision_devices), Lane::api,
+     reprovision_token_fields, create_reprovision_token},
+    {Method::post, "/api/v1/organization/device/provision/reconfigure", on_device(Permission::provision_devices), Lane::api, device_fields,
+     reconfigure_device},
+    // Everybody sees one's own; the handlers ask for PROVISION_SESSIONS_VIEW for those of others.
+    {Method::get, "/api/v1/provision/sessions", signed_in(), Lane::api, provision_sessions_fields, get_provision_sessions},
+    {Method::get, "/api/v1/provision/session", signed_in(), Lane::api, provision_session_fields, get_provision_session},
+    {Method::post, "/api/v1/provision/session/{id}/step", signed_in(), Lane::api, provision_step_fields, post_provision_step},
+    {Method::delete_, "/api/v1/provision/session/{id}", signed_in(), Lane::api, provision_cancel_fields, delete_provision_session},
+};
+
+}  // namespace
+
+std::span<const Route> provision_routes() noexcept { return routes; }
 
 }  // namespace muster::api

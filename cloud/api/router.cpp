@@ -13,218 +13,7 @@
 namespace muster::api {
 namespace {
 
-using domain::Permission;
-using Place = Field::Place;
-
-// --- the fields of each route ------------------------------------------------------------------------------------------------
-constexpr Field org_id{"orgId", FieldType::integer, Place::both};
-constexpr Field device_id{"deviceId", FieldType::integer, Place::both, true};
-constexpr Field user_id{"userId", FieldType::integer, Place::both, true};
-constexpr Field template_id{"templateId", FieldType::integer_or_text, Place::both, true};
-constexpr Field version{"version", FieldType::integer, Place::both};
-constexpr Field page{"page", FieldType::integer, Place::query};
-constexpr Field size{"size", FieldType::integer, Place::query};
-constexpr Field search{"query", FieldType::text, Place::query};
-constexpr Field sort_by{"sortBy", FieldType::text, Place::query};
-constexpr Field sort_order{"sortOrder", FieldType::text, Place::query};
-
-constexpr Field text(std::string_view name, bool required = false) { return {name, FieldType::text, Place::body, required}; }
-constexpr Field integer(std::string_view name, bool required = false) { return {name, FieldType::integer, Place::body, required}; }
-constexpr Field flag(std::string_view name) { return {name, FieldType::boolean, Place::body}; }
-constexpr Field query_flag(std::string_view name) { return {name, FieldType::boolean, Place::query}; }
-constexpr Field query_integer(std::string_view name) { return {name, FieldType::integer, Place::query}; }
-constexpr Field query_text(std::string_view name) { return {name, FieldType::text, Place::query}; }
-constexpr Field number(std::string_view name) { return {name, FieldType::number_or_null, Place::body}; }
-constexpr Field list(std::string_view name) { return {name, FieldType::array, Place::body}; }
-
-constexpr Field setup_fields[] = {text("code", true), text("email", true), text("password", true), text("organizationName")};
-constexpr Field session_fields[] = {text("email", true), text("password"), text("passwordHash")};
-
-constexpr Field organization_fields[] = {org_id};
-constexpr Field organization_required_fields[] = {{"orgId", FieldType::integer, Place::both, true}};
-constexpr Field organization_put_fields[] = {org_id, text("name"), text("description"), text("timeZone"), {"home", FieldType::object}};
-constexpr Field sub_organizations_fields[] = {org_id, query_flag("recursive"), page, size, sort_by, sort_order};
-constexpr Field organization_search_fields[] = {org_id, search, page, size, sort_by, sort_order};
-constexpr Field organization_create_fields[] = {org_id,           text("name", true), text("description"),
-                                                text("timeZone"), text("type"),       flag("canCreateSubOrgs")};
-
-constexpr Field users_fields[] = {org_id, page, size, sort_by, sort_order};
-constexpr Field users_search_fields[] = {org_id, search, page, size, sort_by, sort_order};
-constexpr Field user_fields[] = {user_id};
-constexpr Field user_put_fields[] = {user_id, text("name"), text("locale"), text("timeZone")};
-constexpr Field user_create_fields[] = {org_id,       text("email", true),    text("name"),   integer("roleId"),
-                                        text("role"), text("password", true), text("locale"), text("timeZone")};
-constexpr Field user_role_fields[] = {user_id, integer("roleId"), text("role")};
-constexpr Field user_password_fields[] = {user_id, text("password", true), text("currentPassword")};
-
-constexpr Field templates_fields[] = {org_id, search, page, size, sort_by, sort_order};
-constexpr Field template_fields[] = {template_id};
-constexpr Field template_delete_fields[] = {template_id, query_flag("withDevices")};
-constexpr Field template_create_fields[] = {org_id,
-                                            text("name", true),
-                                            text("boardType"),
-                                            text("connectionType"),
-                                            text("manufacturer"),
-                                            text("description"),
-                                            text("hotspotPrefix"),
-                                            text("firmwareType"),
-                                            integer("offlineIgnorePeriod"),
-                                            flag("allowPublicPlainText"),
-                                            list("datastreams")};
-constexpr Field template_put_fields[] = {template_id,
-                                         version,
-                                         text("name"),
-                                         text("boardType"),
-                                         text("connectionType"),
-                                         text("manufacturer"),
-                                         text("description"),
-                                         text("hotspotPrefix"),
-                                         text("firmwareType"),
-                                         integer("offlineIgnorePeriod"),
-                                         flag("allowPublicPlainText")};
-
-#define MUSTER_DATASTREAM_FIELDS                                                                                                     \
-  text("name"), text("alias"), text("type"), text("units"), number("min"), number("max"), text("defaultValue"), integer("decimals"), \
-      flag("syncOnConnect"), list("enumValues")
-constexpr Field datastream_id{"dataStreamId", FieldType::integer, Place::both, true};
-constexpr Field datastream_create_fields[] = {
-    template_id, version, {"pin", FieldType::integer_or_text, Place::body, true}, MUSTER_DATASTREAM_FIELDS};
-constexpr Field datastream_put_fields[] = {
-    template_id, version, datastream_id, {"pin", FieldType::integer_or_text}, MUSTER_DATASTREAM_FIELDS};
-#undef MUSTER_DATASTREAM_FIELDS
-constexpr Field datastream_delete_fields[] = {template_id, version, datastream_id};
-
-constexpr Field meta_field_id{"metaFieldId", FieldType::integer, Place::both, true};
-constexpr Field meta_field_create_fields[] = {
-    template_id,     version, text("name", true), text("type"), text("defaultValue"), text("description"), flag("inProvisioning"),
-    flag("required")};
-constexpr Field meta_field_put_fields[] = {
-    template_id,     version, meta_field_id, text("name"), text("type"), text("defaultValue"), text("description"), flag("inProvisioning"),
-    flag("required")};
-constexpr Field meta_field_delete_fields[] = {template_id, version, meta_field_id};
-
-constexpr Field event_id{"eventId", FieldType::integer, Place::both, true};
-constexpr Field event_create_fields[] = {template_id,        version, text("name", true), text("eventCode", true), text("type"),
-                                         text("description")};
-constexpr Field event_put_fields[] = {template_id, version, event_id, text("name"), text("eventCode"), text("type"), text("description")};
-constexpr Field event_delete_fields[] = {template_id, version, event_id};
-
-constexpr Field template_filter{"templateId", FieldType::integer_or_text, Place::query};
-constexpr Field devices_fields[] = {
-    org_id, query_flag("includeSubOrgDevices"), query_integer("ownerId"), template_filter, page, size, sort_by, sort_order};
-constexpr Field devices_search_fields[] = {
-    org_id, query_flag("includeSubOrgDevices"), query_integer("ownerId"), template_filter, search, page, size, sort_by, sort_order};
-constexpr Field device_fields[] = {device_id};
-constexpr Field device_create_fields[] = {
-    org_id, {"templateId", FieldType::integer_or_text, Place::body, true}, text("name", true), integer("ownerId"), integer("onwerId")};
-constexpr Field device_put_fields[] = {device_id, text("name", true)};
-constexpr Field device_home_fields[] = {device_id, text("host", true), integer("portPlain"), integer("portTls")};
-constexpr Field metadata_get_fields[] = {device_id, {"metaFieldId", FieldType::integer, Place::query}, query_text("name")};
-constexpr Field metadata_post_fields[] = {device_id, integer("metaFieldId"), text("name"), text("value", true)};
-
-constexpr Field provision_token_fields[] = {org_id,      integer("ownerId"),  {"templateId", FieldType::integer_or_text},
-                                            text("uid"), integer("deviceId"), text("client")};
-constexpr Field reprovision_token_fields[] = {device_id, text("uid"), text("client")};
-constexpr Field provision_sessions_fields[] = {
-    org_id, query_text("state"), query_text("email"), query_text("client"), query_integer("code"), query_integer("deviceId"), page, size};
-constexpr Field provision_session_fields[] = {{"sessionId", FieldType::integer, Place::query, true}};
-constexpr Field session_in_path{"sessionId", FieldType::integer, Place::path, true};
-constexpr Field provision_step_fields[] = {session_in_path, text("step", true), integer("code"), text("message"), text("source")};
-constexpr Field provision_cancel_fields[] = {session_in_path};
-
-constexpr Field audit_fields[] = {
-    org_id, query_flag("includeSubOrgs"), query_text("action"), query_integer("from"), query_integer("to"), page, size};
-
-// --- THE route table ---------------------------------------------------------------------------------------------------------
 constexpr std::string_view device_prefix = "/api/v1/organization/device", device_alias = "/api/v1/device";
-
-constexpr Route routes_of_api[] = {
-    {Method::post, "/api/v1/setup", public_rule(), Lane::password, setup_fields, post_setup},
-    {Method::post, "/api/v1/session", public_rule(), Lane::password, session_fields, post_session},
-    {Method::get, "/api/v1/session", signed_in(), Lane::api, {}, get_session},
-    {Method::delete_, "/api/v1/session", signed_in(), Lane::api, {}, delete_session},
-
-    {Method::get, "/api/v1/organization/profile", signed_in(), Lane::api, {}, get_organization_profile},
-    {Method::get, "/api/v1/organization", on_organization(), Lane::api, organization_fields, get_organization},
-    {Method::put, "/api/v1/organization", on_organization(Permission::org_edit), Lane::api, organization_put_fields, put_organization},
-    {Method::delete_, "/api/v1/organization", on_organization(Permission::org_delete), Lane::api, organization_required_fields,
-     delete_organization},
-    {Method::get, "/api/v1/organization/sub-organizations", on_organization(), Lane::api, sub_organizations_fields, get_sub_organizations},
-    {Method::get, "/api/v1/organization/search", on_organization(), Lane::api, organization_search_fields, search_organizations},
-    {Method::post, "/api/v1/organization/create", on_organization(Permission::org_create), Lane::api, organization_create_fields,
-     create_organization},
-
-    {Method::get, "/api/v1/users", on_organization(Permission::org_view_users), Lane::api, users_fields, get_users},
-    {Method::get, "/api/v1/search/users", on_organization(Permission::org_view_users), Lane::api, users_search_fields, get_users},
-    {Method::get, "/api/v1/user", on_user_or_oneself(Permission::org_view_users), Lane::api, user_fields, get_user},
-    {Method::put, "/api/v1/user", on_user_or_oneself(Permission::user_edit), Lane::api, user_put_fields, put_user},
-    {Method::delete_, "/api/v1/user", on_user(Permission::user_delete), Lane::api, user_fields, delete_user},
-    {Method::get, "/api/v1/user/profile", signed_in(), Lane::api, {}, get_user_profile},
-    {Method::post, "/api/v1/users/create-in-org", on_organization(Permission::user_invite), Lane::password, user_create_fields,
-     create_user_in_organization},
-    {Method::put, "/api/v1/users/role", on_user(Permission::user_edit), Lane::api, user_role_fields, put_user_role},
-    {Method::post, "/api/v1/user/suspend", on_user(Permission::user_suspend), Lane::api, user_fields, suspend_user},
-    {Method::post, "/api/v1/user/activate", on_user(Permission::user_suspend), Lane::api, user_fields, activate_user},
-    {Method::put, "/api/v1/user/password", on_user_or_oneself(Permission::user_password), Lane::password, user_password_fields,
-     put_user_password},
-    {Method::get, "/api/v1/roles", on_organization(), Lane::api, organization_fields, get_roles},
-
-    {Method::get, "/api/v1/templates", on_organization(Permission::template_view), Lane::api, templates_fields, get_templates},
-    {Method::get, "/api/v1/template", on_template(Permission::template_view), Lane::api, template_fields, get_template},
-    {Method::put, "/api/v1/template", on_template(Permission::template_edit), Lane::api, template_put_fields, put_template},
-    {Method::delete_, "/api/v1/template", on_template(Permission::template_delete), Lane::api, template_delete_fields, delete_template},
-    {Method::post, "/api/v1/template/create", on_organization(Permission::template_create), Lane::api, template_create_fields,
-     create_template},
-    {Method::get, "/api/v1/template/datastreams", on_template(Permission::template_view), Lane::api, template_fields, get_datastreams},
-    {Method::post, "/api/v1/template/datastream/create", on_template(Permission::template_edit), Lane::api, datastream_create_fields,
-     create_datastream},
-    {Method::put, "/api/v1/template/datastream", on_template(Permission::template_edit), Lane::api, datastream_put_fields, put_datastream},
-    {Method::delete_, "/api/v1/template/datastream", on_template(Permission::template_edit), Lane::api, datastream_delete_fields,
-     delete_datastream},
-    {Method::get, "/api/v1/template/metafields", on_template(Permission::template_view), Lane::api, template_fields, get_meta_fields},
-    {Method::post, "/api/v1/template/metafield/create", on_template(Permission::template_edit), Lane::api, meta_field_create_fields,
-     create_meta_field},
-    {Method::put, "/api/v1/template/metafield", on_template(Permission::template_edit), Lane::api, meta_field_put_fields, put_meta_field},
-    {Method::delete_, "/api/v1/template/metafield", on_template(Permission::template_edit), Lane::api, meta_field_delete_fields,
-     delete_meta_field},
-    {Method::get, "/api/v1/template/events", on_template(Permission::template_view), Lane::api, template_fields, get_events},
-    {Method::post, "/api/v1/template/event/create", on_template(Permission::template_edit), Lane::api, event_create_fields, create_event},
-    {Method::put, "/api/v1/template/event", on_template(Permission::template_edit), Lane::api, event_put_fields, put_event},
-    {Method::delete_, "/api/v1/template/event", on_template(Permission::template_edit), Lane::api, event_delete_fields, delete_event},
-
-    {Method::get, "/api/v1/organization/devices", on_organization(Permission::org_devices_view, Permission::own_devices_view), Lane::api,
-     devices_fields, get_devices},
-    {Method::get, "/api/v1/organization/search/devices", on_organization(Permission::org_devices_view, Permission::own_devices_view),
-     Lane::api, devices_search_fields, get_devices},
-    {Method::get, "/api/v1/organization/device", on_device(DeviceRight::see), Lane::api, device_fields, get_device},
-    {Method::put, "/api/v1/organization/device", on_device(DeviceRight::edit), Lane::api, device_put_fields, put_device},
-    {Method::delete_, "/api/v1/organization/device", on_device(DeviceRight::remove), Lane::api, device_fields, delete_device},
-    {Method::post, "/api/v1/organization/device/create", on_organization(Permission::org_devices_create), Lane::api, device_create_fields,
-     create_device},
-    {Method::get, "/api/v1/organization/device/online", on_device(DeviceRight::see), Lane::api, device_fields, get_device_online},
-    // A home sends the device, token in hand, to another server: that is for who runs the organization, not for who edits devices.
-    {Method::put, "/api/v1/organization/device/home", on_device(Permission::org_edit), Lane::api, device_home_fields, put_device_home},
-    {Method::get, "/api/v1/organization/device/token", on_device(Permission::auth_token_view), Lane::api, device_fields, get_device_token},
-    {Method::put, "/api/v1/organization/device/token", on_device(Permission::auth_token_edit), Lane::api, device_fields, put_device_token},
-    {Method::get, "/api/v1/organization/device/metafield", on_device(DeviceRight::see), Lane::api, metadata_get_fields,
-     get_device_metadata},
-    {Method::post, "/api/v1/organization/device/metafield", on_device(DeviceRight::edit), Lane::api, metadata_post_fields,
-     post_device_metadata},
-
-    {Method::post, "/api/v1/organization/device/provision/token", on_organization(Permission::provision_devices), Lane::api,
-     provision_token_fields, create_provision_token},
-    {Method::post, "/api/v1/organization/device/provision/reprovision/token", on_device(Permission::provision_devices), Lane::api,
-     reprovision_token_fields, create_reprovision_token},
-    {Method::post, "/api/v1/organization/device/provision/reconfigure", on_device(Permission::provision_devices), Lane::api, device_fields,
-     reconfigure_device},
-    // Everybody sees one's own; the handlers ask for PROVISION_SESSIONS_VIEW for those of others.
-    {Method::get, "/api/v1/provision/sessions", signed_in(), Lane::api, provision_sessions_fields, get_provision_sessions},
-    {Method::get, "/api/v1/provision/session", signed_in(), Lane::api, provision_session_fields, get_provision_session},
-    {Method::post, "/api/v1/provision/session/{id}/step", signed_in(), Lane::api, provision_step_fields, post_provision_step},
-    {Method::delete_, "/api/v1/provision/session/{id}", signed_in(), Lane::api, provision_cancel_fields, delete_provision_session},
-
-    {Method::get, "/api/v1/audit", on_organization(Permission::audit_view), Lane::api, audit_fields, get_audit},
-};
 
 std::string_view method_name(Method method) noexcept {
   switch (method) {
@@ -395,7 +184,16 @@ std::string rule_text(const Rule& rule) {
   return {};
 }
 
-std::span<const Route> route_table() noexcept { return routes_of_api; }
+std::span<const Route> route_table() noexcept {
+  static const std::vector<Route> all = [] {
+    std::vector<Route> routes;
+    for (const auto part :
+         {session_routes(), organization_routes(), user_routes(), template_routes(), device_routes(), provision_routes(), audit_routes()})
+      routes.insert(routes.end(), part.begin(), part.end());
+    return routes;
+  }();
+  return all;
+}
 
 // --- arguments -----------------------------------------------------------------------------------------------------------------
 
@@ -417,7 +215,7 @@ bool Arguments::flag(std::string_view name, bool fallback) const {
 std::optional<Response> read_arguments(const Route& route, const Request& request, Arguments& out) {
   out.all_.kind = Json::Kind::object;
   for (const Field& field : route.fields) {
-    if (field.place != Place::path) continue;
+    if (field.place != Field::Place::path) continue;
     const auto id = path_parameter(route.path, request.path);
     if (const auto value = id ? parse_integer(*id) : std::nullopt) out.all_.members.emplace_back(std::string{field.name}, Json::of(*value));
   }
@@ -426,7 +224,7 @@ std::optional<Response> read_arguments(const Route& route, const Request& reques
   while (query.next(pair)) {
     const std::string name = percent_decoded(pair.name);
     const Field* field = find_field(route.fields, name);
-    if (field == nullptr || field->place == Place::body || field->place == Place::path) {
+    if (field == nullptr || field->place == Field::Place::body || field->place == Field::Place::path) {
       return wrong_field("unknown_parameter", name.substr(0, 100), "Unknown query parameter " + in_quotes(name) + ".");
     }
     std::string value = percent_decoded(pair.value);
@@ -453,7 +251,7 @@ std::optional<Response> read_arguments(const Route& route, const Request& reques
     if (parsed.value.kind != Json::Kind::object) return error_response(400, "invalid_json", "The body must be a JSON object.");
     for (auto& [name, value] : parsed.value.members) {
       const Field* field = find_field(route.fields, name);
-      if (field == nullptr || field->place == Place::query || field->place == Place::path)
+      if (field == nullptr || field->place == Field::Place::query || field->place == Field::Place::path)
         return wrong_field("unknown_field", name.substr(0, 100), "Unknown field " + in_quotes(name) + ".");
       if (!has_type(value, field->type))
         return wrong_field("wrong_type", name, "Field " + in_quotes(name) + " must be " + std::string{type_words(field->type)} + ".");
@@ -572,7 +370,7 @@ const Route* Router::find(const Request& request, std::optional<Response>& refus
   using ByPath = std::unordered_map<std::string_view, std::vector<const Route*>>;
   static const ByPath by_path = [] {
     ByPath made;
-    for (const Route& route : routes_of_api) made[route.path].push_back(&route);
+    for (const Route& route : route_table()) made[route.path].push_back(&route);
     return made;
   }();
   std::string spelled_out;
@@ -590,7 +388,7 @@ const Route* Router::find(const Request& request, std::optional<Response>& refus
   if (found == by_path.end()) {
     static const std::vector<std::string_view> with_parameter = [] {
       std::vector<std::string_view> made;
-      for (const Route& route : routes_of_api) {
+      for (const Route& route : route_table()) {
         if (route.path.find('{') != std::string_view::npos) made.push_back(route.path);
       }
       return made;
@@ -734,7 +532,7 @@ std::optional<Response> Router::check_permission(Context& context) const {
       if (!directory.in_subtree(context.caller.organization_id, owner)) return not_found();
       // A template from above: it can be used and seen, and changed only there.
       context.permissions = directory.permissions_in(context.caller, context.caller.organization_id);
-      if (rule.permission != Permission::template_view || !allowed(context.permissions)) return forbidden(rule);
+      if (rule.permission != domain::Permission::template_view || !allowed(context.permissions)) return forbidden(rule);
       return std::nullopt;
     }
   }

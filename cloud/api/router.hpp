@@ -13,73 +13,11 @@
 #include "cloud/api/core.hpp"
 #include "cloud/api/errors.hpp"
 #include "cloud/api/json.hpp"
+#include "cloud/api/route.hpp"
 #include "cloud/domain/permission.hpp"
 
 /// The route table and the way that every request of /api/v1 goes: route, credentials, limits, shape, the one permission check, handler.
 namespace muster::api {
-
-struct Context;
-
-enum class FieldType : std::uint8_t {
-  text,
-  integer,
-  number_or_null,
-  boolean,
-  object,
-  array,
-  integer_or_text,  ///< templateId, pin.
-};
-
-/// One field of a request. `query`: from the query alone; `body`: from the JSON body alone; `both`: ids; `path`: the
-/// part of the path that the route spells `{id}`.
-struct Field {
-  enum class Place : std::uint8_t { query, body, both, path };
-  std::string_view name;
-  FieldType type = FieldType::text;
-  Place place = Place::body;
-  bool required = false;
-};
-
-/// What the permission check looks at, and what it asks for.
-enum class Target : std::uint8_t { nothing, caller, organization, device, user, template_ };
-enum class DeviceRight : std::uint8_t { see, edit, remove };
-
-struct Rule {
-  Target target = Target::nothing;
-  std::optional<domain::Permission> permission;   ///< None on an organization: any permission there is enough.
-  std::optional<domain::Permission> alternative;  ///< Either is enough.
-  DeviceRight right = DeviceRight::see;           ///< Only for devices; `permission` is asked besides.
-  bool or_oneself = false;                        ///< Only for users.
-};
-
-[[nodiscard]] constexpr Rule public_rule() noexcept { return {}; }
-[[nodiscard]] constexpr Rule signed_in() noexcept { return {Target::caller, {}, {}, {}, false}; }
-[[nodiscard]] constexpr Rule on_organization() noexcept { return {Target::organization, {}, {}, {}, false}; }
-[[nodiscard]] constexpr Rule on_organization(domain::Permission permission) noexcept {
-  return {Target::organization, permission, {}, {}, false};
-}
-[[nodiscard]] constexpr Rule on_organization(domain::Permission permission, domain::Permission alternative) noexcept {
-  return {Target::organization, permission, alternative, {}, false};
-}
-[[nodiscard]] constexpr Rule on_device(DeviceRight right) noexcept { return {Target::device, {}, {}, right, false}; }
-[[nodiscard]] constexpr Rule on_device(domain::Permission permission) noexcept {
-  return {Target::device, permission, {}, DeviceRight::see, false};
-}
-[[nodiscard]] constexpr Rule on_user(domain::Permission permission) noexcept { return {Target::user, permission, {}, {}, false}; }
-[[nodiscard]] constexpr Rule on_user_or_oneself(domain::Permission permission) noexcept { return {Target::user, permission, {}, {}, true}; }
-[[nodiscard]] constexpr Rule on_template(domain::Permission permission) noexcept { return {Target::template_, permission, {}, {}, false}; }
-
-/// As in openapi.yaml's x-permission.
-[[nodiscard]] std::string rule_text(const Rule& rule);
-
-struct Route {
-  Method method = Method::get;
-  std::string_view path;
-  Rule rule;
-  Lane lane = Lane::api;
-  std::span<const Field> fields;
-  Response (*handler)(Context&) = nullptr;
-};
 
 /// Of a request that needs no access token: an email, a password of 1024 bytes however it is escaped, a name.
 inline constexpr std::size_t public_body_size_max_bytes = 8'192;
@@ -168,73 +106,9 @@ inline constexpr std::int64_t page_size_default = 50, page_size_max = 1000;
 /// Reads page, size, query, sortBy and sortOrder.
 [[nodiscard]] std::optional<Response> read_page(const Arguments& arguments, domain::Page& page);
 
-// --- handlers, one file a resource ---------------------------------------------------------------------------------------------
-Response post_setup(Context&);
-Response post_session(Context&);
-Response get_session(Context&);
-Response delete_session(Context&);
-
-Response get_organization_profile(Context&);
-Response get_organization(Context&);
-Response put_organization(Context&);
-Response delete_organization(Context&);
-Response get_sub_organizations(Context&);
-Response search_organizations(Context&);
-Response create_organization(Context&);
-
-Response get_users(Context&);
-Response get_user(Context&);
-Response get_user_profile(Context&);
-Response put_user(Context&);
-Response delete_user(Context&);
-Response create_user_in_organization(Context&);
-Response put_user_role(Context&);
-Response suspend_user(Context&);
-Response activate_user(Context&);
-Response put_user_password(Context&);
-Response get_roles(Context&);
-
-Response get_templates(Context&);
-Response get_template(Context&);
-Response create_template(Context&);
-Response put_template(Context&);
-Response delete_template(Context&);
-Response get_datastreams(Context&);
-Response create_datastream(Context&);
-Response put_datastream(Context&);
-Response delete_datastream(Context&);
-Response get_meta_fields(Context&);
-Response create_meta_field(Context&);
-Response put_meta_field(Context&);
-Response delete_meta_field(Context&);
-Response get_events(Context&);
-Response create_event(Context&);
-Response put_event(Context&);
-Response delete_event(Context&);
-
-Response get_devices(Context&);
-Response get_device(Context&);
-Response create_device(Context&);
+// --- what the files of several resources use -------------------------------------------------------------------------------------
 /// Answers as create_device did; the AuthToken is revealed anew, and so the audit log says.
 Response show_created_device(Context&, DeviceId);
-Response put_device(Context&);
-Response put_device_home(Context&);
-Response delete_device(Context&);
-Response get_device_online(Context&);
-Response get_device_token(Context&);
-Response put_device_token(Context&);
-Response get_device_metadata(Context&);
-Response post_device_metadata(Context&);
-
-Response create_provision_token(Context&);
-Response create_reprovision_token(Context&);
-Response reconfigure_device(Context&);
-Response get_provision_sessions(Context&);
-Response get_provision_session(Context&);
-Response post_provision_step(Context&);
-Response delete_provision_session(Context&);
-
-Response get_audit(Context&);
 
 /// A template that devices of `organization` can follow: its own or one of an organization above it. Shared as in
 /// Directory::find_template.

@@ -12,6 +12,8 @@
 namespace muster::api {
 namespace {
 
+using namespace fields;
+
 constexpr std::size_t access_token_random_bytes = 32;
 
 std::string base64url(std::span<const std::uint8_t> bytes) {
@@ -109,6 +111,8 @@ Response signed_in_response(Core& core, const Request& request, const IssuedAcce
   response.headers.emplace_back("Set-Cookie", session_cookie_header(issued.token, core.options.access_token_life, request.secure));
   return response;
 }
+
+namespace {
 
 Response post_setup(Context& context) {
   Core& core = context.core;
@@ -220,5 +224,21 @@ Response delete_session(Context& context) {
   response.headers.emplace_back("Set-Cookie", session_cookie_header("", std::chrono::seconds{0}, context.request.secure));
   return response;
 }
+
+// --- the routes -----------------------------------------------------------------------------------------------------------------
+
+constexpr Field setup_fields[] = {text("code", true), text("email", true), text("password", true), text("organizationName")};
+constexpr Field session_fields[] = {text("email", true), text("password"), text("passwordHash")};
+
+constexpr Route routes[] = {
+    {Method::post, "/api/v1/setup", public_rule(), Lane::password, setup_fields, post_setup},
+    {Method::post, "/api/v1/session", public_rule(), Lane::password, session_fields, post_session},
+    {Method::get, "/api/v1/session", signed_in(), Lane::api, {}, get_session},
+    {Method::delete_, "/api/v1/session", signed_in(), Lane::api, {}, delete_session},
+};
+
+}  // namespace
+
+std::span<const Route> session_routes() noexcept { return routes; }
 
 }  // namespace muster::api

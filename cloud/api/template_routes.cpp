@@ -13,6 +13,10 @@ namespace muster::api {
 
 namespace {
 
+using domain::Permission;
+using Place = Field::Place;
+using namespace fields;
+
 using domain::DataType;
 using domain::EventType;
 using domain::MetaFieldType;
@@ -343,8 +347,6 @@ Response delete_part(Context& context, std::string_view id_name, std::vector<T> 
 // docs/protocol/cloud-model.md section 7.
 constexpr std::size_t datastreams_max = 256, events_max = 100, meta_fields_max = 50;
 
-}  // namespace
-
 Response get_templates(Context& context) {
   domain::Page page;
   if (auto refused = read_page(context.arguments, page)) return std::move(*refused);
@@ -442,5 +444,88 @@ Response delete_event(Context& context) {
   return delete_part<domain::EventDef>(context, "eventId", &domain::Template::events,
                                        [](const domain::EventDef& event) { return event.is_system; });
 }
+
+// --- the routes -----------------------------------------------------------------------------------------------------------------
+
+constexpr Field templates_fields[] = {org_id, search, page, size, sort_by, sort_order};
+constexpr Field template_fields[] = {template_id};
+constexpr Field template_delete_fields[] = {template_id, query_flag("withDevices")};
+constexpr Field template_create_fields[] = {org_id,
+                                            text("name", true),
+                                            text("boardType"),
+                                            text("connectionType"),
+                                            text("manufacturer"),
+                                            text("description"),
+                                            text("hotspotPrefix"),
+                                            text("firmwareType"),
+                                            integer("offlineIgnorePeriod"),
+                                            flag("allowPublicPlainText"),
+                                            list("datastreams")};
+constexpr Field template_put_fields[] = {template_id,
+                                         version,
+                                         text("name"),
+                                         text("boardType"),
+                                         text("connectionType"),
+                                         text("manufacturer"),
+                                         text("description"),
+                                         text("hotspotPrefix"),
+                                         text("firmwareType"),
+                                         integer("offlineIgnorePeriod"),
+                                         flag("allowPublicPlainText")};
+
+#define MUSTER_DATASTREAM_FIELDS                                                                                                     \
+  text("name"), text("alias"), text("type"), text("units"), number("min"), number("max"), text("defaultValue"), integer("decimals"), \
+      flag("syncOnConnect"), list("enumValues")
+constexpr Field datastream_id{"dataStreamId", FieldType::integer, Place::both, true};
+constexpr Field datastream_create_fields[] = {
+    template_id, version, {"pin", FieldType::integer_or_text, Place::body, true}, MUSTER_DATASTREAM_FIELDS};
+constexpr Field datastream_put_fields[] = {
+    template_id, version, datastream_id, {"pin", FieldType::integer_or_text}, MUSTER_DATASTREAM_FIELDS};
+#undef MUSTER_DATASTREAM_FIELDS
+constexpr Field datastream_delete_fields[] = {template_id, version, datastream_id};
+
+constexpr Field meta_field_id{"metaFieldId", FieldType::integer, Place::both, true};
+constexpr Field meta_field_create_fields[] = {
+    template_id,     version, text("name", true), text("type"), text("defaultValue"), text("description"), flag("inProvisioning"),
+    flag("required")};
+constexpr Field meta_field_put_fields[] = {
+    template_id,     version, meta_field_id, text("name"), text("type"), text("defaultValue"), text("description"), flag("inProvisioning"),
+    flag("required")};
+constexpr Field meta_field_delete_fields[] = {template_id, version, meta_field_id};
+
+constexpr Field event_id{"eventId", FieldType::integer, Place::both, true};
+constexpr Field event_create_fields[] = {template_id,        version, text("name", true), text("eventCode", true), text("type"),
+                                         text("description")};
+constexpr Field event_put_fields[] = {template_id, version, event_id, text("name"), text("eventCode"), text("type"), text("description")};
+constexpr Field event_delete_fields[] = {template_id, version, event_id};
+
+constexpr Route routes[] = {
+    {Method::get, "/api/v1/templates", on_organization(Permission::template_view), Lane::api, templates_fields, get_templates},
+    {Method::get, "/api/v1/template", on_template(Permission::template_view), Lane::api, template_fields, get_template},
+    {Method::put, "/api/v1/template", on_template(Permission::template_edit), Lane::api, template_put_fields, put_template},
+    {Method::delete_, "/api/v1/template", on_template(Permission::template_delete), Lane::api, template_delete_fields, delete_template},
+    {Method::post, "/api/v1/template/create", on_organization(Permission::template_create), Lane::api, template_create_fields,
+     create_template},
+    {Method::get, "/api/v1/template/datastreams", on_template(Permission::template_view), Lane::api, template_fields, get_datastreams},
+    {Method::post, "/api/v1/template/datastream/create", on_template(Permission::template_edit), Lane::api, datastream_create_fields,
+     create_datastream},
+    {Method::put, "/api/v1/template/datastream", on_template(Permission::template_edit), Lane::api, datastream_put_fields, put_datastream},
+    {Method::delete_, "/api/v1/template/datastream", on_template(Permission::template_edit), Lane::api, datastream_delete_fields,
+     delete_datastream},
+    {Method::get, "/api/v1/template/metafields", on_template(Permission::template_view), Lane::api, template_fields, get_meta_fields},
+    {Method::post, "/api/v1/template/metafield/create", on_template(Permission::template_edit), Lane::api, meta_field_create_fields,
+     create_meta_field},
+    {Method::put, "/api/v1/template/metafield", on_template(Permission::template_edit), Lane::api, meta_field_put_fields, put_meta_field},
+    {Method::delete_, "/api/v1/template/metafield", on_template(Permission::template_edit), Lane::api, meta_field_delete_fields,
+     delete_meta_field},
+    {Method::get, "/api/v1/template/events", on_template(Permission::template_view), Lane::api, template_fields, get_events},
+    {Method::post, "/api/v1/template/event/create", on_template(Permission::template_edit), Lane::api, event_create_fields, create_event},
+    {Method::put, "/api/v1/template/event", on_template(Permission::template_edit), Lane::api, event_put_fields, put_event},
+    {Method::delete_, "/api/v1/template/event", on_template(Permission::template_edit), Lane::api, event_delete_fields, delete_event},
+};
+
+}  // namespace
+
+std::span<const Route> template_routes() noexcept { return routes; }
 
 }  // namespace muster::api

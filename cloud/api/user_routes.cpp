@@ -9,6 +9,9 @@
 namespace muster::api {
 namespace {
 
+using domain::Permission;
+using namespace fields;
+
 constexpr std::int64_t inactive_after_ms = 30LL * 24 * 3'600'000;
 
 std::string_view status_word(const domain::User& user, UtcTime now) {
@@ -112,8 +115,6 @@ Response set_status(Context& context, domain::UserStatus status) {
   const auto updated = context.core.store.update_user(context.user->id, change, context.actor());
   return updated ? user_response(context, 200, *updated) : error_response(updated.error());
 }
-
-}  // namespace
 
 Response get_users(Context& context) {
   domain::Page page;
@@ -255,5 +256,38 @@ Response get_roles(Context& context) {
   json.end_array().add("totalElements", static_cast<std::int64_t>(roles->size())).end_object();
   return json_response(200, json.take());
 }
+
+// --- the routes -----------------------------------------------------------------------------------------------------------------
+
+constexpr Field organization_fields[] = {org_id};
+constexpr Field users_fields[] = {org_id, page, size, sort_by, sort_order};
+constexpr Field users_search_fields[] = {org_id, search, page, size, sort_by, sort_order};
+constexpr Field user_fields[] = {user_id};
+constexpr Field user_put_fields[] = {user_id, text("name"), text("locale"), text("timeZone")};
+constexpr Field user_create_fields[] = {org_id,       text("email", true),    text("name"),   integer("roleId"),
+                                        text("role"), text("password", true), text("locale"), text("timeZone")};
+constexpr Field user_role_fields[] = {user_id, integer("roleId"), text("role")};
+constexpr Field user_password_fields[] = {user_id, text("password", true), text("currentPassword")};
+
+constexpr Route routes[] = {
+    {Method::get, "/api/v1/users", on_organization(Permission::org_view_users), Lane::api, users_fields, get_users},
+    {Method::get, "/api/v1/search/users", on_organization(Permission::org_view_users), Lane::api, users_search_fields, get_users},
+    {Method::get, "/api/v1/user", on_user_or_oneself(Permission::org_view_users), Lane::api, user_fields, get_user},
+    {Method::put, "/api/v1/user", on_user_or_oneself(Permission::user_edit), Lane::api, user_put_fields, put_user},
+    {Method::delete_, "/api/v1/user", on_user(Permission::user_delete), Lane::api, user_fields, delete_user},
+    {Method::get, "/api/v1/user/profile", signed_in(), Lane::api, {}, get_user_profile},
+    {Method::post, "/api/v1/users/create-in-org", on_organization(Permission::user_invite), Lane::password, user_create_fields,
+     create_user_in_organization},
+    {Method::put, "/api/v1/users/role", on_user(Permission::user_edit), Lane::api, user_role_fields, put_user_role},
+    {Method::post, "/api/v1/user/suspend", on_user(Permission::user_suspend), Lane::api, user_fields, suspend_user},
+    {Method::post, "/api/v1/user/activate", on_user(Permission::user_suspend), Lane::api, user_fields, activate_user},
+    {Method::put, "/api/v1/user/password", on_user_or_oneself(Permission::user_password), Lane::password, user_password_fields,
+     put_user_password},
+    {Method::get, "/api/v1/roles", on_organization(), Lane::api, organization_fields, get_roles},
+};
+
+}  // namespace
+
+std::span<const Route> user_routes() noexcept { return routes; }
 
 }  // namespace muster::api
