@@ -13,7 +13,7 @@ using agent::never;
 using wire::InjectMessage;
 using wire::InjectType;
 
-std::string short_text(std::string_view text) { return std::string{text.substr(0, device_text_max_bytes)}; }
+std::string short_text(std::string_view text) { return std::string{cut_text(text, device_text_max_bytes)}; }
 
 /// False: too long for any device.
 bool take_text(std::string_view from, std::string& to) {

@@ -172,6 +172,14 @@ bool read_list(std::string_view body, std::vector<std::vector<Field>>& rows) {
 
 }  // namespace
 
+std::string_view cut_text(std::string_view text, std::size_t size_max_bytes) noexcept {
+  if (text.size() <= size_max_bytes) return text;
+  const auto continues = [text](std::size_t at) { return (static_cast<unsigned char>(text[at]) & 0xC0U) == 0x80U; };
+  std::size_t end = size_max_bytes;
+  while (end > 0 && size_max_bytes - end < 4 && continues(end)) --end;
+  return text.substr(0, continues(end) ? size_max_bytes : end);  // So many of them are no UTF-8 anyway.
+}
+
 std::string_view to_text(Dialect dialect) noexcept {
   switch (dialect) {
     case Dialect::g1: return "g1";
@@ -191,6 +199,7 @@ bool parse_device_info(std::string_view body, DeviceInfo& info) {
   if (!first && !second) return false;
   info.dialect = first && second ? Dialect::muster : second ? Dialect::g2 : Dialect::g1;
   info.last_error = static_cast<std::uint16_t>(number(fields, "last_error", 0, 65'535));
+  info.busy = number(fields, "busy", 0, 1) == 1;
   return take_text(fields, second ? "name" : "ssid", info.name) && take_text(fields, "tmpl_id", info.template_id) &&
          take_text(fields, "board", info.template_name) && take_text(fields, "vendor", info.vendor) &&
          take_text(fields, "fw_type", info.firmware_type) && take_text(fields, "fw_ver", info.firmware_version) &&
@@ -229,7 +238,7 @@ bool parse_config_answer(int status, std::string_view body, std::string& message
   message.clear();
   std::vector<Field> fields;
   if (read_object(body, fields)) static_cast<void>(take_text(fields, "msg", message));
-  if (message.size() > device_text_max_bytes) message.resize(device_text_max_bytes);
+  message.resize(cut_text(message, device_text_max_bytes).size());
   const auto* const word = find(fields, "status");
   return status == 200 && (word == nullptr || *word == "ok");
 }

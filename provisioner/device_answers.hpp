@@ -22,11 +22,15 @@ enum class Dialect : std::uint8_t {
 inline constexpr std::size_t device_text_max_bytes = 64;
 inline constexpr std::size_t networks_max = 64;
 
+/// The beginning of `text`, at most so many bytes, not cut inside of a character.
+[[nodiscard]] std::string_view cut_text(std::string_view text, std::size_t size_max_bytes) noexcept;
+
 struct DeviceInfo {
   Dialect dialect = Dialect::g1;
   std::string name, template_id, template_name, vendor, firmware_type, firmware_version, uid;
   std::uint16_t last_error = 0;
   bool live = false;  ///< It tells by itself what becomes of its settings.
+  bool busy = false;  ///< It tries somebody's settings and takes no others. Only devices of ours say so.
 };
 /// False: that is no device's info, or its texts are too long.
 [[nodiscard]] bool parse_device_info(std::string_view body, DeviceInfo& info);

@@ -54,6 +54,32 @@ TEST(DeviceInfo, OfNoDeviceOrAHostileOneIsRefused) {
   EXPECT_FALSE(parse_device_info(many + "\"tmpl_id\":\"TMPL1\"}", info));
 }
 
+TEST(DeviceInfo, SaysThatItIsBusyOnlyWhenItIs) {
+  DeviceInfo info;
+  const std::string rest = R"("tmpl_id":"TMPL1","name":"N","ssid":"N","wifi_scan":true,"ifs":[]})";
+  ASSERT_TRUE(parse_device_info("{" + rest, info));
+  EXPECT_FALSE(info.busy);
+  ASSERT_TRUE(parse_device_info(R"({"busy":1,)" + rest, info));
+  EXPECT_TRUE(info.busy);
+  ASSERT_TRUE(parse_device_info(R"({"busy":0,)" + rest, info));
+  EXPECT_FALSE(info.busy);
+}
+
+TEST(DeviceTexts, AreCutBetweenCharacters) {
+  EXPECT_EQ(cut_text("abc", 3), "abc");
+  EXPECT_EQ(cut_text("abcd", 3), "abc");
+  EXPECT_EQ(cut_text("ab\xc3\xbc", 3), "ab");
+  EXPECT_EQ(cut_text("a\xe6\xb8\xa9", 3), "a");
+  EXPECT_EQ(cut_text("\xf0\x9f\x8f\xa0", 3), "");
+  EXPECT_EQ(cut_text("\xf0\x9f\x8f\xa0z", 4), "\xf0\x9f\x8f\xa0");
+  EXPECT_EQ(cut_text(std::string(9, '\x80'), 6), std::string(6, '\x80'));  // No text at all.
+  std::string umlauts = "x";
+  for (int i = 0; i < 40; ++i) umlauts += "\xc3\xbc";
+  std::string message;
+  EXPECT_FALSE(parse_config_answer(500, R"({"status":"error","msg":")" + umlauts + R"("})", message));
+  EXPECT_EQ(message, umlauts.substr(0, 63));
+}
+
 std::vector<std::string> names(const std::vector<SeenNetwork>& networks) {
   std::vector<std::string> found;
   for (const auto& network : networks) found.push_back(network.ssid);

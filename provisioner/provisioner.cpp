@@ -13,7 +13,8 @@ namespace {
 using agent::never;
 using F = ActivationFailure;
 
-constexpr unsigned tries_max = 4;               ///< Of one request to the device.
+constexpr unsigned tries_max = 4;  ///< Of one request to the device.
+constexpr std::size_t step_message_max_bytes = 200;
 constexpr std::size_t old_host_max_bytes = 33;  ///< What the first generation keeps of a host name.
 
 /// Which stage of the device's work a code belongs to.
@@ -131,7 +132,7 @@ void Provisioner::on_restored(Millis) {
 }
 
 void Provisioner::post(std::string_view step, Millis, std::uint16_t code, std::string_view message) {
-  if (has_token_) cloud_.post_step(token_.session_id, step, code, message.substr(0, 200));
+  if (has_token_) cloud_.post_step(token_.session_id, step, code, cut_text(message, step_message_max_bytes));
 }
 
 void Provisioner::expect_answer(Millis now, Millis patience) {
@@ -333,6 +334,11 @@ void Provisioner::take_info(const DeviceInfo& info, Millis now) {
   std::string said = info_.template_id;
   if (!info_.firmware_version.empty()) said += ", firmware " + info_.firmware_version;
   if (info_.last_error != 0) said += ", its last try failed with " + std::to_string(info_.last_error);
+  if (info_.busy) {
+    // Before a token is asked for: that would end the set-up under way, when it is by the same user.
+    fail(StepKind::device_info, F::device_busy, now);
+    return;
+  }
   done(StepKind::device_info, now, std::move(said));
   post("board_info", now, 0, info_.template_id);
   begin(StepKind::check_template, now);
@@ -551,6 +557,7 @@ void Provisioner::follow(Millis now) {
   phase_due_ = now + options_.times.silence_ms;
   stored_ = false;
   furthest_ = DeviceProgress::joining;
+  mend_due_ = never;
   device_due_ = !info_.live && (link_ == Link::up || options_.direct) ? now + options_.times.device_poll_ms : never;
   cloud_due_ = now;
   begin(info_.live ? StepKind::join_network : StepKind::reach_cloud, now);
@@ -600,7 +607,10 @@ void Provisioner::on_session(const SessionView& session, Millis now) {
   }
   const auto ended = failure_of_state(session.state);
   const bool cloud_refused = session.failure >= 800 && session.failure < 900;  // Reconfiguring, a session outlives what it refused.
-  if (ended != F::none || cloud_refused) {
+  // The connection may have broken before the device could say what it is: it dials again, and its token still counts.
+  const bool may_mend = ended == F::none && session.failure == static_cast<std::uint16_t>(F::info_missing);
+  if (may_mend && mend_due_ == never) mend_due_ = now + options_.times.second_login_ms;
+  if (ended != F::none || (cloud_refused && (!may_mend || now >= mend_due_))) {
     const std::uint16_t code = session.failure != 0 ? session.failure : static_cast<std::uint16_t>(ended);
     fail_code(step_of(code), code, now, session.failure_message);
     return;

@@ -69,11 +69,12 @@ struct Times {
   Millis retry_ms = 500;      ///< After an answer that did not come.
   Millis refresh_ms = 3'000;  ///< G2 scans so long in the background.
   Millis device_poll_ms = 500, cloud_poll_ms = 250;
-  Millis cloud_ms = 65'000;        ///< For one answer of the cloud.
-  Millis silence_ms = 110'000;     ///< Settings were taken, and nothing was heard.
-  Millis look_again_ms = 4'000;    ///< For the access point of a device that went away, because it comes back with its last error.
-  Millis stale_error_ms = 52'000;  ///< The error of an earlier try counts as a new one when it stands so long.
-  Millis settle_ms = 250;          ///< The cloud's yes is on its way to the device.
+  Millis cloud_ms = 65'000;         ///< For one answer of the cloud.
+  Millis silence_ms = 110'000;      ///< Settings were taken, and nothing was heard.
+  Millis look_again_ms = 4'000;     ///< For the access point of a device that went away, because it comes back with its last error.
+  Millis stale_error_ms = 52'000;   ///< The error of an earlier try counts as a new one when it stands so long.
+  Millis second_login_ms = 12'000;  ///< For a device whose first login broke before it said what it is.
+  Millis settle_ms = 250;           ///< The cloud's yes is on its way to the device.
   Millis farewell_ms = 1'500;
   Millis restore_ms = 25'000;  ///< Longer than a radio tries by itself, so that it can put back the rest.
   Millis stored_ms = 5'000;    ///< For a device that tells by itself that it has stored its settings.
@@ -230,6 +231,7 @@ class Provisioner final : public DeviceListener {
   Millis phase_due_ = agent::never;   ///< The phase has failed.
   Millis again_due_ = agent::never;   ///< Something is to be tried again.
   Millis answer_due_ = agent::never;  ///< Of the device.
+  Millis mend_due_ = agent::never;    ///< What may still mend has failed.
   Millis device_due_ = agent::never, cloud_due_ = agent::never, look_due_ = agent::never;
   Millis sent_at_ = 0;
 };

@@ -112,8 +112,9 @@ struct Rig : HostRadio, DeviceHttp, CloudApi, Front {
     ++polls;
     answer_cloud([this] { muster->on_session(session, now); });
   }
-  void post_step(std::int64_t id, std::string_view step, std::uint16_t code, std::string_view) override {
+  void post_step(std::int64_t id, std::string_view step, std::uint16_t code, std::string_view message) override {
     EXPECT_EQ(id, 3);
+    last_message = message;
     steps.push_back(std::string{step} + (code == 0 ? "" : " " + std::to_string(code)));
   }
   void cancel_session(std::int64_t) override { ++canceled; }
@@ -194,7 +195,7 @@ struct Rig : HostRadio, DeviceHttp, CloudApi, Front {
   std::function<void()> on_config;
   ProvisionToken token{token_text, 7, 3, "cloud.example", 9443, 8080, {}};
   SessionView session{"TOKEN_ISSUED", 0, {}};
-  std::string ssid = "Home", password = "password & more", pick;
+  std::string ssid = "Home", password = "password & more", pick, last_message;
   unsigned turn = 0, joining = 0;
   int passwords_asked = 0;
   int scans = 0, restores = 0, configs = 0, polls = 0, canceled = 0;
@@ -698,6 +699,52 @@ TEST(Provisioner, ADeviceThatEndsItsNetworkTooEarlyIsUnreachable) {
   rig.muster->on_host_lost(rig.now);
   rig.run();
   rig.expect_failure(StepKind::device_info, F::device_unreachable);
+}
+
+TEST(Provisioner, WhoOnlyRepeatsHimselfHasSaidNothing) {
+  Rig rig;
+  std::function<void()> repeat = [&] {
+    rig.muster->on_device_progress(DeviceProgress::dialing, {}, rig.now);
+    rig.queue.emplace(rig.now + 10'000, repeat);
+  };
+  rig.on_config = repeat;
+  rig.run(150'000);
+  rig.expect_failure(StepKind::reach_cloud, F::device_silent);
+}
+
+TEST(Provisioner, ADeviceThatTriesSomebodysSettingsIsLeftAloneBeforeATokenIsAskedFor) {
+  // A token for the same device would end the other set-up, when it is by the same user.
+  std::string info = our_info;
+  Rig rig{info.insert(1, R"("busy":1,)")};
+  rig.run();
+  rig.expect_failure(StepKind::device_info, F::device_busy);
+  EXPECT_TRUE(rig.asked.empty());
+  EXPECT_EQ(rig.configs, 0);
+}
+
+TEST(Provisioner, ALoginThatBrokeBeforeItSaidWhatItIsMayMend) {
+  Rig rig;
+  rig.on_config = [&] {
+    rig.session = {"CONNECTED", 802, "It said nothing."};
+    rig.queue.emplace(rig.now + 8'000, [&] { rig.session.state = "ACTIVE"; });
+  };
+  rig.run();
+  EXPECT_TRUE(rig.muster->succeeded());
+  EXPECT_EQ(rig.canceled, 0);
+
+  Rig never;
+  never.on_config = [&] { never.session = {"CONNECTED", 802, "It said nothing."}; };
+  never.run(16'000);
+  never.expect_failure(StepKind::reach_cloud, F::info_missing);
+}
+
+TEST(Provisioner, WhatTheCloudIsToldIsCutBetweenCharacters) {
+  std::string said = "x";
+  for (int i = 0; i < 150; ++i) said += "\xc3\xbc";
+  Rig rig;
+  rig.on_config = [&] { rig.later([&] { rig.muster->on_device_failed(705, said, rig.now); }); };
+  rig.run();
+  EXPECT_EQ(rig.last_message, said.substr(0, 199));
 }
 
 }  // namespace

@@ -12,8 +12,8 @@
 
 namespace muster::agent::app {
 
-/// Set-up over Bluetooth beside the radio: open while the device is. The program's loop waits for its descriptors and deadline, then calls
-/// serve(). One thread.
+/// Set-up over Bluetooth beside the radio: open while the device waits for settings, with or without an access point, and until the app that
+/// gave them has heard how it went. The program's loop waits for its descriptors and deadline, then calls serve(). One thread.
 class BleSet {
  public:
   virtual ~BleSet() = default;

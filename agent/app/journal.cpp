@@ -31,6 +31,9 @@ std::size_t sequence_size(std::string_view text) {
   return 0;
 }
 
+/// C1 controls (U+0080 to U+009F) steer terminals as C0 ones do.
+bool is_c1(std::string_view text, std::size_t size) { return size == 2 && text[0] == '\xc2' && static_cast<unsigned char>(text[1]) < 0xa0; }
+
 /// What a failure means to a person, and what to do about it.
 const char* advice(CloseReason reason) {
   switch (reason) {
@@ -73,11 +76,12 @@ std::string json_string(std::string_view text) {
     } else if (text.front() == '"' || text.front() == '\\') {
       out += '\\';
       out += text.front();
-    } else if (first < 0x20 || first == 0x7f) {
+    } else if (first < 0x20 || first == 0x7f || is_c1(text, size)) {
       constexpr std::string_view hex = "0123456789abcdef";
+      const auto code = static_cast<unsigned char>(text[size - 1]);
       out += "\\u00";
-      out += hex[first >> 4];
-      out += hex[first & 15];
+      out += hex[code >> 4];
+      out += hex[code & 15];
     } else {
       out += text.substr(0, size);
     }
@@ -95,9 +99,7 @@ std::string printable(std::string_view text) {
       return out + "...";
     }
     const auto first = static_cast<unsigned char>(text.front());
-    // C1 controls (U+0080 to U+009F) steer terminals as well.
-    const bool c1 = size == 2 && first == 0xc2 && static_cast<unsigned char>(text[1]) < 0xa0;
-    if (size == 0 || first < 0x20 || first == 0x7f || c1) {
+    if (size == 0 || first < 0x20 || first == 0x7f || is_c1(text, size)) {
       out += '?';
     } else {
       out += text.substr(0, size);

@@ -29,6 +29,9 @@ TEST(JsonString, EscapesWhatJsonAndTerminalsCannotTake) {
   EXPECT_EQ(json_string("a\"b\\c"), R"("a\"b\\c")");
   EXPECT_EQ(json_string("\n\x1b\x7f\0"sv), R"("\u000a\u001b\u007f\u0000")");
   EXPECT_EQ(json_string("Wärme €  \xf0\x9f\x8c\xa1"), "\"Wärme €  \xf0\x9f\x8c\xa1\"");
+  EXPECT_EQ(json_string("a\xc2\x9b"
+                        "2J\xc2\xa0"),
+            "\"a\\u009b2J\xc2\xa0\"");  // C1: CSI in one character.
   EXPECT_EQ(json_string("a\xff\xc3z"), "\"a\xef\xbf\xbd\xef\xbf\xbdz\"");
   for (const auto bad : {"\xc0\x80"sv, "\xed\xa0\x80"sv, "\xf4\x90\x80\x80"sv, "\xe0\x80\x80"sv, "\xf0\x80\x80\x80"sv, "\x80"sv}) {
     std::string expected = "\"";

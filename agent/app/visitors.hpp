@@ -19,8 +19,8 @@ class Visitors {
     apps_ = count;
     tell(now);
   }
-  /// Set-up opens anew: nobody is there.
-  void clear() { stations_ = apps_ = 0; }
+  /// The access point opens anew: nobody is on it. Apps have come another way and stay.
+  void clear_stations() { stations_ = 0; }
 
  private:
   void tell(Millis now) {

@@ -38,15 +38,43 @@ struct Number {
   [[nodiscard]] std::string_view view() const noexcept { return {digits + at, sizeof digits - at}; }
 };
 
+/// The bytes of the character at the front that may be shown as it is; 0: none. Not shown are what is no UTF-8 and what would steer a
+/// terminal: C0 and C1 controls (a lone 0x9b is one too, where the terminal knows no UTF-8), and marks that break the line or turn its direction.
+std::size_t shown_size(std::string_view text) noexcept {
+  const auto byte = [text](std::size_t at) { return at < text.size() ? static_cast<std::uint8_t>(text[at]) : std::uint8_t{0}; };
+  const std::uint8_t lead = byte(0), second = byte(1);
+  if (lead < 0x80) {
+    return lead >= 0x20 && lead != 0x7f ? 1 : 0;
+  }
+  const std::size_t size = lead >= 0xf0 ? 4 : lead >= 0xe0 ? 3 : 2;
+  bool good = lead >= 0xc2 && lead <= 0xf4;
+  for (std::size_t at = 1; at < size; ++at) {
+    good = good && (byte(at) & 0xc0) == 0x80;
+  }
+  const bool c1 = lead == 0xc2 && second < 0xa0;
+  const bool steering =
+      lead == 0xe2 && ((second == 0x80 && byte(2) >= 0xa8 && byte(2) <= 0xae) || (second == 0x81 && byte(2) >= 0xa6 && byte(2) <= 0xa9));
+  return good && !c1 && !steering ? size : 0;
+}
+
 /// Names from the air may hold what would steer the terminal.
 struct Printable {
   FixedText<ssid_size_max_bytes> text;
   explicit Printable(std::string_view raw) noexcept {
     char clean[ssid_size_max_bytes];
     std::size_t size = 0;
-    for (const char c : wire::first(raw, sizeof clean)) {
-      const bool control = static_cast<std::uint8_t>(c) < 0x20 || c == 0x7f;
-      clean[size++] = control ? '?' : c;
+    raw = wire::first(raw, sizeof clean);
+    while (!raw.empty()) {
+      std::size_t shown = shown_size(raw);
+      if (shown == 0) {
+        clean[size++] = '?';
+        shown = 1;
+      } else {
+        for (std::size_t at = 0; at < shown; ++at) {
+          clean[size++] = raw[at];
+        }
+      }
+      raw.remove_prefix(shown);
     }
     static_cast<void>(text.assign({clean, size}));
   }

@@ -92,6 +92,31 @@ TEST(Console, NamesFromTheAirCannotSteerTheTerminal) {
   seen.rssi_dbm = -50;
   rig.device.on_scanned(&seen, 1, rig.now);
   EXPECT_EQ(rig.sink.text, "-50 unknown ?[2Jx\r\nok\r\n");
+
+  const auto shown = [&rig](std::string_view ssid) {
+    rig.say("wifi scan\n");
+    ScannedNetwork network;
+    network.ssid = ssid;
+    network.rssi_dbm = -50;
+    rig.device.on_scanned(&network, 1, rig.now);
+    std::string line = rig.sink.text.substr(0, rig.sink.text.find("\r\n"));
+    return line.substr(line.rfind(' ') + 1);
+  };
+  EXPECT_EQ(shown("a\xc2\x9b"
+                  "2Jb"),
+            "a??2Jb");                           // CSI as UTF-8
+  EXPECT_EQ(shown("\xc2\x80\xc2\x9f"), "????");  // The first and the last C1 control.
+  EXPECT_EQ(shown("\xc2\xa0x"), "\xc2\xa0x");    // The first character behind them.
+  EXPECT_EQ(shown("a\x9b"
+                  "2Jb"),
+            "a?2Jb");                             // CSI of a terminal that knows no UTF-8
+  EXPECT_EQ(shown("\xe2\x80\xaegnp"), "???gnp");  // Right to left from here.
+  EXPECT_EQ(shown("K\xc3\xbc"
+                  "che\xe6\xb8\xa9\xf0\x9f\x8f\xa0"),
+            "K\xc3\xbc"
+            "che\xe6\xb8\xa9\xf0\x9f\x8f\xa0");
+  EXPECT_EQ(shown("x\xe6\xb8"), "x??");  // Cut in the middle of a character.
+  EXPECT_EQ(shown(std::string(31, 'x') + "\xc3"), std::string(31, 'x') + "?");
 }
 
 }  // namespace

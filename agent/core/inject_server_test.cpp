@@ -4,6 +4,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "agent/core/device_test_rig.hpp"
 
 namespace muster::agent::test {
@@ -185,6 +187,27 @@ TEST(InjectServer, TellsASecondAppThatTheDeviceIsBusy) {
   rig.arrive();
   rig.say(R"({"t":"set","ssid":"other","blynk":"ABCDEFGHIJKLMNOPQRSTUVWXYZ012345","host":"h"})");
   EXPECT_THAT(rig.say(R"({"t":"connect"})"), ElementsAre(R"({"t":"connect_fail","msg":"busy with other settings"})"));
+}
+
+TEST(InjectServer, WhatItIsCalledIsToldAgainAfterEverySetUp) {
+  // The new settings may be of another cloud, where it is another device.
+  InjectRig rig;
+  const auto names_told = [&rig] {
+    return std::count_if(rig.transport.sent.begin(), rig.transport.sent.end(),
+                         [](const std::string& sent) { return sent.find("Hotspot Name") != std::string::npos; });
+  };
+  rig.begin();
+  rig.join();
+  rig.go_online();
+  EXPECT_EQ(names_told(), 1);
+  rig.leave();
+  rig.device.request_setup(rig.now);
+  rig.open();
+  rig.arrive();
+  rig.begin();
+  rig.join();
+  rig.go_online();
+  EXPECT_EQ(names_told(), 2);
 }
 
 }  // namespace

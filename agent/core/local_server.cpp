@@ -563,13 +563,16 @@ void LocalServer::answer_info(Connection& connection, Millis now) {
   device_.on_app_seen(now);
   const DeviceProfile& profile = device_.profile();
   const FixedText<17> mac = format_mac(profile.station_mac), bssid = format_mac(profile.ap_mac);
-  std::uint8_t room[800];  // Keys and addresses need 420; of the names at most one is longer than 36 bytes.
+  std::uint8_t room[810];  // Keys and addresses need 430; of the names at most one is longer than 36 bytes.
   wire::JsonWriter writer{{room, sizeof room}};
   writer.begin_object().text("board", profile.template_name).text("vendor", profile.vendor).text("tmpl_id", profile.template_id);
   writer.text("fw_type", profile.firmware_type.empty() ? profile.template_id : profile.firmware_type);
   writer.text("fw_ver", profile.firmware_version).text("name", device_.name()).text("ssid", device_.name()).text("uid", profile.uid);
   writer.text("bssid", bssid.view()).text("mac", mac.view()).number("last_error", static_cast<std::int64_t>(device_.last_error()));
   writer.boolean("wifi_scan", true).boolean("static_ip", true);
+  if (taken_ && device_.outcome() == Outcome::trying) {
+    writer.number("busy", 1);  // Other settings would be refused.
+  }
   if (profile.five_ghz) {
     writer.boolean("5ghz", true);
   }
@@ -659,6 +662,20 @@ void LocalServer::answer_networks(Connection& connection, const ScannedNetwork* 
     }
   }
   finish(connection, now);
+}
+
+void LocalServer::Watch::on_step(const Step& step, Millis now) {
+  static_cast<void>(now);
+  switch (step.kind) {
+    case StepKind::settings_taken: server.taken_ = true; return;
+    case StepKind::stored:
+    case StepKind::online:
+    case StepKind::gave_up:
+    case StepKind::fell_back:
+    case StepKind::reset:
+    case StepKind::setup_closed: server.taken_ = false; return;
+    default: return;
+  }
 }
 
 void LocalServer::Watch::on_networks(const ScannedNetwork* networks, std::size_t count, Millis now) {

@@ -66,6 +66,7 @@ class LocalServer final {
   /// What the device tells. Apart, so that this is no polymorphic type.
   struct Watch final : Observer {
     explicit Watch(LocalServer& owner) noexcept : server{owner} {}
+    void on_step(const Step& step, Millis now) override;
     void on_networks(const ScannedNetwork* networks, std::size_t count, Millis now) override;
     LocalServer& server;
   };
@@ -129,6 +130,7 @@ class LocalServer final {
   Sink& sink_;
   Options options_;
   Connection connections_[connections_max];
+  bool taken_ = false;  ///< Settings that somebody gave are being tried. What the device tries by itself, an app may replace.
 };
 
 }  // namespace muster::agent

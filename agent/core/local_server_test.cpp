@@ -239,6 +239,45 @@ TEST(LocalServer, ThePortalCatchesTheProbesOfEveryPhone) {
   EXPECT_THAT(rig.get("/favicon.ico"), StartsWith("HTTP/1.1 404 "));
 }
 
+TEST(LocalServer, APhonesOwnProbeDoesNotKeepTheDeviceOpen) {
+  for (const bool person : {false, true}) {
+    WebRig rig;
+    rig.pass_ms(599'000);
+    rig.get("/generate_204", person ? "192.168.4.1" : "connectivitycheck.gstatic.com");
+    rig.pass_ms(2'000);
+    EXPECT_EQ(rig.state(), person ? DeviceState::wait_config : DeviceState::idle);
+  }
+}
+
+TEST(LocalServer, SaysThatItIsBusyWhileItWouldTakeNoOtherSettings) {
+  WebRig rig;
+  const auto busy = [&rig] { return rig.get("/board_info.json").find(R"("busy":1)") != std::string::npos; };
+  EXPECT_FALSE(busy());
+  rig.take();
+  EXPECT_TRUE(busy());
+  EXPECT_EQ(rig.configure(settings("other")), ConfigureResult::busy);
+  rig.device.on_join_failed(JoinFailure::wrong_password, rig.now);
+  EXPECT_FALSE(busy());
+  rig.take();
+  EXPECT_TRUE(busy());
+  rig.join();
+  rig.go_online();
+  EXPECT_TRUE(rig.device.open_for_setup());
+  EXPECT_FALSE(busy());
+}
+
+TEST(LocalServer, IsNotBusyWithWhatItTriesByItself) {
+  WebRig rig;
+  rig.take();
+  rig.device.stop(rig.now);  // The power is gone; the settings are pending.
+  rig.start();
+  rig.open();
+  EXPECT_EQ(rig.state(), DeviceState::connecting_net);
+  EXPECT_THAT(rig.get("/board_info.json"), Not(HasSubstr("busy")));
+  EXPECT_EQ(rig.configure(settings("other")), ConfigureResult::started);
+  EXPECT_THAT(rig.get("/board_info.json"), HasSubstr("busy"));
+}
+
 TEST(LocalServer, WithoutThePortalUnknownPathsAreNotFound) {
   LocalServer::Options options;
   options.portal = false;

@@ -106,7 +106,16 @@ void ConsoleFront::on_ask_password(const std::string& ssid, Millis) {
   question_ = [this, ssid] { ask_password(ssid); };
 }
 
-bool ConsoleFront::password_is_given() const { return options_.password_from_stdin || std::getenv(password_variable) != nullptr; }
+Outcome<void> ConsoleFront::read_given_password() {
+  if (options_.password_from_stdin) {
+    auto line = ask("Password of " + (options_.ssid.empty() ? "the Wi-Fi network" : printable(options_.ssid)) + ": ", true);
+    if (!line) return line.error();
+    password_ = std::move(*line);
+  } else if (const char* const known = std::getenv(password_variable); known != nullptr) {
+    password_ = known;
+  }
+  return {};
+}
 
 void ConsoleFront::serve() {
   if (question_) std::exchange(question_, nullptr)();
@@ -140,9 +149,7 @@ void ConsoleFront::choose(const std::string& question, const std::vector<std::st
 }
 
 void ConsoleFront::ask_password(const std::string& ssid) {
-  const char* const known = std::getenv(password_variable);
-  const auto password = known != nullptr && !options_.password_from_stdin ? Outcome<std::string>{std::string{known}}
-                                                                          : ask("Password of " + printable(ssid) + ": ", true);
+  const auto password = password_ ? Outcome<std::string>{*password_} : ask("Password of " + printable(ssid) + ": ", true);
   if (!password) {
     refuse(password.error());
   } else {
@@ -152,7 +159,10 @@ void ConsoleFront::ask_password(const std::string& ssid) {
 
 /// As Input::line, but Ctrl-C comes back as a failure, so that the host's Wi-Fi can be put back.
 Outcome<std::string> ConsoleFront::ask(const std::string& prompt, bool secret) {
-  if (!context_.input.is_terminal() || ::isatty(STDIN_FILENO) != 1) return context_.input.line(prompt, secret);
+  if (!context_.input.is_terminal() || ::isatty(STDIN_FILENO) != 1) {
+    if (!wait_for_input()) return Failure{exit_failed, {}, {}};
+    return context_.input.line(prompt, secret);
+  }
   context_.err << prompt << std::flush;
   const Unseen unseen{secret};
   std::string line;
@@ -160,13 +170,19 @@ Outcome<std::string> ConsoleFront::ask(const std::string& prompt, bool secret) {
   return line;
 }
 
-/// Byte by byte from the terminal. False: Ctrl-C, or its end.
-bool ConsoleFront::read_line(std::string& line) const {
-  while (!signals_.seen() && line.size() < answer_max_bytes) {
-    std::array<pollfd, 2> waiting{pollfd{STDIN_FILENO, POLLIN, 0}, pollfd{pipe_.fd(), POLLIN, 0}};
+/// Until there is something on stdin, or its end. False: Ctrl-C.
+bool ConsoleFront::wait_for_input() const {
+  std::array<pollfd, 2> waiting{pollfd{STDIN_FILENO, POLLIN, 0}, pollfd{pipe_.fd(), POLLIN, 0}};
+  while (!signals_.seen() && waiting[0].revents == 0) {
     ::poll(waiting.data(), waiting.size(), -1);
     pipe_.drain();
-    if (waiting[0].revents == 0 || signals_.seen()) continue;
+  }
+  return !signals_.seen();
+}
+
+/// Byte by byte from the terminal. False: Ctrl-C, or its end.
+bool ConsoleFront::read_line(std::string& line) const {
+  while (line.size() < answer_max_bytes && wait_for_input()) {
     char byte = 0;
     if (::read(STDIN_FILENO, &byte, 1) != 1) return false;
     if (byte == '\n') return true;

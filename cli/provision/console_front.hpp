@@ -18,7 +18,10 @@ namespace muster::cli {
 class ConsoleFront final : public provisioner::Front {
  public:
   ConsoleFront(Context& context, const ProvisionOptions& options, const WakePipe& pipe, const StopSignals& signals, agent::Clock& clock);
-  void attach(provisioner::Provisioner& provisioner) { provisioner_ = &provisioner; }
+  void attach(provisioner::Provisioner& provisioner) {
+    provisioner_ = &provisioner;
+    began_ = clock_.now();
+  }
 
   void on_report(const provisioner::Report& report, agent::Millis now) override;
   void on_warning(std::string_view code, const std::string& message, agent::Millis now) override;
@@ -26,8 +29,10 @@ class ConsoleFront final : public provisioner::Front {
   void on_choose_network(const std::vector<provisioner::SeenNetwork>& networks, agent::Millis now) override;
   void on_ask_password(const std::string& ssid, agent::Millis now) override;
 
-  /// The Wi-Fi password comes from the environment or from stdin by option.
-  [[nodiscard]] bool password_is_given() const;
+  /// Takes the Wi-Fi password from stdin when the options say so, else from the environment, else nothing. Waits for stdin; Ctrl-C ends
+  /// that as a failure without a message.
+  [[nodiscard]] Outcome<void> read_given_password();
+  [[nodiscard]] bool password_is_given() const { return password_.has_value(); }
   /// Somebody sits at a terminal who can be asked for it more than once.
   [[nodiscard]] bool can_ask_again() const { return !password_is_given() && context_.input.is_terminal(); }
   /// Asks what there is to ask, and waits for the answer.
@@ -40,6 +45,7 @@ class ConsoleFront final : public provisioner::Front {
   void choose(const std::string& question, const std::vector<std::string>& names, bool network);
   void ask_password(const std::string& ssid);
   [[nodiscard]] Outcome<std::string> ask(const std::string& prompt, bool secret);
+  [[nodiscard]] bool wait_for_input() const;
   [[nodiscard]] bool read_line(std::string& line) const;
 
   Context& context_;
@@ -49,6 +55,7 @@ class ConsoleFront final : public provisioner::Front {
   agent::Clock& clock_;
   agent::Millis began_;
   provisioner::Provisioner* provisioner_ = nullptr;
+  std::optional<std::string> password_;  ///< That was given beforehand.
   std::function<void()> question_;
   std::optional<Failure> refusal_;
 };

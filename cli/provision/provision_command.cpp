@@ -65,14 +65,14 @@ pv::Options options_for(const ProvisionOptions& given, std::string prefix, std::
 /// Everything that takes part, and the loop over it.
 class SetUp {
  public:
-  SetUp(Context& context, const ProvisionOptions& options, std::string prefix, std::int64_t reconfigure, HostLink& link, ApiClient client,
-        const WakePipe& pipe, const StopSignals& signals, agent::Clock& clock)
+  SetUp(Context& context, const ProvisionOptions& options, ConsoleFront& front, std::string prefix, std::int64_t reconfigure,
+        HostLink& link, ApiClient client, const WakePipe& pipe, const StopSignals& signals, agent::Clock& clock)
       : link_{link},
         pipe_{pipe},
         signals_{signals},
         clock_{clock},
         cloud_{std::move(client), pipe, context.globals.organization},
-        front_{context, options, pipe, signals, clock},
+        front_{front},
         provisioner_{link.make_provisioner(cloud_, front_, options_for(options, std::move(prefix), reconfigure, front_))} {
     cloud_.attach(*provisioner_);
     front_.attach(*provisioner_);
@@ -102,7 +102,6 @@ class SetUp {
     return true;
   }
   [[nodiscard]] const pv::Provisioner& provisioner() const { return *provisioner_; }
-  [[nodiscard]] const ConsoleFront& front() const { return front_; }
 
  private:
   void turn(Millis now, Millis wait_ms) {
@@ -123,7 +122,7 @@ class SetUp {
   const StopSignals& signals_;
   agent::Clock& clock_;
   CloudThread cloud_;
-  ConsoleFront front_;
+  ConsoleFront& front_;
   std::unique_ptr<pv::Provisioner> provisioner_;
 };
 
@@ -144,20 +143,28 @@ void print_failed(Context& context, std::string_view step, std::uint16_t code, c
                                        {"fix", text != nullptr ? std::string{text->fix} : std::string{}}});
 }
 
-/// Nothing was begun: the radio could not be had, or somebody stopped it before.
-Failure no_link(Context& context, const std::string& why, ActivationFailure code = ActivationFailure::radio_unusable) {
-  print_failed(context, pv::to_text(pv::StepKind::find_device), static_cast<std::uint16_t>(code), why);
-  return failed(why);
+/// Nothing was begun. Code 0: neither the device nor the cloud nor the radio had a part in it.
+Failure not_begun(Context& context, Failure why, ActivationFailure code = ActivationFailure::none) {
+  if (code == ActivationFailure::none && why.exit_code == exit_unreachable) code = ActivationFailure::cloud_unreachable;
+  if (code == ActivationFailure::none && why.exit_code == exit_refused) code = ActivationFailure::sign_in_refused;
+  print_failed(context, pv::to_text(pv::StepKind::find_device), static_cast<std::uint16_t>(code), why.message);
+  return why;
 }
 
-Failure failure_of(Context& context, const SetUp& set_up) {
+Failure no_link(Context& context, const std::string& why) { return not_begun(context, failed(why), ActivationFailure::radio_unusable); }
+
+Failure stopped_before(Context& context) {
+  return not_begun(context, failed("The set-up was stopped."), ActivationFailure::stopped_by_user);
+}
+
+Failure failure_of(Context& context, const SetUp& set_up, const ConsoleFront& front) {
   const auto& failure = set_up.provisioner().failure();
   const std::string step{pv::to_text(failure.step)};
   const auto* const text = wire::find_failure(failure.code);
   const std::string sentence =
       text != nullptr ? std::string{text->sentence} : "The device failed with code " + std::to_string(failure.code) + ".";
   const auto detail = printable(failure.message);
-  const auto& refusal = set_up.front().refusal();
+  const auto& refusal = front.refusal();
   const bool by_usage = refusal && !refusal->message.empty();
   print_failed(context, step, failure.code, by_usage ? refusal->message : detail.empty() ? sentence : sentence + " " + detail);
   if (by_usage) return *refusal;
@@ -173,22 +180,25 @@ Outcome<void> provision(Context& context, const ProvisionOptions& options) {
   agent::linux_port::BootClock clock;
   agent::linux_port::KernelRandom random;
   auto link = make_host_link(options, clock, random);
-  if (!link) return link.error();
+  if (!link) return not_begun(context, link.error());
   const auto reconfigure = parse_device_id(options.reconfigure);
-  if (!reconfigure) return reconfigure.error();
+  if (!reconfigure) return not_begun(context, reconfigure.error());
   auto client = context.connect();
-  if (!client) return client.error();
+  if (!client) return not_begun(context, client.error());
 
   const WakePipe pipe;
-  if (!pipe.usable()) return failed("No pipe could be made.");
+  if (!pipe.usable()) return not_begun(context, failed("No pipe could be made."));
   const StopSignals signals{pipe};
+  ConsoleFront front{context, options, pipe, signals, clock};
+  // Before the radio is touched: whoever gives it may let us wait, and nothing may have to be put back then.
+  if (const auto read = front.read_given_password(); !read) {
+    return signals.seen() ? stopped_before(context) : not_begun(context, read.error());
+  }
   if (const auto begun = (*link)->start(); !begun) return no_link(context, begun.error().message);
   auto prefix = prefix_for(options, *client);
-  SetUp set_up{context, options, std::move(prefix), *reconfigure, **link, std::move(*client), pipe, signals, clock};
-  if (!set_up.run())
-    return signals.seen() ? no_link(context, "The set-up was stopped.", ActivationFailure::stopped_by_user)
-                          : no_link(context, (*link)->trouble());
-  if (!set_up.provisioner().succeeded()) return failure_of(context, set_up);
+  SetUp set_up{context, options, front, std::move(prefix), *reconfigure, **link, std::move(*client), pipe, signals, clock};
+  if (!set_up.run()) return signals.seen() ? stopped_before(context) : no_link(context, (*link)->trouble());
+  if (!set_up.provisioner().succeeded()) return failure_of(context, set_up, front);
   const auto device = set_up.provisioner().device_id();
   if (context.globals.json) {
     print_json(context.out, json::object{{"event", "done"}, {"deviceId", device}});

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <utility>
 
 #include "cloud/api/rate_limit.hpp"
 #include "cloud/api/test_failing_store.hpp"
@@ -317,6 +318,42 @@ TEST_F(Provision, ADeviceThatCompletesItsSetUpInALoopHears429) {
   EXPECT_EQ(server_->get("/external/api/update?token=" + text_in(issued, "token") + "&v1=1").status, 200u);
   server_->clock.advance(1h);
   EXPECT_EQ(provision(issued, rest).status, 200u);
+}
+
+TEST_F(Provision, PlainTextFromAPublicAddressIsRefusedOverHttpAsOnTheBinaryProtocol) {
+  for (const bool allowed : {false, true}) {
+    ApiOptions options;
+    options.allow_plain_from_public = allowed;
+    start(std::move(options));
+    const std::string tmpl = "&templateId=" + product_.tmpl_ids[0];
+    const Response issued = issue();
+    const IpAddress home = std::exchange(server_->peer, IpAddress::from_v4(0x08080808));
+    const Response answer = provision(issued, tmpl);
+    EXPECT_EQ(answer.status, allowed ? 200u : 400u);
+    if (allowed) continue;
+    EXPECT_EQ(message_of(answer), "The cloud refused an unencrypted connection.");
+    server_->peer = home;
+    EXPECT_EQ(text_in(session(issued), "state"), "CONNECTED");
+    EXPECT_EQ(provision(issued, tmpl).status, 200u) << "its token still counts";
+  }
+}
+
+TEST_F(Provision, AnEndThatTheViewsHaveNotSeenIsAnsweredAsTheRegistrySays) {
+  const std::string tmpl = "&templateId=" + product_.tmpl_ids[0];
+  const auto cancel_unseen = [this](const Response& issued) {
+    const ProvisionSessionId id{static_cast<std::int64_t>(number_in(issued, "sessionId"))};
+    ASSERT_TRUE(server_->store->cancel_provision_session(id, server_->actor()));
+  };
+  const Response fresh = issue();
+  cancel_unseen(fresh);
+  const Response gone = provision(fresh, tmpl);
+  EXPECT_EQ(gone.status, 400u);
+  EXPECT_EQ(message_of(gone), "Invalid token.");
+  // A device that has working settings must not hear that: it would throw them away.
+  const auto device = server_->device(server_->root, product_.id, "Old");
+  const Response renewed = issue(R"({"deviceId":)" + str(device.id) + "}");
+  cancel_unseen(renewed);
+  EXPECT_EQ(provision(renewed, tmpl).status, 503u);
 }
 
 // --- live ------------------------------------------------------------------------------------------------------------------------

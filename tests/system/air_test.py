@@ -6,14 +6,56 @@ import pty
 import select
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
+import threading
 import time
 import unittest
 
 import muster
 
 AGENT = os.path.join(os.environ["MUSTER_BIN_DIR"], "muster-agent")
+
+
+class SlowCloud:
+    """The cloud behind a door: from the request that holds `word` on, its answers wait until go_on."""
+
+    def __init__(self, port, word):
+        self.cloud, self.word = port, word
+        self.held, self.go_on = threading.Event(), threading.Event()
+        self.door = socket.create_server(("127.0.0.1", 0))
+        self.port = self.door.getsockname()[1]
+        threading.Thread(target=self.let_in, daemon=True).start()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.go_on.set()
+        self.door.close()
+
+    def let_in(self):
+        while True:
+            try:
+                inside, _ = self.door.accept()
+            except OSError:
+                return
+            outside = socket.create_connection(("127.0.0.1", self.cloud))
+            threading.Thread(target=self.pass_on, args=(inside, outside, True), daemon=True).start()
+            threading.Thread(target=self.pass_on, args=(outside, inside, False), daemon=True).start()
+
+    def pass_on(self, source, target, asking):
+        try:
+            while data := source.recv(65536):
+                if asking and self.word in data:
+                    self.held.set()
+                if not asking and self.held.is_set():
+                    self.go_on.wait(30)
+                target.sendall(data)
+            target.shutdown(socket.SHUT_WR)
+        except OSError:
+            pass
 
 
 class Air(unittest.TestCase):
@@ -99,6 +141,88 @@ class Air(unittest.TestCase):
         code, events, problems = self.provision("muster-home")
         self.assertEqual((code, events[-1]["event"]), (0, "done"), (events, problems))
         self.assertEqual(len(self.devices()), 1)
+
+    def begin_provision(self, *arguments, environment=None):
+        return subprocess.Popen([muster.BIN, "provision", "--radio", "sim:" + self.air, "--json", *arguments],
+                                env=environment or dict(self.environment, MUSTER_WIFI_PASSWORD="muster-home"), stdin=subprocess.DEVNULL,
+                                stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+
+    def session_states(self):
+        return [row["state"] for row in self.server.api("GET", "provision/sessions")["content"]]
+
+    def test_each_signal_that_asks_for_an_end_gets_one_in_good_order(self):
+        self.wait_open()
+        for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGHUP):
+            with self.subTest(number.name), self.begin_provision("--ssid", "Elsewhere") as run:
+                for line in run.stdout:
+                    if '"get_token"' in line and '"done"' in line:
+                        break
+                run.send_signal(number)
+                last = json.loads(run.stdout.read().splitlines()[-1])
+                self.assertEqual((last["event"], last["code"]), ("failed", 910))
+                self.assertEqual(run.wait(20), 1)
+                self.assertEqual(self.session_states()[0], "CANCELED")
+            self.stop_agent()
+            self.start_agent()
+            self.wait_open()
+
+    def test_who_reads_along_may_go(self):
+        self.wait_open()
+        with self.begin_provision("--ssid", "Muster Home") as run:
+            self.assertIn("begun", run.stdout.readline())
+            run.stdout.close()
+            self.assertEqual(run.wait(60), 1)  # What it had to say went nowhere.
+        self.assertEqual(len(self.devices()), 1)
+        self.assertEqual(self.session_states(), ["DONE"])
+
+    def test_a_token_that_comes_after_the_end_is_canceled(self):
+        self.wait_open()
+        with SlowCloud(self.server.port, b"provision/token") as cloud:
+            environment = dict(self.environment, MUSTER_WIFI_PASSWORD="muster-home", MUSTER_URL=f"http://127.0.0.1:{cloud.port}")
+            with self.begin_provision("--ssid", "Muster Home", environment=environment) as run:
+                self.assertTrue(cloud.held.wait(20))
+                run.send_signal(signal.SIGINT)
+                time.sleep(0.5)
+                self.assertEqual(self.session_states(), ["TOKEN_ISSUED"])
+                cloud.go_on.set()
+                last = json.loads(run.stdout.read().splitlines()[-1])
+                self.assertEqual((last["event"], last["code"]), ("failed", 910))
+                self.assertEqual(run.wait(20), 1)
+        self.assertEqual(self.session_states(), ["CANCELED"])
+
+    def test_the_password_is_read_before_anything_is_begun(self):
+        self.wait_open()
+        with self.begin_provision("--ssid", "Muster Home", "--password-stdin") as run:  # Nothing comes there.
+            lines = run.stdout.read().splitlines()
+            self.assertEqual(run.wait(20), 2)
+        self.assertEqual([json.loads(line)["event"] for line in lines], ["failed"])
+        self.assertEqual(self.session_states(), [])
+        # Nobody types: Ctrl-C ends that too.
+        run = subprocess.Popen([muster.BIN, "provision", "--radio", "sim:" + self.air, "--json", "--ssid", "Muster Home", "--password-stdin"],
+                               env=self.environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        with run:
+            time.sleep(1)
+            run.send_signal(signal.SIGINT)
+            self.assertEqual(run.wait(20), 1)
+            lines = run.stdout.read().splitlines()
+        self.assertEqual([(json.loads(line)["event"], json.loads(line)["code"]) for line in lines], [("failed", 910)])
+        self.assertFalse(any(event.get("step") == "app_seen" for event in self.events()))
+
+    def test_every_end_is_an_event(self):
+        nobody = {"MUSTER_URL": "http://127.0.0.1:1", "MUSTER_TOKEN": "x"}
+        for arguments, changed, exit_code, code in (
+                (["--radio", "magic"], {}, 2, 0),
+                (["--radio", "sim:" + self.air, "--reconfigure", "lamp"], {}, 2, 0),
+                (["--radio", "wpa:nothing0"], {}, 1, 911),
+                (["--radio", "sim:" + self.air, "--ssid", "Muster Home"], nobody, 4, 907),
+                (["--radio", "sim:" + self.air], {"MUSTER_URL": "", "MUSTER_TOKEN": ""}, 2, 0)):
+            with self.subTest(arguments):
+                run = subprocess.run([muster.BIN, "provision", "--json", *arguments], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                     stderr=subprocess.PIPE, text=True, timeout=60,
+                                     env=dict(self.environment, MUSTER_WIFI_PASSWORD="muster-home", **changed))
+                last = json.loads(run.stdout.splitlines()[-1])
+                self.assertEqual((run.returncode, last["event"], last["code"]), (exit_code, "failed", code), last)
+                self.assertTrue(last["message"])
 
     def test_a_person_may_type_a_wrong_password_again(self):
         self.wait_open()

@@ -95,6 +95,18 @@ class FakeBluez final {
     const std::lock_guard lock{mutex_};
     return name_;
   }
+  /// All that the peripheral has sent.
+  std::vector<std::string> said() const {
+    const std::lock_guard lock{mutex_};
+    return said_;
+  }
+  /// The peripheral sees this phone go.
+  void leave(const std::string& phone) {
+    const auto object = sdbus::createObject(*connection_, phone);
+    object->registerProperty("Connected").onInterface("org.bluez.Device1").withGetter([] { return false; });
+    object->finishRegistration();
+    object->emitPropertiesChangedSignal("org.bluez.Device1", {"Connected"});
+  }
 
  private:
   void add_adapter(const std::string& path) {
@@ -180,14 +192,7 @@ class FakeBluez final {
   }
   void remove_device() {
     if (!device_) return;
-    if (connected.exchange(false)) {
-      // The device's side sees the phone go.
-      phone_ = sdbus::createObject(*connection_, phone_path);
-      phone_->registerProperty("Connected").onInterface("org.bluez.Device1").withGetter([] { return false; });
-      phone_->finishRegistration();
-      phone_->emitPropertiesChangedSignal("org.bluez.Device1", {"Connected"});
-      phone_.reset();
-    }
+    if (connected.exchange(false)) leave(phone_path);
     rx_.reset();
     tx_.reset();
     device_->emitInterfacesRemovedSignal();
@@ -202,6 +207,10 @@ class FakeBluez final {
           Values changed;
           message >> interface >> changed;
           value_ = changed.at("Value").get<Bytes>();
+          {
+            const std::lock_guard lock{mutex_};
+            said_.emplace_back(value_.begin(), value_.end());
+          }
           if (tx_) tx_->emitPropertiesChangedSignal(characteristic, {"Value"});
         },
         sdbus::floating_slot);
@@ -221,12 +230,13 @@ class FakeBluez final {
 
   static inline const std::string characteristic = "org.bluez.GattCharacteristic1";
   std::unique_ptr<sdbus::IConnection> connection_, caller_;
-  std::unique_ptr<sdbus::IObject> root_, device_, rx_, tx_, phone_;
+  std::unique_ptr<sdbus::IObject> root_, device_, rx_, tx_;
   std::vector<std::unique_ptr<sdbus::IObject>> adapters_;
   std::string app_;
   Bytes value_;
   mutable std::mutex mutex_;
   std::string name_;
+  std::vector<std::string> said_;
 };
 
 }  // namespace muster::agent::linux_port::test
