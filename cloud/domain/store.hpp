@@ -10,37 +10,20 @@
 #include <vector>
 
 #include "cloud/base/result.hpp"
+#include "cloud/domain/access_store.hpp"
 #include "cloud/domain/entities.hpp"
 #include "cloud/domain/error.hpp"
+#include "cloud/domain/mail_store.hpp"
+#include "cloud/domain/people_store.hpp"
+#include "cloud/domain/store_types.hpp"
+#include "cloud/domain/timeline_store.hpp"
+#include "cloud/domain/webhook_store.hpp"
 
 /// What the domain needs from a store. Calls block: make them on an executor's lane, never on a network loop. Thread-safe.
 /// One operation is one transaction, including its audit entry (for those that take an Actor) and its change rows; when it
 /// has returned a value, that is on disk. Every operation may return any StoreError besides the errors named.
 /// Every backend passes cloud/store/store_contract.hpp.
 namespace muster::domain {
-
-/// Who does it, for the audit log.
-struct Actor {
-  UserId user_id;
-  OrganizationId organization_id;  ///< In which the entry is shown.
-  std::string client = "System";
-  std::string ip;
-  UtcTime at;
-};
-
-struct Page {
-  std::int64_t offset = 0;
-  std::int64_t limit = 50;  ///< 1..1000
-  std::string query;        ///< Substring of the name (email for users), case-insensitive; empty = all.
-  std::string sort_by;      ///< "id" (default), "name", "createdAt".
-  bool descending = false;
-};
-
-template <class T>
-struct PageOf {
-  std::vector<T> rows;
-  std::int64_t total = 0;
-};
 
 struct NewToken {
   TokenDigest digest;                        ///< Under the newest key; what is stored.
@@ -156,9 +139,9 @@ enum class UnknownTokens : std::uint8_t {
 inline constexpr std::size_t provision_steps_max = 200;                           ///< Of one session; the cloud's own few fit in any case.
 inline constexpr std::int64_t provision_history_kept_ms = 90LL * 24 * 3'600'000;  ///< How long a session that ended can be looked at.
 
-class Store {
+class Store : public TimelineStore, public WebhookStore, public PeopleStore, public MailStore, public AccessStore {
  public:
-  virtual ~Store() = default;
+  ~Store() override = default;
 
   // --- state -----------------------------------------------------------------------------------------------------------
   /// Success: reads work now. Else why not (StoreError). Cheap; may try to open again.
