@@ -11,8 +11,6 @@ namespace muster::agent::linux_port {
 
 namespace {
 
-constexpr std::uint32_t ap_address = 0xC0A80401U;  // 192.168.4.1
-constexpr std::uint32_t ap_mask = 0xFFFFFF00U;
 constexpr Millis reach_every_ms = 2'000;
 constexpr Millis ap_again_ms = 300, ap_later_ms = 5'000;
 constexpr Millis scan_again_ms = 1'000;
@@ -20,12 +18,16 @@ constexpr Millis move_timeout_ms = 3'000;
 constexpr int looks_max = 2;
 constexpr int refused_max = 2;  ///< One refusal can be bad luck on the air.
 
-bool overlap(std::uint32_t address, std::uint32_t mask) { return (address & mask & ap_mask) == (ap_address & mask & ap_mask); }
-
 }  // namespace
 
 NmRadio::NmRadio(Clock& clock, WpaSystem& system, NmClient& client, NmOptions options)
-    : clock_{clock}, system_{system}, client_{client}, options_{std::move(options)}, ap_name_{"muster-ap"}, ap_control_{clock} {}
+    : clock_{clock},
+      system_{system},
+      client_{client},
+      options_{std::move(options)},
+      ap_name_{"muster-ap"},
+      ap_addresses_{system},
+      ap_control_{clock} {}
 
 NmRadio::~NmRadio() { stop(); }
 
@@ -59,13 +61,13 @@ void NmRadio::stop() {
 
 void NmRadio::open(std::string_view name) {
   ap_untold_ = true;
-  forget({News::Kind::opened, News::Kind::open_failed});
+  news_.forget({RadioNews::Kind::opened, RadioNews::Kind::open_failed});
   const bool same = ap_wanted_ && name == ap_ssid_;
   ap_wanted_ = true;
   ap_ssid_ = name;
   if (same && ap_ == Ap::on) {
     ap_untold_ = false;
-    push(News::Kind::opened);
+    news_.push(RadioNews::Kind::opened);
     return;
   }
   if (same && ap_ != Ap::off) return;  // Told when it is there.
@@ -175,10 +177,10 @@ void NmRadio::ap_state(NmState state) {
   } else if ((state == NmState::failed || state <= NmState::disconnected) && (ap_ == Ap::on || ap_ == Ap::moving)) {
     // Another program or the driver took it away. It comes back.
     ap_ = Ap::off;
-    system_.close_descriptor(std::exchange(ap_dhcp_fd_, -1));
+    ap_addresses_.pause();
     ap_control_.close();
     ap_due_ = clock_.now() + ap_again_ms;
-    if (!std::exchange(phones_, {}).empty()) push(News::Kind::visitors);
+    if (!std::exchange(phones_, {}).empty()) news_.push_visitors(0);
     if (join_ == Join::moving_ap) associate();
   }
 }
@@ -186,15 +188,14 @@ void NmRadio::ap_state(NmState state) {
 void NmRadio::ap_on() {
   ap_ = Ap::on;
   ap_due_ = ap_until_ = never;
-  if (ap_dhcp_fd_ < 0) ap_dhcp_fd_ = system_.open_dhcp_server(ap_name_, ap_address);
-  if (ap_dhcp_fd_ < 0) {
+  if (!ap_addresses_.open(ap_name_)) {
     fail_ap("Cannot listen for DHCP on " + ap_name_ + ".");
     return;
   }
   client_.watch(options_.interface, ap_name_);
   // What listens on the interface has to listen on the new one.
   const bool made = std::exchange(ap_made_, false);
-  if (std::exchange(ap_untold_, false) || made) push(News::Kind::opened);
+  if (std::exchange(ap_untold_, false) || made) news_.push(RadioNews::Kind::opened);
   if (join_ == Join::moving_ap) associate();
 }
 
@@ -203,7 +204,7 @@ void NmRadio::fail_ap(const std::string& why) {
   take_ap_down();
   if (std::exchange(ap_untold_, false)) {
     ap_wanted_ = false;
-    push(News::Kind::open_failed);
+    news_.push(RadioNews::Kind::open_failed);
   } else {
     ap_due_ = clock_.now() + ap_later_ms;  // It was told to be open, so it has to be.
   }
@@ -215,10 +216,9 @@ void NmRadio::take_ap_down() {
   if (ap_ == Ap::off) return;
   ap_ = Ap::off;
   ++ap_epoch_;
-  system_.close_descriptor(std::exchange(ap_dhcp_fd_, -1));
-  ap_dhcp_.clear();
+  ap_addresses_.close();
   ap_control_.close();
-  if (!std::exchange(phones_, {}).empty()) push(News::Kind::visitors);
+  if (!std::exchange(phones_, {}).empty()) news_.push_visitors(0);
   if (!ap_connection_.empty()) client_.deactivate(std::exchange(ap_connection_, {}), {});
   // NetworkManager lets go of the interface before it is removed.
   const std::string device = std::exchange(ap_device_, {});
@@ -233,10 +233,10 @@ void NmRadio::take_ap_down() {
 }
 
 void NmRadio::shut() {
-  forget({News::Kind::opened, News::Kind::open_failed});
+  news_.forget({RadioNews::Kind::opened, RadioNews::Kind::open_failed});
   ap_wanted_ = ap_untold_ = false;
   take_ap_down();
-  forget({News::Kind::visitors});
+  news_.forget({RadioNews::Kind::visitors});
   if (join_ == Join::moving_ap) associate();
 }
 
@@ -244,17 +244,7 @@ void NmRadio::on_phone(const std::string& mac, bool present) {
   if (ap_ != Ap::on && ap_ != Ap::moving) return;
   const bool changed = present ? phones_.insert(mac).second : phones_.erase(mac) != 0;
   if (!changed) return;
-  forget({News::Kind::visitors});
-  push(News::Kind::visitors);
-}
-
-void NmRadio::serve_phones() {
-  constexpr int messages_max = 64;
-  std::vector<std::uint8_t> message;
-  for (int i = 0; i < messages_max && ap_dhcp_fd_ >= 0 && system_.receive_dhcp_server(ap_dhcp_fd_, message); ++i) {
-    const auto answer = ap_dhcp_.on_message({message.data(), message.size()}, clock_.now());
-    if (!answer.empty()) system_.send_dhcp_server(ap_dhcp_fd_, answer);
-  }
+  news_.push_visitors(phones_.size());
 }
 
 // --- station: looking around
@@ -263,8 +253,7 @@ void NmRadio::scan() {
   scan_asked_ = true;
   if (device_.empty() || (single_ && ap_ != Ap::off && ap_ != Ap::looking)) {
     scan_asked_ = false;
-    forget({News::Kind::scanned});
-    push(News::Kind::scanned);  // What was seen before.
+    news_.push(RadioNews::Kind::scanned);  // What was seen before.
     return;
   }
   scan_until_ = clock_.now() + scan_timeout_ms;
@@ -310,8 +299,7 @@ void NmRadio::seen(const NmDevice& device) {
   seen_at_ = clock_.now();
   scan_until_ = scan_due_ = never;
   if (std::exchange(scan_asked_, false)) {
-    forget({News::Kind::scanned});
-    push(News::Kind::scanned);
+    news_.push(RadioNews::Kind::scanned);
   }
   if (ap_ == Ap::looking) find_ap();
   if (join_ == Join::looking) looked();
@@ -338,7 +326,7 @@ const WpaNetwork* NmRadio::find(std::string_view ssid) const noexcept {
 // --- station: joining
 
 void NmRadio::join(const JoinTarget& target) {
-  forget({News::Kind::joined, News::Kind::join_failed, News::Kind::lost});
+  news_.forget({RadioNews::Kind::joined, RadioNews::Kind::join_failed, RadioNews::Kind::lost});
   drop_station();
   target_ = {std::string{target.ssid}, std::string{target.passphrase}, {}};
   if (target.fixed != nullptr) target_.fixed = *target.fixed;
@@ -491,31 +479,31 @@ void NmRadio::joined(const NmDevice& device) {
   join_due_ = never;
   explicit_bzero(target_.passphrase.data(), target_.passphrase.size());
   // A home network may use the access point's own range. Then the home matters more than who is at the set-up page.
-  if (!single_ && ap_ != Ap::off && overlap(device.address, device.mask)) {
+  if (!single_ && ap_ != Ap::off && overlaps_ap(device.address, device.mask)) {
     problem_ = "The network uses the range of the device's own; that one is closed.";
     take_ap_down();
   }
   const WpaNetwork& network = device.joined ? *device.joined : target_network_;
-  News news{News::Kind::joined, {}, {}};
-  std::memcpy(news.network.bssid, network.bssid, sizeof news.network.bssid);
-  news.network.address = device.address;
-  news.network.rssi_dbm = static_cast<std::int16_t>(network.rssi_dbm);
-  news.network.channel = static_cast<std::uint16_t>(channel_of(network.frequency_mhz));
-  news_.push_back(news);
+  JoinedNetwork where;
+  std::memcpy(where.bssid, network.bssid, sizeof where.bssid);
+  where.address = device.address;
+  where.rssi_dbm = static_cast<std::int16_t>(network.rssi_dbm);
+  where.channel = static_cast<std::uint16_t>(channel_of(network.frequency_mhz));
+  news_.push_joined(where);
   if (scan_asked_ && !scan_running_) request_scan();
 }
 
 void NmRadio::lose(const std::string& why) {
   problem_ = why;
-  forget({News::Kind::joined});
+  news_.forget({RadioNews::Kind::joined});
   drop_station();
-  push(News::Kind::lost);
+  news_.push(RadioNews::Kind::lost);
 }
 
 void NmRadio::fail_join(JoinFailure failure, const std::string& why) {
   drop_station();
   problem_ = why;
-  news_.push_back({News::Kind::join_failed, {}, failure});
+  news_.push_join_failed(failure);
   if (scan_asked_ && !scan_running_ && !device_.empty()) request_scan();
 }
 
@@ -530,7 +518,7 @@ void NmRadio::drop_station() {
 }
 
 void NmRadio::leave() {
-  forget({News::Kind::joined, News::Kind::join_failed, News::Kind::lost});
+  news_.forget({RadioNews::Kind::joined, RadioNews::Kind::join_failed, RadioNews::Kind::lost});
   drop_station();
 }
 
@@ -548,7 +536,7 @@ void NmRadio::on_gone() {
     fail_join(JoinFailure::other, "NetworkManager ended.");
   scan_running_ = false;
   scan_due_ = scan_until_ = ap_due_ = never;
-  if (std::exchange(scan_asked_, false)) push(News::Kind::scanned);
+  if (std::exchange(scan_asked_, false)) news_.push(RadioNews::Kind::scanned);
   problem_ = "NetworkManager ended.";
   reach_due_ = clock_.now() + reach_every_ms;
 }
@@ -568,7 +556,7 @@ void NmRadio::reach_again() {
 
 void NmRadio::fill(std::vector<pollfd>& waiting) const {
   client_.fill(waiting);
-  waiting.push_back({ap_dhcp_fd_, POLLIN, 0});
+  waiting.push_back({ap_addresses_.fd(), POLLIN, 0});
   waiting.push_back({ap_control_.fd(), POLLIN, 0});
 }
 
@@ -586,9 +574,9 @@ void NmRadio::serve(RadioListener& listener) {
     ap_control_.close();
     if (ap_ == Ap::moving) ap_until_ = clock_.now();
   }
-  serve_phones();
+  ap_addresses_.serve(clock_.now());
   on_timer(clock_.now());
-  tell(listener);
+  news_.tell(listener, clock_, seen_);
 }
 
 void NmRadio::on_timer(Millis now) {
@@ -623,7 +611,7 @@ void NmRadio::on_timer(Millis now) {
   if (scan_until_ <= now) {
     scan_until_ = never;
     scan_running_ = false;
-    if (std::exchange(scan_asked_, false)) push(News::Kind::scanned);
+    if (std::exchange(scan_asked_, false)) news_.push(RadioNews::Kind::scanned);
     if (join_ == Join::looking) fail_join(JoinFailure::timeout, "The radio does not look around.");
   }
   if (join_due_ <= now) {
@@ -631,43 +619,6 @@ void NmRadio::on_timer(Millis now) {
     fail_join(addressing ? JoinFailure::no_address : JoinFailure::timeout,
               addressing ? "The network gives no address." : "The network does not answer.");
   }
-}
-
-void NmRadio::tell(RadioListener& listener) {
-  while (!news_.empty()) {
-    const News news = news_.front();
-    news_.pop_front();
-    const Millis now = clock_.now();
-    switch (news.kind) {
-      case News::Kind::opened: listener.on_opened(now); break;
-      case News::Kind::open_failed: listener.on_open_failed(now); break;
-      case News::Kind::visitors: listener.on_visitors(phones_.size(), now); break;
-      case News::Kind::scanned: {
-        const std::vector<WpaNetwork> networks = seen_;  // A copy, because the listener may begin something that changes them.
-        std::vector<ScannedNetwork> told;
-        for (const WpaNetwork& network : networks) {
-          ScannedNetwork one;
-          one.ssid = network.ssid;
-          std::memcpy(one.bssid, network.bssid, sizeof one.bssid);
-          one.rssi_dbm = static_cast<std::int16_t>(network.rssi_dbm);
-          one.channel = static_cast<std::uint16_t>(channel_of(network.frequency_mhz));
-          one.security = network.security;
-          told.push_back(one);
-        }
-        listener.on_scanned(told.data(), told.size(), now);
-        break;
-      }
-      case News::Kind::joined: listener.on_joined(news.network, now); break;
-      case News::Kind::join_failed: listener.on_join_failed(news.failure, now); break;
-      case News::Kind::lost: listener.on_network_lost(now); break;
-    }
-  }
-}
-
-void NmRadio::forget(std::initializer_list<News::Kind> kinds) {
-  const auto end = std::remove_if(news_.begin(), news_.end(),
-                                  [&](const News& n) { return std::find(kinds.begin(), kinds.end(), n.kind) != kinds.end(); });
-  news_.erase(end, news_.end());
 }
 
 }  // namespace muster::agent::linux_port

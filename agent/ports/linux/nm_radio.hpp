@@ -3,7 +3,6 @@
 
 #include <poll.h>
 
-#include <deque>
 #include <optional>
 #include <set>
 #include <string>
@@ -11,9 +10,10 @@
 
 #include "agent/port/clock.hpp"
 #include "agent/port/radio.hpp"
-#include "agent/ports/linux/dhcp.hpp"
+#include "agent/ports/linux/ap_network.hpp"
 #include "agent/ports/linux/nm_client.hpp"
 #include "agent/ports/linux/radio_listener.hpp"
+#include "agent/ports/linux/radio_news.hpp"
 #include "agent/ports/linux/wpa_control.hpp"
 #include "agent/ports/linux/wpa_system.hpp"
 
@@ -82,11 +82,6 @@ class NmRadio final : public Radio, private NmClient::Listener {
     std::string ssid, passphrase;
     std::optional<StaticAddress> fixed;
   };
-  struct News {
-    enum class Kind : std::uint8_t { opened, open_failed, visitors, scanned, joined, join_failed, lost } kind;
-    JoinedNetwork network;
-    JoinFailure failure = JoinFailure::other;
-  };
 
   void on_device_state(const std::string& device, NmState state, std::uint32_t reason) override;
   void on_connection_ended(const std::string& connection) override;
@@ -104,7 +99,6 @@ class NmRadio final : public Radio, private NmClient::Listener {
   void ap_on();
   void fail_ap(const std::string& why);
   void take_ap_down();
-  void serve_phones();
 
   // station
   void request_scan();
@@ -122,9 +116,6 @@ class NmRadio final : public Radio, private NmClient::Listener {
   void reach_again();
 
   void on_timer(Millis now);
-  void tell(RadioListener& listener);
-  void push(News::Kind kind) { news_.push_back({kind, {}, {}}); }
-  void forget(std::initializer_list<News::Kind> kinds);
 
   Clock& clock_;
   WpaSystem& system_;
@@ -147,8 +138,7 @@ class NmRadio final : public Radio, private NmClient::Listener {
   Millis ap_due_ = never;
   Millis ap_until_ = never;
   unsigned ap_epoch_ = 0;  ///< Answers to what was asked for an earlier one are nothing to this one.
-  int ap_dhcp_fd_ = -1;
-  DhcpServer ap_dhcp_;
+  ApAddresses ap_addresses_;
   WpaControl ap_control_;  ///< For a move with its phones.
   std::set<std::string> phones_;
 
@@ -171,7 +161,7 @@ class NmRadio final : public Radio, private NmClient::Listener {
   std::string connection_;
   Millis join_due_ = never;
 
-  std::deque<News> news_;
+  RadioNews news_;
 };
 
 }  // namespace muster::agent::linux_port

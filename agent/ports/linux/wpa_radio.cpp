@@ -16,8 +16,6 @@ namespace muster::agent::linux_port {
 
 namespace {
 
-constexpr std::uint32_t ap_address = 0xC0A80401U;  // 192.168.4.1
-constexpr std::uint32_t ap_mask = 0xFFFFFF00U;
 constexpr Millis reach_every_ms = 50;
 constexpr Millis reach_timeout_ms = 10'000;
 constexpr Millis return_every_ms = 1'000;
@@ -30,12 +28,17 @@ constexpr const char* usual_frequencies = "2412,2437,2462";
 constexpr int looks_max = 3;
 constexpr int auth_sae = 3;
 
-bool overlap(std::uint32_t address, std::uint32_t mask) { return (address & mask & ap_mask) == (ap_address & mask & ap_mask); }
-
 }  // namespace
 
 WpaRadio::WpaRadio(Clock& clock, RandomSource& random, WpaSystem& system, WpaOptions options)
-    : clock_{clock}, random_{random}, system_{system}, options_{std::move(options)}, global_{clock}, station_{clock}, ap_control_{clock} {}
+    : clock_{clock},
+      random_{random},
+      system_{system},
+      options_{std::move(options)},
+      global_{clock},
+      station_{clock},
+      ap_control_{clock},
+      ap_addresses_{system} {}
 
 WpaRadio::~WpaRadio() { stop(); }
 
@@ -210,9 +213,9 @@ void WpaRadio::station_lost(const std::string& why) {
   }
   if (scan_asked_) tell_scanned();
   if (join_ == Join::joined) {
-    forget_news({News::Kind::joined});
+    news_.forget({RadioNews::Kind::joined});
     drop_station();
-    news_.push_back({News::Kind::lost, 0, {}, {}});
+    news_.push(RadioNews::Kind::lost);
   } else if (join_ != Join::none) {
     fail_join(JoinFailure::other, why);
   }
@@ -250,7 +253,7 @@ void WpaRadio::advance() {
 void WpaRadio::watch() {
   if (poll_fd_ < 0) return;
   // Level-triggered and few: everything that is open is put in again; what is there already says so.
-  for (const int fd : {global_.fd(), station_.fd(), ap_control_.fd(), dhcp_fd_, ap_dhcp_fd_}) {
+  for (const int fd : {global_.fd(), station_.fd(), ap_control_.fd(), dhcp_fd_, ap_addresses_.fd()}) {
     if (fd < 0) continue;
     epoll_event wanted{};
     wanted.events = EPOLLIN;
@@ -266,8 +269,7 @@ void WpaRadio::open(std::string_view name) {
     // As it was asked for already; told again when it is there.
     ap_untold_ = true;
     if (ap_ == Ap::on) {
-      forget_news({News::Kind::opened});
-      news_.push_back({News::Kind::opened, 0, {}, {}});
+      news_.push(RadioNews::Kind::opened);
       ap_untold_ = false;
     }
     return;
@@ -275,7 +277,7 @@ void WpaRadio::open(std::string_view name) {
   const bool had = ap_ != Ap::off;
   ap_ssid_ = name;
   ap_untold_ = true;
-  forget_news({News::Kind::opened, News::Kind::open_failed});
+  news_.forget({RadioNews::Kind::opened, RadioNews::Kind::open_failed});
   if (had) take_ap_down();
   ap_ = Ap::wanted;
   ap_due_ = clock_.now() + open_timeout_ms;
@@ -385,15 +387,14 @@ void WpaRadio::ap_enabled() {
     fail_ap("Cannot give " + ap_name_ + " its address.");
     return;
   }
-  if (ap_dhcp_fd_ < 0) ap_dhcp_fd_ = system_.open_dhcp_server(ap_name_, ap_address);
-  if (ap_dhcp_fd_ < 0) {
+  if (!ap_addresses_.open(ap_name_)) {
     fail_ap("Cannot listen for DHCP on " + ap_name_ + ".");
     return;
   }
   watch();
   if (ap_untold_) {
     ap_untold_ = false;
-    news_.push_back({News::Kind::opened, 0, {}, {}});
+    news_.push(RadioNews::Kind::opened);
   }
   if (join_ == Join::moving_ap) associate();
 }
@@ -402,7 +403,7 @@ void WpaRadio::fail_ap(const std::string& why) {
   problem_ = why;
   take_ap_down();
   ap_untold_ = false;
-  news_.push_back({News::Kind::open_failed, 0, {}, {}});  // Also when it was open before: who listens opens it again.
+  news_.push(RadioNews::Kind::open_failed);  // Also when it was open before: who listens opens it again.
   if (join_ == Join::moving_ap) associate();
 }
 
@@ -410,8 +411,7 @@ void WpaRadio::take_ap_down() {
   if (ap_ == Ap::off) return;
   ap_ = Ap::off;
   ap_due_ = never;
-  system_.close_descriptor(std::exchange(ap_dhcp_fd_, -1));
-  ap_dhcp_.clear();
+  ap_addresses_.close();
   ap_control_.close();
   ++ap_epoch_;
   if (global_.is_open()) {
@@ -426,17 +426,14 @@ void WpaRadio::take_ap_down() {
 }
 
 void WpaRadio::shut() {
-  forget_news({News::Kind::opened, News::Kind::open_failed});
+  news_.forget({RadioNews::Kind::opened, RadioNews::Kind::open_failed});
   ap_untold_ = false;
   take_ap_down();
-  forget_news({News::Kind::visitors});
+  news_.forget({RadioNews::Kind::visitors});
   if (join_ == Join::moving_ap) associate();
 }
 
-void WpaRadio::tell_visitors() {
-  forget_news({News::Kind::visitors});
-  news_.push_back({News::Kind::visitors, visitors_.size(), {}, {}});
-}
+void WpaRadio::tell_visitors() { news_.push_visitors(visitors_.size()); }
 
 // --- station: looking around
 
@@ -499,14 +496,13 @@ void WpaRadio::scan_done() {
 void WpaRadio::tell_scanned() {
   scan_asked_ = false;
   scan_until_ = never;
-  forget_news({News::Kind::scanned});
-  news_.push_back({News::Kind::scanned, 0, {}, {}});
+  news_.push(RadioNews::Kind::scanned);
 }
 
 // --- station: joining
 
 void WpaRadio::join(const JoinTarget& target) {
-  forget_news({News::Kind::joined, News::Kind::join_failed, News::Kind::lost});
+  news_.forget({RadioNews::Kind::joined, RadioNews::Kind::join_failed, RadioNews::Kind::lost});
   drop_station();
   target_ = {std::string{target.ssid}, std::string{target.passphrase}, {}};
   if (target.fixed != nullptr) target_.fixed = *target.fixed;
@@ -720,14 +716,14 @@ void WpaRadio::follow_dhcp() {
   } else if (dhcp_.state() == DhcpClient::State::lost && join_ == Join::joined) {
     problem_ = "The network took the address back.";
     drop_station();
-    news_.push_back({News::Kind::lost, 0, {}, {}});
+    news_.push(RadioNews::Kind::lost);
   }
 }
 
 void WpaRadio::address_known(const DhcpLease& lease) {
   address_due_ = never;
   // A home network may use the access point's own range. Then the home matters more than who is at the set-up page.
-  if (ap_ == Ap::on && overlap(lease.address, lease.mask)) system_.clear_address(ap_name_);
+  if (ap_ == Ap::on && overlaps_ap(lease.address, lease.mask)) system_.clear_address(ap_name_);
   if (!system_.set_address(options_.interface, lease.address, lease.mask, options_.default_route ? lease.gateway : 0)) {
     fail_join(JoinFailure::bad_address, "The address cannot be used on " + options_.interface + ".");
     return;
@@ -740,16 +736,14 @@ void WpaRadio::address_known(const DhcpLease& lease) {
   joined_.address = lease.address;
   join_ = Join::joined;
   if (!linked_) lost_due_ = clock_.now() + lost_grace_ms;
-  News news{News::Kind::joined, 0, joined_, {}};
-  news_.push_back(news);
+  news_.push_joined(joined_);
   if (scan_asked_ && !scan_running_) request_scan();
 }
 
 void WpaRadio::fail_join(JoinFailure failure, const std::string& why) {
   drop_station();
   problem_ = why;
-  News news{News::Kind::join_failed, 0, {}, failure};
-  news_.push_back(news);
+  news_.push_join_failed(failure);
   if (scan_asked_ && !scan_running_ && station_ready_) request_scan();
 }
 
@@ -782,7 +776,7 @@ void WpaRadio::drop_station() {
 }
 
 void WpaRadio::leave() {
-  forget_news({News::Kind::joined, News::Kind::join_failed, News::Kind::lost});
+  news_.forget({RadioNews::Kind::joined, RadioNews::Kind::join_failed, RadioNews::Kind::lost});
   drop_station();
 }
 
@@ -805,13 +799,9 @@ void WpaRadio::on_ready(RadioListener& listener) {
     dhcp_.on_message({message.data(), message.size()}, clock_.now());
     follow_dhcp();
   }
-  for (int i = 0; i < messages_max && ap_dhcp_fd_ >= 0 && system_.receive_dhcp_server(ap_dhcp_fd_, message); ++i) {
-    if (const auto answer = ap_dhcp_.on_message({message.data(), message.size()}, clock_.now()); !answer.empty()) {
-      system_.send_dhcp_server(ap_dhcp_fd_, answer);
-    }
-  }
+  ap_addresses_.serve(clock_.now());
   watch();
-  tell(listener);
+  news_.tell(listener, clock_, seen_);
 }
 
 void WpaRadio::on_timer(RadioListener& listener) {
@@ -851,52 +841,14 @@ void WpaRadio::on_timer(RadioListener& listener) {
   if (lost_due_ <= now) {
     problem_ = "The network is gone.";
     drop_station();
-    news_.push_back({News::Kind::lost, 0, {}, {}});
+    news_.push(RadioNews::Kind::lost);
   }
   if (dhcp_.next_deadline() <= now) {
     dhcp_.on_timer(now);
     follow_dhcp();
   }
   watch();
-  tell(listener);
-}
-
-void WpaRadio::tell(RadioListener& listener) {
-  while (!news_.empty()) {
-    const News news = news_.front();
-    news_.pop_front();
-    const Millis now = clock_.now();
-    switch (news.kind) {
-      case News::Kind::opened: listener.on_opened(now); break;
-      case News::Kind::open_failed: listener.on_open_failed(now); break;
-      case News::Kind::visitors: listener.on_visitors(news.count, now); break;
-      case News::Kind::scanned: {
-        told_.clear();
-        const std::vector<WpaNetwork> networks = seen_;  // A copy, because the listener may begin something that changes them.
-        for (const WpaNetwork& network : networks) {
-          ScannedNetwork one;
-          one.ssid = network.ssid;
-          std::memcpy(one.bssid, network.bssid, sizeof one.bssid);
-          one.rssi_dbm = static_cast<std::int16_t>(network.rssi_dbm);
-          one.channel = static_cast<std::uint16_t>(channel_of(network.frequency_mhz));
-          one.security = network.security;
-          told_.push_back(one);
-        }
-        listener.on_scanned(told_.data(), told_.size(), now);
-        told_.clear();
-        break;
-      }
-      case News::Kind::joined: listener.on_joined(news.network, now); break;
-      case News::Kind::join_failed: listener.on_join_failed(news.failure, now); break;
-      case News::Kind::lost: listener.on_network_lost(now); break;
-    }
-  }
-}
-
-void WpaRadio::forget_news(std::initializer_list<News::Kind> kinds) {
-  const auto end = std::remove_if(news_.begin(), news_.end(),
-                                  [&](const News& n) { return std::find(kinds.begin(), kinds.end(), n.kind) != kinds.end(); });
-  news_.erase(end, news_.end());
+  news_.tell(listener, clock_, seen_);
 }
 
 }  // namespace muster::agent::linux_port

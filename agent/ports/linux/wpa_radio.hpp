@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <deque>
 #include <memory>
 #include <optional>
 #include <string>
@@ -10,8 +9,10 @@
 #include "agent/port/clock.hpp"
 #include "agent/port/radio.hpp"
 #include "agent/port/random.hpp"
+#include "agent/ports/linux/ap_network.hpp"
 #include "agent/ports/linux/dhcp.hpp"
 #include "agent/ports/linux/radio_listener.hpp"
+#include "agent/ports/linux/radio_news.hpp"
 #include "agent/ports/linux/wpa_control.hpp"
 #include "agent/ports/linux/wpa_system.hpp"
 #include "agent/ports/linux/wpa_text.hpp"
@@ -100,13 +101,6 @@ class WpaRadio final : public Radio {
     std::string ssid, passphrase;
     std::optional<StaticAddress> fixed;
   };
-  /// What the listener is still to hear.
-  struct News {
-    enum class Kind : std::uint8_t { opened, open_failed, visitors, scanned, joined, join_failed, lost } kind;
-    std::size_t count = 0;
-    JoinedNetwork network;
-    JoinFailure failure = JoinFailure::other;
-  };
 
   // wpa_supplicant
   void reach();
@@ -153,9 +147,6 @@ class WpaRadio final : public Radio {
   void remove_network();
   void drop_station();
 
-  void tell(RadioListener& listener);
-  void forget_news(std::initializer_list<News::Kind> kinds);
-
   Clock& clock_;
   RandomSource& random_;
   WpaSystem& system_;
@@ -183,8 +174,7 @@ class WpaRadio final : public Radio {
   static constexpr int usual_ap_frequency_mhz = 2412;  ///< Channel 1.
   int ap_frequency_ = usual_ap_frequency_mhz;
   bool ap_untold_ = false;  ///< Somebody waits for opened or open_failed.
-  int ap_dhcp_fd_ = -1;
-  DhcpServer ap_dhcp_;
+  ApAddresses ap_addresses_;
   std::vector<std::array<std::uint8_t, 6>> visitors_;
 
   std::vector<WpaNetwork> seen_;
@@ -215,8 +205,7 @@ class WpaRadio final : public Radio {
   int dhcp_fd_ = -1;
   JoinedNetwork joined_;
 
-  std::deque<News> news_;
-  std::vector<ScannedNetwork> told_;
+  RadioNews news_;
 };
 
 }  // namespace muster::agent::linux_port
