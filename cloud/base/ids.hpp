@@ -34,6 +34,9 @@ using DeviceId = Id<struct DeviceTag, std::int32_t>;
 using AuthTokenId = Id<struct AuthTokenTag, std::int64_t>;
 using AuditId = Id<struct AuditTag, std::int64_t>;
 using ProvisionSessionId = Id<struct ProvisionSessionTag, std::int64_t>;
+using LinkId = Id<struct LinkTag, std::int64_t>;
+using MailId = Id<struct MailTag, std::int64_t>;
+using SignInId = Id<struct SignInTag, std::int64_t>;  ///< Of one session of a person; tells nothing of its access token.
 
 }  // namespace muster
 
