@@ -35,7 +35,9 @@ Known describe(domain::DomainError error) {
     case wrong_state: return {409, "wrong_state", "Its present state does not allow this."};
     case pin_taken: return {409, "pin_taken", "Another datastream of the template has this pin."};
     case domain::DomainError::invalid_value: return {400, "invalid_value", "A value is not allowed."};
-    case protected_entity: return {409, "protected_entity", "It is built in and cannot be deleted."};
+    case protected_entity: return {409, "protected_entity", "It is built in and can be neither changed so nor deleted."};
+    case beneath_itself: return {409, "beneath_itself", "An organization cannot move under itself or under one beneath it."};
+    case same_place: return {409, "same_place", "It is there already."};
   }
   return {500, "internal_error", "Something went wrong on the server."};
 }

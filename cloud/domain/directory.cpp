@@ -86,11 +86,24 @@ class DeviceTable {
 };
 static_assert(sizeof(DevicePlace) == 16);
 
+/// A role as the check reads it.
+struct RoleEverywhere {
+  struct Values {
+    PermissionSet here, beneath;
+  };
+  PermissionSet otherwise;
+  std::unordered_map<OrganizationId, Values> by_organization;
+
+  explicit RoleEverywhere(const Role& role = {}) : otherwise{role.permissions} {
+    for (const auto& each : role.values) by_organization.emplace(each.organization_id, Values{each.here, each.beneath});
+  }
+};
+
 struct Content {
   std::unordered_map<OrganizationId, Node> organizations;
   std::unordered_map<OrganizationId, std::vector<OrganizationId>> children;  ///< Also of parents that have not arrived yet.
   std::unordered_map<UserId, User> users;
-  std::unordered_map<RoleId, PermissionSet> roles;
+  std::unordered_map<RoleId, RoleEverywhere> roles;
   std::unordered_map<TemplateId, std::shared_ptr<const PublishedTemplate>> templates;
   std::map<std::string, TemplateId, std::less<>> template_by_tmpl;
   std::unordered_map<DeviceId, Home> device_homes;
@@ -134,10 +147,23 @@ struct Content {
     return self != nullptr && root && std::find(self->path.begin(), self->path.end(), root) != self->path.end();
   }
 
-  /// The values of a role in an organization: those of the role, under the cap of a personal one.
-  [[nodiscard]] PermissionSet role_values(RoleId role, const Node* organization, bool capped) const noexcept {
+  /// Its own values, else those that the nearest ancestor with some hands down. Most servers have none, and walk nowhere.
+  [[nodiscard]] PermissionSet role_values(RoleId role, const Node* organization) const noexcept {
     const auto found = roles.find(role);
-    PermissionSet values = found == roles.end() || organization == nullptr ? PermissionSet{} : found->second;
+    if (found == roles.end() || organization == nullptr) return {};
+    const auto& by_organization = found->second.by_organization;
+    if (by_organization.empty()) return found->second.otherwise;
+    const auto& path = organization->path;
+    for (auto each = path.rbegin(); each != path.rend(); ++each) {
+      const auto values = by_organization.find(*each);
+      if (values != by_organization.end()) return each == path.rbegin() ? values->second.here : values->second.beneath;
+    }
+    return found->second.otherwise;
+  }
+
+  /// The values of a role in an organization, under the cap of a personal one.
+  [[nodiscard]] PermissionSet role_values(RoleId role, const Node* organization, bool capped) const noexcept {
+    PermissionSet values = role_values(role, organization);
     if (capped && organization != nullptr && organization->organization.type == OrganizationType::personal)
       values = values.intersect(personal_admin_cap());
     return values;
@@ -194,6 +220,11 @@ Directory::~Directory() = default;
 PermissionSet Directory::permissions_in(const Caller& caller, OrganizationId organization) const noexcept {
   const std::shared_lock lock{impl_->mutex};
   return impl_->content.permissions_in(caller, organization);
+}
+
+PermissionSet Directory::role_values(RoleId role, OrganizationId organization) const noexcept {
+  const std::shared_lock lock{impl_->mutex};
+  return impl_->content.role_values(role, impl_->content.node(organization));
 }
 
 std::optional<Caller> Directory::caller(UserId user) const noexcept {
@@ -353,13 +384,13 @@ void Directory::remove_user(UserId id) {
 
 void Directory::put_role(const Role& role) {
   const std::unique_lock lock{impl_->mutex};
-  impl_->content.roles.insert_or_assign(role.id, role.permissions);
+  impl_->content.roles.insert_or_assign(role.id, RoleEverywhere{role});
 }
 
 void Directory::keep_only_roles(const std::vector<Role>& roles) {
   const std::unique_lock lock{impl_->mutex};
   impl_->content.roles.clear();
-  for (const auto& role : roles) impl_->content.roles.insert_or_assign(role.id, role.permissions);
+  for (const auto& role : roles) impl_->content.roles.insert_or_assign(role.id, RoleEverywhere{role});
 }
 
 void Directory::put_template(Template value) {

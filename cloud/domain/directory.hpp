@@ -53,6 +53,8 @@ class Directory {
   /// organization, never more than the caller has at home, and only with ORG_SWITCH when it is not its own.
   /// docs/protocol/cloud-model.md section 4.
   [[nodiscard]] PermissionSet permissions_in(const Caller& caller, OrganizationId organization) const noexcept;
+  /// What the role says for the organization, before any cap: its own values, else those of the nearest organization above it that has some.
+  [[nodiscard]] PermissionSet role_values(RoleId role, OrganizationId organization) const noexcept;
   /// nullopt: unknown user or not active.
   [[nodiscard]] std::optional<Caller> caller(UserId user) const noexcept;
   [[nodiscard]] bool in_subtree(OrganizationId organization, OrganizationId root) const noexcept;

@@ -101,6 +101,39 @@ TEST_F(DirectoryTest, NothingBelowThatIsMissingAtHome) {
   }
 }
 
+TEST_F(DirectoryTest, AnOrganizationsOwnValuesComeBeforeThoseHandedDownFromAbove) {
+  const PermissionSet see = PermissionSet{}.add(own_devices_view), edit = PermissionSet{see}.add(own_devices_edit);
+  const PermissionSet more = PermissionSet{edit}.add(org_switch);
+  const RoleId role{7};
+  const auto at = [](std::int32_t id) { return OrganizationId{id}; };
+  directory.put_role({role, "Installer", false, see, {}});
+  for (const auto id : {1, 2, 3, 5, 6}) EXPECT_EQ(directory.role_values(role, at(id)), see) << id;
+  // In 2 alone: what is beneath stays as it was.
+  directory.put_role({role, "Installer", false, see, {{at(2), more, see}}});
+  EXPECT_EQ(directory.role_values(role, at(1)), see);
+  EXPECT_EQ(directory.role_values(role, at(2)), more);
+  EXPECT_EQ(directory.role_values(role, at(5)), see);
+  // Handed down to what has none of its own, over several levels.
+  directory.put_role({role, "Installer", false, see, {{at(1), see, edit}, {at(3), see, more}}});
+  EXPECT_EQ(directory.role_values(role, at(1)), see);
+  EXPECT_EQ(directory.role_values(role, at(5)), edit);
+  EXPECT_EQ(directory.role_values(role, at(3)), see);
+  EXPECT_EQ(directory.role_values(role, at(4)), more);
+  EXPECT_EQ(directory.role_values(role, at(77)), PermissionSet{});
+  // Whoever has it at home above gets the values of where he acts, and never more than at home.
+  directory.put_role({role, "Installer", false, see, {{at(2), more, more}, {at(5), edit, edit}}});
+  EXPECT_EQ(in(caller(2, role), 5), edit);
+  directory.put_role({role, "Installer", false, see, {{at(2), PermissionSet{see}.add(org_switch), more}, {at(5), edit, edit}}});
+  EXPECT_EQ(in(caller(2, role), 5), see);
+  // An organization that moves takes its own values along and inherits from where it is then.
+  put(5, 6);
+  EXPECT_EQ(directory.role_values(role, at(5)), edit);
+  directory.put_role({role, "Installer", false, see, {{at(6), edit, edit}}});
+  EXPECT_EQ(directory.role_values(role, at(5)), edit);
+  put(5, 2);
+  EXPECT_EQ(directory.role_values(role, at(5)), see);
+}
+
 TEST_F(DirectoryTest, ARemovedRoleGivesNothing) {
   directory.keep_only_roles({{admin_role, "Admin", true, builtin_role_permissions(admin_role)}});
   EXPECT_EQ(in(caller(1, staff_role), 1), PermissionSet{});

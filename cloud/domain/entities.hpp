@@ -34,6 +34,9 @@ enum class OrganizationType : std::uint8_t {
   reseller = 7
 };
 
+/// Where those that sign up on their own get their organizations. Values are stored: never renumber.
+enum class OrganizationGroup : std::uint8_t { none = 0, clients = 1, partners = 2 };
+
 struct Organization {
   OrganizationId id;
   OrganizationId parent_id;  ///< None only for the root.
@@ -43,6 +46,8 @@ struct Organization {
   bool can_create_sub_organizations = true;
   std::string time_zone = "UTC";
   Home home;
+  OrganizationGroup group = OrganizationGroup::none;  ///< Built in: neither moved nor deleted.
+  std::int64_t devices_max = 0;                       ///< Of it and what is beneath it, ids that are reserved counted; 0 = no limit.
   UtcTime created_at, updated_at;
 };
 
@@ -59,12 +64,23 @@ struct User {
   UtcTime created_at, updated_at, last_logged_at;
 };
 
+/// What a role allows from one organization on, where that is not what holds above it.
+struct RoleValues {
+  OrganizationId organization_id;
+  PermissionSet here;     ///< In this organization.
+  PermissionSet beneath;  ///< In those beneath it, down to the next that has values of its own.
+  friend bool operator==(const RoleValues&, const RoleValues&) = default;
+};
+
+/// Which roles there are is the same for the whole tree; what they allow is said for each organization.
 struct Role {
   RoleId id;
-  std::string name;
+  std::string name;  ///< 1..60, unique whatever the case of ASCII letters.
   bool is_builtin = false;
-  PermissionSet permissions;
+  PermissionSet permissions;         ///< Where no organization says otherwise.
+  std::vector<RoleValues> values{};  ///< By organization id; few.
 };
+inline constexpr std::size_t roles_max = 9;  ///< The built-in ones counted.
 
 enum class DataType : std::uint8_t { integer = 0, real = 1, string = 2, enumeration = 3, location = 4 };
 

@@ -16,7 +16,8 @@ const char* sentence(DomainError error) noexcept {
     case DomainError::version_conflict: return "Somebody else changed this in the meantime; read it again and repeat the edit.";
     case DomainError::already_set_up: return "This server already has its first administrator.";
     case DomainError::setup_code_wrong: return "The setup code is wrong; the server prints the right one when it starts.";
-    case DomainError::tree_too_deep: return "Organizations can be nested at most four levels deep, the root counted.";
+    case DomainError::tree_too_deep:
+      return "Organizations can be nested no deeper: the root counted, a tree has four levels unless configured.";
     case DomainError::last_admin: return "An organization keeps at least one active administrator; make another one first.";
     case DomainError::in_use: return "This is still in use; remove or move what depends on it first.";
     case DomainError::token_taken: return "This AuthToken identifies, or once identified, something else and is never used again.";
@@ -28,6 +29,8 @@ const char* sentence(DomainError error) noexcept {
     case DomainError::pin_taken: return "Two datastreams of one template cannot have the same virtual pin.";
     case DomainError::invalid_value: return "A value is malformed or outside its limits.";
     case DomainError::protected_entity: return "This is built in and cannot be changed or deleted.";
+    case DomainError::beneath_itself: return "An organization cannot be moved under itself or under one beneath it.";
+    case DomainError::same_place: return "It is there already.";
   }
   return "Unknown refusal.";
 }

@@ -27,6 +27,8 @@ enum class DomainError {
   pin_taken = 16,
   invalid_value = 17,
   protected_entity = 18,  ///< Built in, or the root: cannot be deleted.
+  beneath_itself = 19,    ///< An organization cannot move under itself or under what is beneath it.
+  same_place = 20,        ///< It is there, or that person's, already.
 };
 
 /// What the store itself refuses. The first group is trouble that may pass: never a reason to call a token invalid.

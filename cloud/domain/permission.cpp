@@ -87,6 +87,39 @@ constexpr PermissionSet personal =
            device_data_delete, org_view_users, user_invite, user_edit, user_delete, user_suspend, user_password, user_force_logout,
            template_view, role_view, audit_view, provision_sessions_view);
 
+/// docs/protocol/cloud-model.md section 4, dependent permissions: each of `dependents` is worth nothing without one of `either`, of which
+/// the first is what granting brings along.
+struct Dependency {
+  PermissionSet dependents;
+  std::array<Permission, 2> either;
+};
+constexpr Dependency dependencies[] = {
+    {set_of(own_devices_control, own_devices_edit, own_devices_delete), {own_devices_view, own_devices_view}},
+    {set_of(org_devices_control, org_devices_edit, org_devices_delete), {org_devices_view, org_devices_view}},
+    {set_of(provision_devices, org_devices_create, manage_static_tokens, static_tokens_station, auth_token_view, auth_token_edit,
+            device_transfer, device_data_delete),
+     {own_devices_view, org_devices_view}},
+    {set_of(auth_token_edit), {auth_token_view, auth_token_view}},
+    {set_of(user_invite, user_edit, user_delete, user_transfer, user_suspend, user_password, user_force_logout),
+     {org_view_users, org_view_users}},
+    {set_of(org_create, org_edit, org_delete, org_transfer), {org_switch, org_switch}},
+    {set_of(template_create, template_edit, template_delete), {template_view, template_view}},
+    {set_of(ota_start, ota_stop), {ota_view, ota_view}},
+    {set_of(role_edit, role_create, role_delete), {role_view, role_view}},
+    {set_of(oauth_create, oauth_edit, oauth_delete), {oauth_view, oauth_view}},
+};
+
+bool is_met(const Dependency& dependency, PermissionSet set) noexcept {
+  return set.has(dependency.either[0]) || set.has(dependency.either[1]);
+}
+
+template <class Each>
+void for_each_permission(PermissionSet set, Each each) {
+  for (std::uint8_t i = 0; i < permission_count; ++i) {
+    if (set.has(static_cast<Permission>(i))) each(static_cast<Permission>(i));
+  }
+}
+
 }  // namespace
 
 std::string_view permission_name(Permission permission) noexcept {
@@ -109,5 +142,45 @@ PermissionSet builtin_role_permissions(RoleId role) noexcept {
 }
 
 PermissionSet personal_admin_cap() noexcept { return personal; }
+
+PermissionSet with_what_it_needs(PermissionSet set) noexcept {
+  for (bool grew = true; grew;) {
+    grew = false;
+    for (const auto& each : dependencies) {
+      if (set.intersect(each.dependents).bits() == 0 || is_met(each, set)) continue;
+      set.add(each.either[0]);
+      grew = true;
+    }
+  }
+  return set;
+}
+
+PermissionSet without_dependents(PermissionSet set) noexcept {
+  for (bool shrank = true; shrank;) {
+    shrank = false;
+    for (const auto& each : dependencies) {
+      if (set.intersect(each.dependents).bits() == 0 || is_met(each, set)) continue;
+      set = PermissionSet{set.bits() & ~each.dependents.bits()};
+      shrank = true;
+    }
+  }
+  return set;
+}
+
+std::string permission_markdown() {
+  std::string text = "| permission | Admin | Staff | User | left in a PERSONAL organization | needs |\n|---|---|---|---|---|---|\n";
+  for_each_permission(all, [&](Permission permission) {
+    text.append("| ").append(permission_name(permission)).append(" |");
+    for (const auto set : {all, staff, user, personal}) text += set.has(permission) ? " yes |" : " - |";
+    std::string needs;
+    for (const auto& each : dependencies) {
+      if (!each.dependents.has(permission)) continue;
+      needs.append(needs.empty() ? "" : "; ").append(permission_name(each.either[0]));
+      if (each.either[1] != each.either[0]) needs.append(" or ").append(permission_name(each.either[1]));
+    }
+    text.append(" ").append(needs.empty() ? "-" : needs).append(" |\n");
+  });
+  return text;
+}
 
 }  // namespace muster::domain

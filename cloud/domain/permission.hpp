@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <string_view>
 
 #include "cloud/base/ids.hpp"
@@ -86,6 +87,14 @@ class PermissionSet {
 
 [[nodiscard]] std::string_view permission_name(Permission permission) noexcept;  ///< "OWN_DEVICES_VIEW", ...
 [[nodiscard]] std::optional<Permission> parse_permission(std::string_view name) noexcept;
+
+/// `set` with everything that its permissions need, directly or not: what is stored when somebody grants `set`. Where either of two views
+/// would do and neither is there, the one of own devices comes in.
+[[nodiscard]] PermissionSet with_what_it_needs(PermissionSet set) noexcept;
+/// What is left of `set` when permissions that lack what they need go, directly or not: what is stored when somebody revokes.
+[[nodiscard]] PermissionSet without_dependents(PermissionSet set) noexcept;
+/// A Markdown table of who has what and what needs what, for docs/permissions.md.
+[[nodiscard]] std::string permission_markdown();
 
 /// The built-in roles; made by the first migration with these ids.
 inline constexpr RoleId admin_role{1};

@@ -14,6 +14,7 @@
 #include "cloud/domain/entities.hpp"
 #include "cloud/domain/error.hpp"
 #include "cloud/domain/mail_store.hpp"
+#include "cloud/domain/organization_store.hpp"
 #include "cloud/domain/people_store.hpp"
 #include "cloud/domain/store_types.hpp"
 #include "cloud/domain/timeline_store.hpp"
@@ -35,6 +36,7 @@ struct DeviceFilter {
   std::span<const OrganizationId> organizations;  ///< Which to look in; never empty.
   UserId owner;                                   ///< Only this owner's when set.
   TemplateId template_id;                         ///< Only this template's when set.
+  UtcTime activated_from;                         ///< Only those activated since then when set.
 };
 
 struct StoredAccessToken {
@@ -105,6 +107,9 @@ struct ValueUpdate {
 struct OrganizationChange {
   std::optional<std::string> name, description, time_zone;
   std::optional<Home> home;
+  std::optional<OrganizationType> type;  ///< Never to or from root.
+  std::optional<bool> can_create_sub_organizations;
+  std::optional<std::int64_t> devices_max;
 };
 
 /// What to change of a user. Only what is set is written.
@@ -139,7 +144,12 @@ enum class UnknownTokens : std::uint8_t {
 inline constexpr std::size_t provision_steps_max = 200;                           ///< Of one session; the cloud's own few fit in any case.
 inline constexpr std::int64_t provision_history_kept_ms = 90LL * 24 * 3'600'000;  ///< How long a session that ended can be looked at.
 
-class Store : public TimelineStore, public WebhookStore, public PeopleStore, public MailStore, public AccessStore {
+class Store : public OrganizationStore,
+              public TimelineStore,
+              public WebhookStore,
+              public PeopleStore,
+              public MailStore,
+              public AccessStore {
  public:
   ~Store() override = default;
 
@@ -182,7 +192,7 @@ class Store : public TimelineStore, public WebhookStore, public PeopleStore, pub
   // --- organizations -------------------------------------------------------------------------------------------------------
   /// Errors: not_found (parent), name_taken, tree_too_deep, limit_reached.
   virtual Result<Organization> create_organization(const Organization& organization, const Actor& actor) = 0;
-  /// Errors: not_found, name_taken.
+  /// Errors: not_found, name_taken, invalid_value (a type that what is above or beneath it does not allow).
   virtual Result<Organization> update_organization(OrganizationId id, const OrganizationChange& change, const Actor& actor) = 0;
   /// Errors: not_found, in_use, protected_entity.
   virtual Result<void> delete_organization(OrganizationId id, const Actor& actor) = 0;
@@ -235,7 +245,8 @@ class Store : public TimelineStore, public WebhookStore, public PeopleStore, pub
   virtual Result<std::vector<Template>> templates() = 0;  ///< All: for the views.
 
   // --- devices and their tokens ---------------------------------------------------------------------------------------------
-  /// One transaction: row, token (kind device), audit, changes. Errors: not_found, template_not_in_organization, owner_not_in_organization, token_taken, not_active.
+  /// One transaction: row, token (kind device), audit, changes. Errors: not_found, template_not_in_organization, owner_not_in_organization, token_taken, not_active,
+  /// limit_reached (devices of the organization or of one above it).
   virtual Result<Device> create_device(const Device& device, const NewToken& token, const Actor& actor) = 0;
   virtual Result<std::optional<Device>> find_device(DeviceId id) = 0;
   virtual Result<PageOf<Device>> devices(const DeviceFilter& filter, const Page& page) = 0;
@@ -265,7 +276,7 @@ class Store : public TimelineStore, public WebhookStore, public PeopleStore, pub
   // --- provisioning sessions: their moves follow cloud/domain/provision_session_life_cycle.hpp, their tokens' the token's table ------------
   /// Reserves a device id that is never given again and issues the token, or issues one for an existing device. An open session of the
   /// same user and uid, and any of the same device, is superseded. Errors: not_found (organization, template, device),
-  /// template_not_in_organization, owner_not_in_organization, not_active, token_taken, limit_reached (open sessions of the user),
+  /// template_not_in_organization, owner_not_in_organization, not_active, token_taken, limit_reached (open sessions of the user, devices),
   /// wrong_state (the device's token is its maker's).
   virtual Result<ProvisionSession> create_provision_session(const NewProvisionSession& session, const NewToken& token,
                                                             const Actor& actor) = 0;

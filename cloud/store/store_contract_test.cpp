@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "cloud/store/store_contract.hpp"
+#include "cloud/store/organization_contract.hpp"
 
 #include "cloud/base/temporary_folder.hpp"
 #include "cloud/store/faulty/faulty_store.hpp"
@@ -58,9 +58,10 @@ StoreBackend backend(std::string name) {
   return {std::move(name), [] { return std::make_unique<Under>(); }};
 }
 
-INSTANTIATE_TEST_SUITE_P(Backends, StoreContract,
-                         testing::Values(backend<SqliteUnderTest>("Sqlite"), backend<FaultyUnderTest>("FaultyOverSqlite")),
-                         [](const auto& tested) { return tested.param.name; });
+const auto backends = testing::Values(backend<SqliteUnderTest>("Sqlite"), backend<FaultyUnderTest>("FaultyOverSqlite"));
+const auto name_of = [](const auto& tested) { return tested.param.name; };
+INSTANTIATE_TEST_SUITE_P(Backends, StoreContract, backends, name_of);
+INSTANTIATE_TEST_SUITE_P(Backends, OrganizationContract, backends, name_of);
 
 }  // namespace
 }  // namespace muster::domain

@@ -200,6 +200,37 @@ Result<std::vector<domain::Organization>> FaultyStore::organizations() {
 Result<std::optional<domain::Organization>> FaultyStore::find_organization(OrganizationId id) {
   return with_faults("find_organization", [&] { return below_.find_organization(id); });
 }
+Result<domain::Role> FaultyStore::create_role(std::string_view name, domain::PermissionSet permissions, const domain::Actor& actor) {
+  return with_faults("create_role", [&] { return below_.create_role(name, permissions, actor); });
+}
+Result<domain::Role> FaultyStore::rename_role(RoleId id, std::string_view name, const domain::Actor& actor) {
+  return with_faults("rename_role", [&] { return below_.rename_role(id, name, actor); });
+}
+Result<domain::Role> FaultyStore::set_role_values(OrganizationId organization, RoleId id, domain::PermissionSet permissions,
+                                                  bool sub_organizations, const domain::Actor& actor) {
+  return with_faults("set_role_values", [&] { return below_.set_role_values(organization, id, permissions, sub_organizations, actor); });
+}
+Result<void> FaultyStore::delete_role(RoleId id, RoleId replacement, const domain::Actor& actor) {
+  return with_faults("delete_role", [&] { return below_.delete_role(id, replacement, actor); });
+}
+Result<domain::Organization> FaultyStore::move_organization(OrganizationId id, OrganizationId parent, const domain::Actor& actor) {
+  return with_faults("move_organization", [&] { return below_.move_organization(id, parent, actor); });
+}
+Result<domain::OrganizationUse> FaultyStore::organization_use(OrganizationId id) {
+  return with_faults("organization_use", [&] { return below_.organization_use(id); });
+}
+Result<OrganizationId> FaultyStore::organization_of_group(domain::OrganizationGroup group, const domain::Actor& actor) {
+  return with_faults("organization_of_group", [&] { return below_.organization_of_group(group, actor); });
+}
+Result<domain::Device> FaultyStore::transfer_device(DeviceId id, const domain::DeviceDestination& to, const domain::Actor& actor) {
+  return with_faults("transfer_device", [&] { return below_.transfer_device(id, to, actor); });
+}
+Result<domain::Device> FaultyStore::remove_device_owner(DeviceId id, const domain::Actor& actor) {
+  return with_faults("remove_device_owner", [&] { return below_.remove_device_owner(id, actor); });
+}
+Result<void> FaultyStore::erase_device(DeviceId id, const domain::Actor& actor) {
+  return with_faults("erase_device", [&] { return below_.erase_device(id, actor); });
+}
 Result<domain::User> FaultyStore::create_user(const domain::User& user, std::string_view verifier, const domain::Actor& actor) {
   return with_faults("create_user", [&] { return below_.create_user(user, verifier, actor); });
 }

@@ -108,6 +108,17 @@ class FaultyStore : public domain::Store {
   Result<void> delete_organization(OrganizationId id, const domain::Actor& actor) override;
   Result<std::vector<domain::Organization>> organizations() override;
   Result<std::optional<domain::Organization>> find_organization(OrganizationId id) override;
+  Result<domain::Role> create_role(std::string_view name, domain::PermissionSet permissions, const domain::Actor& actor) override;
+  Result<domain::Role> rename_role(RoleId id, std::string_view name, const domain::Actor& actor) override;
+  Result<domain::Role> set_role_values(OrganizationId organization, RoleId id, domain::PermissionSet permissions, bool sub_organizations,
+                                       const domain::Actor& actor) override;
+  Result<void> delete_role(RoleId id, RoleId replacement, const domain::Actor& actor) override;
+  Result<domain::Organization> move_organization(OrganizationId id, OrganizationId parent, const domain::Actor& actor) override;
+  Result<domain::OrganizationUse> organization_use(OrganizationId id) override;
+  Result<OrganizationId> organization_of_group(domain::OrganizationGroup group, const domain::Actor& actor) override;
+  Result<domain::Device> transfer_device(DeviceId id, const domain::DeviceDestination& to, const domain::Actor& actor) override;
+  Result<domain::Device> remove_device_owner(DeviceId id, const domain::Actor& actor) override;
+  Result<void> erase_device(DeviceId id, const domain::Actor& actor) override;
   Result<domain::User> create_user(const domain::User& user, std::string_view verifier, const domain::Actor& actor) override;
   Result<domain::User> update_user(UserId id, const domain::UserChange& change, const domain::Actor& actor) override;
   Result<void> set_password(UserId id, std::string_view verifier, const std::optional<TokenDigest>& keep,

@@ -32,6 +32,7 @@ struct SqliteOptions {
   std::chrono::milliseconds retry_pause{1000};   ///< Between attempts to open.
   int checkpoint_pages = 4000;                   ///< The log is copied back into the file when it has grown to this many pages (of 4 KiB).
   std::size_t access_tokens_per_user_max = 100;  ///< The oldest ones end.
+  int organization_depth_max = 4;                ///< Levels of the tree, the root counted; at most 16.
 };
 
 /// The store in one SQLite file: WAL, synchronous=FULL, one writer thread that commits what waits as one group.
@@ -81,6 +82,18 @@ class SqliteStore final : public domain::Store {
   Result<void> delete_organization(OrganizationId id, const domain::Actor& actor) override;
   Result<std::vector<domain::Organization>> organizations() override;
   Result<std::optional<domain::Organization>> find_organization(OrganizationId id) override;
+
+  Result<domain::Role> create_role(std::string_view name, domain::PermissionSet permissions, const domain::Actor& actor) override;
+  Result<domain::Role> rename_role(RoleId id, std::string_view name, const domain::Actor& actor) override;
+  Result<domain::Role> set_role_values(OrganizationId organization, RoleId id, domain::PermissionSet permissions, bool sub_organizations,
+                                       const domain::Actor& actor) override;
+  Result<void> delete_role(RoleId id, RoleId replacement, const domain::Actor& actor) override;
+  Result<domain::Organization> move_organization(OrganizationId id, OrganizationId parent, const domain::Actor& actor) override;
+  Result<domain::OrganizationUse> organization_use(OrganizationId id) override;
+  Result<OrganizationId> organization_of_group(domain::OrganizationGroup group, const domain::Actor& actor) override;
+  Result<domain::Device> transfer_device(DeviceId id, const domain::DeviceDestination& to, const domain::Actor& actor) override;
+  Result<domain::Device> remove_device_owner(DeviceId id, const domain::Actor& actor) override;
+  Result<void> erase_device(DeviceId id, const domain::Actor& actor) override;
 
   Result<domain::User> create_user(const domain::User& user, std::string_view verifier, const domain::Actor& actor) override;
   Result<domain::User> update_user(UserId id, const domain::UserChange& change, const domain::Actor& actor) override;

@@ -136,12 +136,14 @@ Result<void> SqliteStore::write_values(std::span<const domain::ValueUpdate> batc
   return impl_->write([&](Transaction& transaction) -> Result<void> {
     for (const domain::ValueUpdate* update : sorted) {
       const domain::PinValue& value = update->value;
-      // Most values have a row already: that is one search. Only a first value asks whether its device is still there.
+      // Most values have a row already: that is one search. Only a first value asks whether its device is still there, and
+      // has not been emptied since the value came.
       MUSTER_TRY(const auto rows, transaction->run("UPDATE device_value SET value = ?3, at = ?4 WHERE device_id = ?1 AND pin = ?2",
                                                    update->device_id, value.pin, blob(value.value), value.at));
       if (rows != 0) continue;
       MUSTER_TRY_VOID(
-          transaction->run("INSERT INTO device_value (device_id, pin, value, at) SELECT id, ?2, ?3, ?4 FROM device WHERE id = ?1",
+          transaction->run("INSERT INTO device_value (device_id, pin, value, at) SELECT id, ?2, ?3, ?4 FROM device WHERE id = ?1 "
+                           "AND (erased_at = 0 OR erased_at < ?4)",
                            update->device_id, value.pin, blob(value.value), value.at));
     }
     return {};

@@ -119,6 +119,7 @@ Result<Device> SqliteStore::create_device(const Device& device, const NewToken& 
       if (!owner || owner->organization_id != device.organization_id) return DomainError::owner_not_in_organization;
       if (owner->status != UserStatus::active) return DomainError::not_active;
     }
+    MUSTER_TRY_VOID(check_device_limit(*transaction, device.organization_id, 1));
     const UtcTime at = transaction.at(actor);
     MUSTER_TRY(const DeviceId id, insert_device(transaction, device, {}, actor));
     MUSTER_TRY(const auto token_id, insert_token(transaction, domain::TokenKind::device, id, token, at));
@@ -149,6 +150,7 @@ Result<domain::PageOf<Device>> SqliteStore::devices(const domain::DeviceFilter& 
                             : " FROM device WHERE device.organization_id IN (SELECT value FROM json_each(:organizations))";
     if (filter.owner) where += " AND device.owner_id = :owner";
     if (filter.template_id) where += " AND device.template_id = :template";
+    if (filter.activated_from.ms != 0) where += " AND device.activated_at >= :activated_from";
     if (!page.query.empty()) where += " AND muster_contains(device.name, :query)";
     MUSTER_TRY(const std::string order, order_and_limit(page, "device"));
     const std::string folded = fold_case(page.query);
@@ -158,6 +160,7 @@ Result<domain::PageOf<Device>> SqliteStore::devices(const domain::DeviceFilter& 
       statement.bind_named(":organizations", organizations);
       statement.bind_named(":owner", filter.owner);
       statement.bind_named(":template", filter.template_id);
+      statement.bind_named(":activated_from", filter.activated_from);
       statement.bind_named(":query", folded);
       bind_limit(statement, page);
     };

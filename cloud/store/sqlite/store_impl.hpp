@@ -69,6 +69,13 @@ void bind_limit(Statement& statement, const domain::Page& page);
 /// Whether `ancestor` is `id` or above it.
 [[nodiscard]] Result<bool> is_at_or_above(Connection& connection, OrganizationId ancestor, OrganizationId id);
 
+/// Devices of the organization and of those beneath it, with the ids that open provisioning sessions have reserved.
+[[nodiscard]] Result<std::int64_t> devices_beneath(Connection& connection, OrganizationId id);
+/// Whether `adding` more devices fit into the organization and those above it; what is in `from` counts already wherever that is beneath.
+/// Errors: DomainError::limit_reached.
+[[nodiscard]] Result<void> check_device_limit(Connection& connection, OrganizationId organization, std::int64_t adding,
+                                              OrganizationId from = {});
+
 /// A row, or nullopt.
 [[nodiscard]] Result<std::optional<domain::Organization>> load_organization(Connection& connection, OrganizationId id);
 [[nodiscard]] Result<std::optional<domain::User>> load_user(Connection& connection, UserId id);
@@ -83,6 +90,18 @@ void bind_limit(Statement& statement, const domain::Page& page);
 [[nodiscard]] Result<std::int64_t> delete_devices_of_template(Transaction& transaction, TemplateId id, const domain::Actor& actor);
 /// Sessions that would give such devices new settings end with them; `where` is a condition on `device`, `id` its ?1.
 [[nodiscard]] Result<void> end_sessions_of_devices(Transaction& transaction, std::string_view where, std::int64_t id);
+/// The re-provisioning that waits for the device ends as if canceled, its token with it; `step` is the trace's word for why.
+[[nodiscard]] Result<void> end_waiting_reprovision(Transaction& transaction, DeviceId device, std::string_view step,
+                                                   const domain::Actor& actor);
+/// Moves one device and tells both organizations; no rule is asked. `owner` none: it has none there.
+[[nodiscard]] Result<void> place_device(Transaction& transaction, const domain::Device& device, OrganizationId organization, UserId owner,
+                                        const domain::Actor& actor);
+/// Devices follow their owner into `organization`, for whoever moves the user in the same transaction. Errors: template_not_in_organization,
+/// limit_reached (devices).
+[[nodiscard]] Result<void> move_devices_of_owner(Transaction& transaction, UserId owner, OrganizationId organization,
+                                                 const domain::Actor& actor);
+/// Or they stay where they are, and are nobody's.
+[[nodiscard]] Result<void> leave_devices_of_owner(Transaction& transaction, UserId owner, const domain::Actor& actor);
 /// The open sessions that the user made end as if he had canceled them, their tokens with them; `step` is the trace's word for why.
 [[nodiscard]] Result<void> end_sessions_of_user(Transaction& transaction, UserId user, std::string_view step, const domain::Actor& actor);
 /// Deletes the row of the template and what hangs on it.

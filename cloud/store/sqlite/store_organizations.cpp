@@ -3,22 +3,21 @@
 
 #include "cloud/store/sqlite/store_impl.hpp"
 
-/// Setup, administrator recovery, organizations.
+/// Setup, administrator recovery, the tree of organizations.
 namespace muster::store {
 
 using domain::Actor;
 using domain::ChangeKind;
 using domain::DomainError;
 using domain::Organization;
+using domain::OrganizationGroup;
 using domain::OrganizationType;
 
 namespace {
 
-constexpr int depth_max = 4;  ///< The root counted. docs/protocol/cloud-model.md section 2.
-
 #define MUSTER_ORGANIZATION_COLUMNS                                                                               \
   "id, parent_id, name, description, type, can_create_sub_organizations, time_zone, home_host, home_port_plain, " \
-  "home_port_tls, created_at, updated_at"
+  "home_port_tls, group_kind, devices_max, created_at, updated_at"
 
 Organization organization_of(const Statement& row) {
   Organization value;
@@ -30,18 +29,20 @@ Organization organization_of(const Statement& row) {
   value.can_create_sub_organizations = row.flag(5);
   value.time_zone = row.text(6);
   value.home = {std::string{row.text(7)}, static_cast<std::uint16_t>(row.integer(8)), static_cast<std::uint16_t>(row.integer(9))};
-  value.created_at = row.time(10);
-  value.updated_at = row.time(11);
+  value.group = static_cast<OrganizationGroup>(row.integer(10));
+  value.devices_max = row.integer(11);
+  value.created_at = row.time(12);
+  value.updated_at = row.time(13);
   return value;
 }
 
 Result<OrganizationId> insert(Transaction& transaction, const Organization& value, UtcTime at) {
   MUSTER_TRY_VOID(
       transaction->run("INSERT INTO organization (parent_id, name, description, type, can_create_sub_organizations, time_zone, home_host, "
-                       "home_port_plain, home_port_tls, "
-                       "created_at, updated_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?10)",
+                       "home_port_plain, home_port_tls, created_at, updated_at, group_kind, devices_max) "
+                       "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?10, ?11, ?12)",
                        or_null(value.parent_id), value.name, value.description, value.type, value.can_create_sub_organizations,
-                       value.time_zone, value.home.host, value.home.port_plain, value.home.port_tls, at));
+                       value.time_zone, value.home.host, value.home.port_plain, value.home.port_tls, at, value.group, value.devices_max));
   const auto id = transaction->last_insert_id();
   if (!std::in_range<std::int32_t>(id)) return DomainError::limit_reached;
   return OrganizationId{static_cast<std::int32_t>(id)};
@@ -50,6 +51,8 @@ Result<OrganizationId> insert(Transaction& transaction, const Organization& valu
 JsonText describe(const Organization& value) {
   JsonText text;
   text.text("name", value.name).text("description", value.description).text("timeZone", value.time_zone);
+  text.number("type", static_cast<int>(value.type)).flag("canCreateSubOrgs", value.can_create_sub_organizations);
+  text.number("devicesMax", value.devices_max);
   if (!value.home.host.empty())
     text.text("homeHost", value.home.host).number("homePortPlain", value.home.port_plain).number("homePortTls", value.home.port_tls);
   return text;
@@ -66,10 +69,36 @@ Result<int> depth_of(Connection& connection, OrganizationId id) {
   return static_cast<int>(depth.value_or(0));
 }
 
+/// How many levels hang together there, itself counted.
+Result<int> height_of(Connection& connection, OrganizationId id) {
+  MUSTER_TRY(const auto height,
+             connection.number("WITH RECURSIVE down (id, level) AS (SELECT ?1, 1 UNION ALL SELECT organization.id, down.level + 1 FROM "
+                               "organization JOIN down ON organization.parent_id = down.id WHERE down.level < 32) "
+                               "SELECT max(level) FROM down",
+                               id));
+  return static_cast<int>(height.value_or(0));
+}
+
 Result<std::optional<OrganizationId>> root(Connection& connection) {
   MUSTER_TRY(const auto id, connection.number("SELECT id FROM organization WHERE parent_id IS NULL"));
   if (!id) return std::optional<OrganizationId>{};
   return std::optional{OrganizationId{static_cast<std::int32_t>(*id)}};
+}
+
+/// Whether what is above and beneath it allows the type. Errors: protected_entity (the root), invalid_value.
+Result<void> check_type(Connection& connection, const Organization& organization, OrganizationType type) {
+  if (!organization.parent_id) return DomainError::protected_entity;
+  if (type == OrganizationType::root) return DomainError::invalid_value;
+  if (type == OrganizationType::personal) {
+    MUSTER_TRY(const bool others,
+               connection.exists("SELECT 1 FROM organization WHERE parent_id = ?1 AND type <> ?2 LIMIT 1", organization.id, type));
+    if (others) return DomainError::invalid_value;
+  } else {
+    MUSTER_TRY(const bool personal, connection.exists("SELECT 1 FROM organization WHERE id = ?1 AND type = ?2", organization.parent_id,
+                                                      OrganizationType::personal));
+    if (personal) return DomainError::invalid_value;
+  }
+  return {};
 }
 
 Result<UserId> insert_administrator(Transaction& transaction, OrganizationId organization, std::string_view email,
@@ -159,6 +188,44 @@ Result<bool> is_at_or_above(Connection& connection, OrganizationId ancestor, Org
       id, ancestor);
 }
 
+Result<std::int64_t> devices_beneath(Connection& connection, OrganizationId id) {
+  MUSTER_TRY(const auto count,
+             connection.number("WITH RECURSIVE beneath (id) AS (SELECT ?1 UNION SELECT organization.id FROM organization JOIN beneath ON "
+                               "organization.parent_id = beneath.id) "
+                               "SELECT (SELECT count(*) FROM beneath JOIN device ON device.organization_id = beneath.id) + "
+                               "(SELECT count(*) FROM provision_session WHERE state IN (1, 2, 3) AND organization_id IN (SELECT id FROM "
+                               "beneath))",
+                               id));
+  return count.value_or(0);
+}
+
+Result<void> check_device_limit(Connection& connection, OrganizationId organization, std::int64_t adding, OrganizationId from) {
+  std::vector<std::pair<OrganizationId, std::int64_t>> limited;
+  {
+    MUSTER_TRY(
+        Statement rows,
+        connection.query("WITH RECURSIVE up (id) AS (SELECT ?1 UNION SELECT organization.parent_id FROM organization JOIN up ON "
+                         "organization.id = up.id WHERE organization.parent_id IS NOT NULL) "
+                         "SELECT organization.id, devices_max FROM up JOIN organization ON organization.id = up.id WHERE devices_max "
+                         "<> 0",
+                         organization));
+    for (;;) {
+      MUSTER_TRY(const bool row, rows.step());
+      if (!row) break;
+      limited.emplace_back(rows.id<OrganizationId>(0), rows.integer(1));
+    }
+  }
+  for (const auto& [id, most] : limited) {
+    if (from) {
+      MUSTER_TRY(const bool counted, is_at_or_above(connection, id, from));
+      if (counted) continue;
+    }
+    MUSTER_TRY(const std::int64_t present, devices_beneath(connection, id));
+    if (present + adding > most) return DomainError::limit_reached;
+  }
+  return {};
+}
+
 Result<Organization> SqliteStore::create_organization(const Organization& organization, const Actor& actor) {
   return impl_->write([&](Transaction& transaction) -> Result<Organization> {
     MUSTER_TRY(const auto parent, load_organization(*transaction, organization.parent_id));
@@ -166,7 +233,7 @@ Result<Organization> SqliteStore::create_organization(const Organization& organi
     if (organization.type == OrganizationType::root) return DomainError::invalid_value;
     if (!parent->can_create_sub_organizations) return DomainError::limit_reached;
     MUSTER_TRY(const int depth, depth_of(*transaction, parent->id));
-    if (depth >= depth_max) return DomainError::tree_too_deep;
+    if (depth >= impl_->options.organization_depth_max) return DomainError::tree_too_deep;
     MUSTER_TRY(const bool taken,
                transaction->exists("SELECT 1 FROM organization WHERE parent_id = ?1 AND name = ?2", parent->id, organization.name));
     if (taken) return DomainError::name_taken;
@@ -190,6 +257,11 @@ Result<Organization> SqliteStore::update_organization(OrganizationId id, const d
     if (change.description) organization.description = *change.description;
     if (change.time_zone) organization.time_zone = *change.time_zone;
     if (change.home) organization.home = *change.home;
+    if (change.type) organization.type = *change.type;
+    if (change.can_create_sub_organizations) organization.can_create_sub_organizations = *change.can_create_sub_organizations;
+    if (change.devices_max) organization.devices_max = *change.devices_max;
+    if (organization.devices_max < 0) return DomainError::invalid_value;
+    if (organization.type != before->type) MUSTER_TRY_VOID(check_type(*transaction, *before, organization.type));
     if (before->parent_id) {
       MUSTER_TRY(const bool taken, transaction->exists("SELECT 1 FROM organization WHERE parent_id = ?1 AND name = ?2 AND id <> ?3",
                                                        before->parent_id, organization.name, organization.id));
@@ -197,9 +269,10 @@ Result<Organization> SqliteStore::update_organization(OrganizationId id, const d
     }
     MUSTER_TRY_VOID(transaction->run(
         "UPDATE organization SET name = ?2, description = ?3, time_zone = ?4, home_host = ?5, home_port_plain = ?6, home_port_tls = ?7, "
-        "updated_at = ?8 WHERE id = ?1",
+        "updated_at = ?8, type = ?9, can_create_sub_organizations = ?10, devices_max = ?11 WHERE id = ?1",
         organization.id, organization.name, organization.description, organization.time_zone, organization.home.host,
-        organization.home.port_plain, organization.home.port_tls, transaction.at(actor)));
+        organization.home.port_plain, organization.home.port_tls, transaction.at(actor), organization.type,
+        organization.can_create_sub_organizations, organization.devices_max));
     MUSTER_TRY(const auto after, load_organization(*transaction, organization.id));
     MUSTER_TRY_VOID(transaction.audit(actor, organization.id, "organization.update", "organization", organization.id.value(),
                                       JsonText{}.object("before", describe(*before)).object("after", describe(*after))));
@@ -212,7 +285,7 @@ Result<void> SqliteStore::delete_organization(OrganizationId id, const Actor& ac
   return impl_->write([&](Transaction& transaction) -> Result<void> {
     MUSTER_TRY(const auto present, load_organization(*transaction, id));
     if (!present) return DomainError::not_found;
-    if (!present->parent_id) return DomainError::protected_entity;
+    if (!present->parent_id || present->group != OrganizationGroup::none) return DomainError::protected_entity;
     MUSTER_TRY(const bool used,
                transaction->exists(
                    "SELECT 1 FROM organization WHERE parent_id = ?1 UNION ALL SELECT 1 FROM device WHERE organization_id = ?1 "
@@ -247,6 +320,94 @@ Result<void> SqliteStore::delete_organization(OrganizationId id, const Actor& ac
                                           .number("users", static_cast<std::int64_t>(users.size()))
                                           .number("templates", static_cast<std::int64_t>(templates.size()))));
     return transaction.change(ChangeKind::organization, id.value());
+  });
+}
+
+Result<Organization> SqliteStore::move_organization(OrganizationId id, OrganizationId parent, const Actor& actor) {
+  return impl_->write([&](Transaction& transaction) -> Result<Organization> {
+    MUSTER_TRY(const auto before, load_organization(*transaction, id));
+    MUSTER_TRY(const auto above, load_organization(*transaction, parent));
+    if (!before || !above) return DomainError::not_found;
+    if (!before->parent_id || before->group != OrganizationGroup::none) return DomainError::protected_entity;
+    MUSTER_TRY(const bool ring, is_at_or_above(*transaction, id, parent));
+    if (ring) return DomainError::beneath_itself;
+    if (before->parent_id == parent) return DomainError::same_place;
+    if (!above->can_create_sub_organizations) return DomainError::limit_reached;
+    if (above->type == OrganizationType::personal && before->type != OrganizationType::personal) return DomainError::invalid_value;
+    MUSTER_TRY(const int depth, depth_of(*transaction, parent));
+    MUSTER_TRY(const int height, height_of(*transaction, id));
+    if (depth + height > impl_->options.organization_depth_max) return DomainError::tree_too_deep;
+    MUSTER_TRY(const bool taken,
+               transaction->exists("SELECT 1 FROM organization WHERE parent_id = ?1 AND name = ?2", parent, before->name));
+    if (taken) return DomainError::name_taken;
+    MUSTER_TRY(
+        const bool stranded,
+        transaction->exists(
+            "WITH RECURSIVE beneath (id) AS (SELECT ?1 UNION SELECT organization.id FROM organization JOIN beneath ON "
+            "organization.parent_id = beneath.id), above (id) AS (SELECT ?2 UNION SELECT organization.parent_id FROM organization "
+            "JOIN above ON organization.id = above.id WHERE organization.parent_id IS NOT NULL) "
+            "SELECT 1 FROM template WHERE organization_id NOT IN (SELECT id FROM beneath) AND organization_id NOT IN (SELECT id FROM "
+            "above) AND EXISTS (SELECT 1 FROM device WHERE template_id = template.id AND organization_id IN (SELECT id FROM beneath)) "
+            "LIMIT 1",
+            id, parent));
+    if (stranded) return DomainError::template_not_in_organization;
+    MUSTER_TRY(const std::int64_t devices, devices_beneath(*transaction, id));
+    MUSTER_TRY_VOID(check_device_limit(*transaction, parent, devices, id));
+    MUSTER_TRY_VOID(
+        transaction->run("UPDATE organization SET parent_id = ?2, updated_at = ?3 WHERE id = ?1", id, parent, transaction.at(actor)));
+    MUSTER_TRY_VOID(transaction.audit(actor, id, "organization.move", "organization", id.value(),
+                                      JsonText{}
+                                          .object("before", JsonText{}.number("parentId", before->parent_id.value()))
+                                          .object("after", JsonText{}.number("parentId", parent.value()))));
+    MUSTER_TRY_VOID(transaction.change(ChangeKind::organization, id.value()));
+    MUSTER_TRY(const auto after, load_organization(*transaction, id));
+    return after.value();
+  });
+}
+
+Result<domain::OrganizationUse> SqliteStore::organization_use(OrganizationId id) {
+  return impl_->read([&](Connection& connection) -> Result<domain::OrganizationUse> {
+    domain::OrganizationUse use;
+    const auto count = [&](std::string_view sql, std::int64_t& out) -> Result<void> {
+      MUSTER_TRY(const auto number, connection.number(sql, id));
+      out = number.value_or(0);
+      return {};
+    };
+    MUSTER_TRY_VOID(count("SELECT count(*) FROM organization WHERE parent_id = ?1", use.sub_organizations));
+    MUSTER_TRY_VOID(count("SELECT count(*) FROM device WHERE organization_id = ?1", use.devices));
+    MUSTER_TRY_VOID(
+        count("SELECT count(*) FROM device JOIN template ON template.id = device.template_id "
+              "WHERE template.organization_id = ?1 AND device.organization_id <> ?1",
+              use.template_devices));
+    return use;
+  });
+}
+
+Result<OrganizationId> SqliteStore::organization_of_group(OrganizationGroup group, const Actor& actor) {
+  return impl_->write([&](Transaction& transaction) -> Result<OrganizationId> {
+    if (group != OrganizationGroup::clients && group != OrganizationGroup::partners) return DomainError::invalid_value;
+    MUSTER_TRY(const auto known, transaction->number("SELECT id FROM organization WHERE group_kind = ?1", group));
+    if (known) return OrganizationId{static_cast<std::int32_t>(*known)};
+    MUSTER_TRY(const auto top, root(*transaction));
+    if (!top) return DomainError::not_found;
+    Organization value;
+    value.parent_id = *top;
+    value.name = group == OrganizationGroup::clients ? "Clients" : "Partners";
+    value.group = group;
+    // One that somebody made for this, as the guide says, becomes it.
+    MUSTER_TRY(const auto made, transaction->number("SELECT id FROM organization WHERE parent_id = ?1 AND name = ?2 AND type = ?3", *top,
+                                                    value.name, OrganizationType::business));
+    OrganizationId id{static_cast<std::int32_t>(made.value_or(0))};
+    if (made) {
+      MUSTER_TRY_VOID(
+          transaction->run("UPDATE organization SET group_kind = ?2, can_create_sub_organizations = 1 WHERE id = ?1", id, group));
+    } else {
+      MUSTER_TRY(id, insert(transaction, value, transaction.at(actor)));
+    }
+    MUSTER_TRY_VOID(transaction.audit(actor, id, "organization.group", "organization", id.value(),
+                                      describe(value).number("group", static_cast<int>(group))));
+    MUSTER_TRY_VOID(transaction.change(ChangeKind::organization, id.value()));
+    return id;
   });
 }
 

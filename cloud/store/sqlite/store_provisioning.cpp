@@ -306,6 +306,7 @@ Result<ProvisionSession> SqliteStore::create_provision_session(const NewProvisio
 
     const bool is_new = session.kind == ProvisionKind::new_device;
     if (is_new) {
+      MUSTER_TRY_VOID(check_device_limit(*transaction, session.organization_id, 1));
       MUSTER_TRY(session.device_id, reserve_device_id(transaction));
     }
     MUSTER_TRY(session.token_id, insert_token(transaction, is_new ? TokenKind::provision : TokenKind::reprovision,
@@ -475,6 +476,10 @@ Result<InfoVerdict> SqliteStore::accept_info(ProvisionSessionId id, const Report
         verdict.failure = ProvisionFailure::owner_gone;
         why.clear();
       }
+      // Its own id counts already; the limit may have been lowered, or the organization moved, since it was reserved.
+      const auto fits = check_device_limit(*transaction, session.organization_id, 0);
+      if (!fits && fits.error().category() != domain::domain_category()) return fits.error();
+      if (!fits && verdict.failure == ProvisionFailure::none) verdict.failure = ProvisionFailure::device_limit;
     }
 
     if (verdict.failure != ProvisionFailure::none) {
@@ -613,6 +618,22 @@ Result<void> end_sessions_of_devices(Transaction& transaction, std::string_view 
   for (auto& session : touched) {
     MUSTER_TRY_VOID(move_session(transaction, session, ProvisionEvent::device_removed, transaction.now()));
     MUSTER_TRY_VOID(add_cloud_step(transaction, session.id, transaction.now(), "device_removed"));
+  }
+  return {};
+}
+
+Result<void> end_waiting_reprovision(Transaction& transaction, DeviceId device, std::string_view step, const Actor& actor) {
+  std::vector<ProvisionSession> waiting;
+  {
+    MUSTER_TRY(Statement rows,
+               transaction->query("SELECT " MUSTER_SESSION_COLUMNS " FROM provision_session WHERE device_id = ?1 AND state = ?2", device,
+                                  ProvisionState::reprovisioning));
+    MUSTER_TRY(waiting, all_of(rows));
+  }
+  for (auto& session : waiting) {
+    MUSTER_TRY_VOID(
+        end_open_session(transaction, session, ProvisionEvent::canceled, ProvisionFailure::canceled, step, transaction.at(actor)));
+    MUSTER_TRY_VOID(audit_session(transaction, actor, "provision.cancel", session));
   }
   return {};
 }

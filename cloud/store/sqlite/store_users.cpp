@@ -4,7 +4,7 @@
 #include "cloud/store/sqlite/store_impl.hpp"
 #include "cloud/store/sqlite/text_search.hpp"
 
-/// Users, roles, access tokens.
+/// Users and their access tokens.
 namespace muster::store {
 
 using domain::Actor;
@@ -198,19 +198,6 @@ Result<std::optional<domain::Store::Credentials>> SqliteStore::find_credentials(
     MUSTER_TRY(const bool found, row.step());
     if (!found) return std::optional<Credentials>{};
     return std::optional{Credentials{user_of(row), std::string{row.text(11)}}};
-  });
-}
-
-Result<std::vector<domain::Role>> SqliteStore::roles() {
-  return impl_->read([](Connection& connection) -> Result<std::vector<domain::Role>> {
-    std::vector<domain::Role> all;
-    MUSTER_TRY(Statement rows, connection.query("SELECT id, name, is_builtin, permissions FROM role ORDER BY id"));
-    for (;;) {
-      MUSTER_TRY(const bool row, rows.step());
-      if (!row) return all;
-      all.push_back({rows.id<RoleId>(0), std::string{rows.text(1)}, rows.flag(2),
-                     domain::PermissionSet{static_cast<std::uint64_t>(rows.integer(3))}});
-    }
   });
 }
 
