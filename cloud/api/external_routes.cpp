@@ -354,11 +354,7 @@ Response ExternalApi::provision(const Request& request, const domain::Credential
   QueryReader reader{request.query};
   QueryReader::Pair pair;
   while (reader.next(pair)) {
-    std::string value = percent_decoded(pair.value).substr(0, info_text_size_max_bytes);
-    for (char& c : value) {
-      if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = ' ';
-    }
-    if (!domain::is_valid_utf8(value)) value.clear();
+    std::string value = domain::trim(domain::printable_text(percent_decoded(pair.value).substr(0, info_text_size_max_bytes)));
     const std::string name = percent_decoded(pair.name);
     if (name == "templateId") info.tmpl_id = std::move(value);
     if (name == "build") hardware.build = std::move(value);

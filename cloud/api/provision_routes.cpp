@@ -94,8 +94,8 @@ std::vector<std::string_view> warnings_about(const Address& address) {
 
 std::optional<Response> read_name(const Context& context, std::string_view field, std::string& out) {
   out = context.arguments.text(field).value_or("");
-  const bool printable = std::all_of(out.begin(), out.end(), [](char c) { return static_cast<unsigned char>(c) >= 0x20 && c != 0x7f; });
-  if (out.size() > name_size_max_bytes || !printable) return invalid_value(field, std::string{field} + " has at most 60 bytes of text.");
+  if (out.size() > name_size_max_bytes || !domain::is_printable_text(out))
+    return invalid_value(field, std::string{field} + " has at most 60 bytes of text, without control characters.");
   return std::nullopt;
 }
 
@@ -315,7 +315,7 @@ Response post_provision_step(Context& context) {
   const auto code = context.arguments.integer("code").value_or(0);
   if (code < 0 || code > 65'535) return invalid_value("code", "A code is 0 to 65535.");
   step.code = static_cast<std::uint16_t>(code);
-  step.message = context.arguments.text("message").value_or("");
+  step.message = domain::printable_text(context.arguments.text("message").value_or(""));
   if (step.message.size() > message_size_max_bytes) return invalid_value("message", "A message has at most 200 bytes.");
   const std::string source = context.arguments.text("source").value_or("app");
   if (source != "app" && source != "agent") return invalid_value("source", "source must be app or agent.");

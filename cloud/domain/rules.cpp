@@ -201,6 +201,24 @@ bool is_valid_utf8(std::string_view text) noexcept {
   return count_allowed(text, [](char32_t) { return true; }).has_value();
 }
 
+bool is_printable_text(std::string_view text) noexcept { return count_allowed(text, is_printable).has_value(); }
+
+std::string printable_text(std::string_view text) {
+  std::string out;
+  out.reserve(text.size());
+  for (std::size_t at = 0; at < text.size();) {
+    const std::size_t begin = at;
+    const auto c = next_code_point(text, at);
+    if (!c) at = begin + 1;
+    if (c && is_printable(*c)) {
+      out.append(text.substr(begin, at - begin));
+    } else {
+      out += ' ';
+    }
+  }
+  return out;
+}
+
 std::string trim(std::string_view text) { return std::string{trimmed(text)}; }
 
 std::string lower_ascii(std::string_view text) {

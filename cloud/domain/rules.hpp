@@ -23,6 +23,10 @@ using Complaint = std::optional<std::string>;
 [[nodiscard]] Complaint check_home(const Home& home);               ///< Host of at most 63 characters, ports 1..65535
 [[nodiscard]] Complaint check_template(const Template& value);      ///< All of it: pins unique, min <= max, names unique, SSID length, ...
 [[nodiscard]] bool is_valid_utf8(std::string_view text) noexcept;
+/// Whether a terminal or a page shows it as it is: UTF-8 without control characters (C1 too), line ends and marks that turn text around.
+[[nodiscard]] bool is_printable_text(std::string_view text) noexcept;
+/// The text with a space for each character that is not printable, and for each byte that is no UTF-8. For what devices say of themselves.
+[[nodiscard]] std::string printable_text(std::string_view text);
 [[nodiscard]] std::string trim(std::string_view text);
 [[nodiscard]] std::string lower_ascii(std::string_view text);
 /// Accepts `^TMPL[-_0-9A-Za-z]{4,16}$`.

@@ -209,5 +209,17 @@ TEST(Rules, ATemplateMayUseEveryPin) {
   EXPECT_NE(check_template(full), std::nullopt);
 }
 
+TEST(Rules, WhatDevicesSayCannotSteerATerminal) {
+  EXPECT_EQ(printable_text("Lamp 1.2"), "Lamp 1.2");
+  EXPECT_EQ(printable_text("a\x1b[2Jb\x7f"), "a [2Jb ");
+  EXPECT_EQ(printable_text("a\302\2332Jb"), "a 2Jb");          // U+009B, a C1 control.
+  EXPECT_EQ(printable_text("a\x9b\xff\xc3"), "a   ");          // No UTF-8.
+  EXPECT_EQ(printable_text("\342\200\256hs.exe"), " hs.exe");  // U+202E turns what follows around.
+  EXPECT_EQ(printable_text("Küche 🏠"), "Küche 🏠");
+  EXPECT_TRUE(is_printable_text("Küche"));
+  EXPECT_FALSE(is_printable_text("a\302\233b"));
+  EXPECT_FALSE(is_printable_text("line\nend"));
+}
+
 }  // namespace
 }  // namespace muster::domain

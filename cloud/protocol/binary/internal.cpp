@@ -17,14 +17,7 @@ constexpr std::size_t info_text_size_max_chars = 128;
 constexpr std::size_t metadata_name_size_max_chars = 64, metadata_value_size_max_chars = 255;
 
 /// What a device says of itself ends up in the store and the console: text only, and no more of it than anybody needs.
-std::string clean(std::string_view text) {
-  std::string out{text.substr(0, info_text_size_max_chars)};
-  for (char& c : out) {
-    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = ' ';
-  }
-  while (!out.empty() && !domain::is_valid_utf8(out)) out.pop_back();
-  return out;
-}
+std::string clean(std::string_view text) { return domain::trim(domain::printable_text(text.substr(0, info_text_size_max_chars))); }
 
 /// `utc`, word and its answer, NUL between them.
 std::string utc_words(std::string_view what, const TimeZone& zone, std::int64_t utc_ms, bool local) {
