@@ -74,6 +74,13 @@ Outcome<json::value> ApiClient::call(std::string_view method, std::string_view p
   return Outcome<json::value>{boost::system::in_place_value, std::move(document)};
 }
 
+Outcome<std::string> ApiClient::text(std::string_view path, const Query& query) {
+  const auto answer = http_.send("GET", std::string{path} + format_query(query), access_token_, std::nullopt);
+  if (!answer) return answer.error();
+  if (answer->status < 200 || answer->status >= 300) return refusal_of(*answer, http_.url(), !access_token_.empty());
+  return Outcome<std::string>{boost::system::in_place_value, answer->body};
+}
+
 Outcome<json::array> ApiClient::list(std::string_view path, const Query& query, const Paging& paging) {
   json::array rows;
   const bool all = !paging.page && !paging.limit;

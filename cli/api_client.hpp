@@ -26,6 +26,8 @@ class ApiClient {
   /// One request. An answer without a body is null. Errors: exit_refused with the server's own sentence, exit_unreachable.
   [[nodiscard]] Outcome<boost::json::value> call(std::string_view method, std::string_view path, const Query& query,
                                                  const boost::json::object* body = nullptr);
+  /// GET of something that is not JSON. Errors: as call().
+  [[nodiscard]] Outcome<std::string> text(std::string_view path, const Query& query);
   /// The rows of a list, fetched page by page.
   [[nodiscard]] Outcome<boost::json::array> list(std::string_view path, const Query& query, const Paging& paging);
 

@@ -59,6 +59,7 @@ class CommandLine {
     add_device_commands();
     add_provision_command();
     add_people_commands();
+    add_access_commands();
     add_offline_commands();
     add_other_commands();
   }
@@ -374,11 +375,85 @@ class CommandLine {
     app = command(*audit, "list", "List the audit log, newest first", [this](Context& context) { return list_audit(context, audit_); });
     add_connection(app);
     add_organization(app);
+    add_audit_filter(app);
+    add_paging(app, audit_.paging);
+    app = command(*audit, "export", "Write the audit log as CSV, newest first",
+                  [this](Context& context) { return export_audit(context, audit_); });
+    add_connection(app);
+    add_organization(app);
+    add_audit_filter(app);
+    app->add_option("--out", audit_.out, "File to write; must not exist (default: stdout)")->type_name("FILE");
+    app->footer("Cells that a spreadsheet would take for a formula have a ' in front. The export itself stands in the log.");
+    app = command(*audit, "verify", "Check the audit log of a data directory, with or without its server",
+                  [this](Context& context) { return verify_audit(context, verify_audit_); });
+    add_data(app, verify_audit_.data);
+    add_json(app);
+    app->add_option(
+           "--head", verify_audit_.heads,
+           "File with heads that were kept elsewhere: a copy of files/audit-heads/YYYY-MM, the server's log, what `muster backup` printed")
+        ->type_name("FILE");
+    app->footer(
+        "Exit code 0: whole. 1: tampered with, and says where. Without --head nobody is convicted who had the key and computed all anew.");
+  }
+
+  void add_access_commands() {
+    const auto scopes = [this](CLI::App* app) {
+      app->add_option("--name", access_.name, "What it is for, to people")->required();
+      app->add_option("--scope", access_.scopes, "A permission that it has, like ORG_DEVICES_VIEW; repeat it for several")
+          ->required()
+          ->type_name("PERMISSION");
+    };
+    const auto common = [this](CLI::App* app, bool with_id) {
+      add_connection(app);
+      add_organization(app);
+      if (with_id) app->add_option("id", access_.id, "Its id, as listed")->required()->type_name("ID")->check(whole_number(1));
+    };
+    auto* const keys = group(app_, "apikey", "Keys that programs use in place of a person's access token");
+    auto* app = command(*keys, "create", "Make a key; its secret is shown once",
+                        [this](Context& context) { return create_api_key(context, access_); });
+    common(app, false);
+    scopes(app);
+    app->add_option("--expires", access_.expires, "When it ends: 2026-01-31, \"2026-01-31 09:30\" or Unix milliseconds (default: never)");
+    app->add_option("--from-address", access_.addresses, "Address or network that it may be used from; repeat it (default: from anywhere)")
+        ->type_name("NETWORK");
+    app->add_option("--rate", access_.requests_per_minute, "Requests a minute (default: the server's limit)")->check(whole_number(1));
+    common(command(*keys, "list", "List keys, without their secrets", [](Context& context) { return list_api_keys(context); }), false);
+    app = command(*keys, "delete", "End a key at once", [this](Context& context) { return delete_api_key(context, access_); });
+    common(app, true);
+    add_yes(app);
+
+    auto* const clients = group(app_, "oauth", "OAuth2 clients of the platform API");
+    app = command(*clients, "create", "Make a client; its secret is shown once",
+                  [this](Context& context) { return create_oauth_client(context, access_); });
+    common(app, false);
+    scopes(app);
+    app->add_option("--redirect-url", access_.redirect_urls, "Kept with the client; repeat it for several")->type_name("URL");
+    app->add_flag("--no-refresh-tokens", access_.no_refresh_tokens, "Give it access tokens only");
+    common(command(*clients, "list", "List clients, without their secrets", [](Context& context) { return list_oauth_clients(context); }),
+           false);
+    app = command(*clients, "secret", "Give a client another secret; the old one and all its tokens end",
+                  [this](Context& context) { return renew_oauth_secret(context, access_); });
+    common(app, true);
+    add_yes(app);
+    app = command(*clients, "revoke", "End all tokens of a client",
+                  [this](Context& context) { return revoke_oauth_tokens(context, access_); });
+    common(app, true);
+    add_yes(app);
+    app = command(*clients, "delete", "Delete a client with its tokens",
+                  [this](Context& context) { return delete_oauth_client(context, access_); });
+    common(app, true);
+    add_yes(app);
+  }
+
+  void add_audit_filter(CLI::App* app) {
     app->add_option("--action", audit_.action, "Only this action, like device.create; with a dot at the end all that begin so");
     app->add_option("--from", audit_.from, "Not before this time: 2026-01-31, \"2026-01-31 09:30\" or Unix milliseconds");
     app->add_option("--to", audit_.to, "Not after this time");
+    app->add_option("--user", audit_.user, "Only what this user did")->type_name("ID")->check(whole_number(1));
+    app->add_option("--object", audit_.object, "Only what was done to this: device, user, ...; device:17 for one of them")
+        ->type_name("KIND[:ID]");
+    app->add_option("--text", audit_.text, "Only entries with this text in action, details, address or name");
     app->add_flag("--sub-orgs", audit_.with_sub_organizations, "Also of the organizations beneath");
-    add_paging(app, audit_.paging);
   }
 
   void add_offline_commands() {
@@ -544,6 +619,8 @@ class CommandLine {
   OrganizationOptions organization_;
   UserOptions user_;
   AuditOptions audit_;
+  AccessOptions access_;
+  VerifyAuditOptions verify_audit_;
   BackupOptions backup_;
   RestoreOptions restore_;
   RecoverOptions recover_;

@@ -114,7 +114,7 @@ struct UserOptions {
   std::string email, name, role;
 };
 struct AuditOptions {
-  std::string action, from, to;
+  std::string action, from, to, user, object, text, out;
   bool with_sub_organizations = false;
   Paging paging;
 };
@@ -125,6 +125,24 @@ struct AuditOptions {
 [[nodiscard]] Outcome<void> set_user_enabled(Context& context, const std::string& id_or_email, bool enabled);
 [[nodiscard]] Outcome<void> set_user_password(Context& context, const std::string& id_or_email);  ///< Empty: one's own.
 [[nodiscard]] Outcome<void> list_audit(Context& context, const AuditOptions& options);
+/// As CSV, to a file that must not exist or to stdout.
+[[nodiscard]] Outcome<void> export_audit(Context& context, const AuditOptions& options);
+// --- what programs come in by ---------------------------------------------------------------------------------------------------
+struct AccessOptions {
+  std::string name, expires;
+  std::vector<std::string> scopes, addresses, redirect_urls;
+  std::int64_t requests_per_minute = 0, id = 0;
+  bool no_refresh_tokens = false;
+};
+[[nodiscard]] Outcome<void> create_api_key(Context& context, const AccessOptions& options);
+[[nodiscard]] Outcome<void> list_api_keys(Context& context);
+[[nodiscard]] Outcome<void> delete_api_key(Context& context, const AccessOptions& options);
+[[nodiscard]] Outcome<void> create_oauth_client(Context& context, const AccessOptions& options);
+[[nodiscard]] Outcome<void> list_oauth_clients(Context& context);
+[[nodiscard]] Outcome<void> renew_oauth_secret(Context& context, const AccessOptions& options);
+[[nodiscard]] Outcome<void> revoke_oauth_tokens(Context& context, const AccessOptions& options);
+[[nodiscard]] Outcome<void> delete_oauth_client(Context& context, const AccessOptions& options);
+
 /// "2026-01-31", "2026-01-31 09:30[:00]" (local time) or Unix milliseconds.
 [[nodiscard]] Outcome<std::int64_t> parse_time(const std::string& text);
 
@@ -147,6 +165,11 @@ struct RestoreOptions {
 [[nodiscard]] Outcome<void> back_up(Context& context, const BackupOptions& options);
 [[nodiscard]] Outcome<void> restore(Context& context, const RestoreOptions& options);
 [[nodiscard]] Outcome<void> complete_restore(Context& context, const DataOptions& data);
+struct VerifyAuditOptions {
+  DataOptions data;
+  std::vector<std::string> heads;  ///< Files with heads that were kept elsewhere.
+};
+[[nodiscard]] Outcome<void> verify_audit(Context& context, const VerifyAuditOptions& options);
 [[nodiscard]] Outcome<void> rotate_keys(Context& context, const DataOptions& data);
 struct RecoverOptions {
   DataOptions data;

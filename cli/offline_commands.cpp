@@ -16,12 +16,14 @@
 
 #include "cli/commands.hpp"
 #include "cloud/base/age.hpp"
+#include "cloud/base/audit_key.hpp"
 #include "cloud/base/error.hpp"
 #include "cloud/base/key_ring.hpp"
 #include "cloud/base/password.hpp"
 #include "cloud/base/secure_file.hpp"
 #include "cloud/domain/permission.hpp"
 #include "cloud/domain/rules.hpp"
+#include "cloud/main/audit_heads.hpp"
 #include "cloud/main/data_store.hpp"
 #include "cloud/main/key_fit.hpp"
 #include "cloud/store/backup/backup_archive.hpp"
@@ -108,7 +110,7 @@ Outcome<std::unique_ptr<KeyRing>> open_keys(const fs::path& data) {
 }
 
 Outcome<std::unique_ptr<domain::Store>> open_store(const Data& data) {
-  auto opened = main::open_data_store(data.database);
+  auto opened = main::open_data_store(data.directory, data.database);
   if (!opened) return failure_of(data.database.string(), opened.error());
   return std::move(*opened);
 }
@@ -219,11 +221,23 @@ Outcome<void> back_up(Context& context, const BackupOptions& options) {
   }
   say(context, "Copying and encrypting ...\n");
   SecureRandom random;
+  // Before the copy, so that the backup holds it, too. A store that cannot be read is no reason to have no backup.
+  std::string head_line;
+  const auto head = [&]() -> Result<domain::AuditHead> {
+    MUSTER_TRY(const auto audit_key, AuditKey::open(data->directory / "keys", random));
+    MUSTER_TRY(const auto store, main::open_data_store(data->directory, data->database));
+    return main::write_audit_head(data->directory, *audit_key, *store, SystemClock{}.utc_now());
+  }();
+  if (head) {
+    head_line = domain::audit_head_line(*head);
+  } else {
+    context.err << "No head of the audit log could be taken: " << head.error().message() << ".\n";
+  }
   const auto summary = store::create_backup(data->directory, data->database, options.out, to, random);
   if (!summary) return failure_of(options.out, summary.error());
   // Afterwards, and no reason to take the backup back: a store that cannot be written to is when it is needed most.
   const auto recorded = [&]() -> Result<void> {
-    MUSTER_TRY(const auto store, main::open_data_store(data->database));
+    MUSTER_TRY(const auto store, main::open_data_store(data->directory, data->database));
     return append_audit(*store, "store.backup", "settings", 0,
                         R"({"file":)" + quoted_json(fs::path{options.out}.filename().string()) + R"(,"to":)" +
                             quoted_json(to.recipients.empty() ? "passphrase" : "recipients") + "}");
@@ -231,10 +245,13 @@ Outcome<void> back_up(Context& context, const BackupOptions& options) {
   if (!recorded) context.err << "The backup is whole, but it could not be noted in the audit log: " << recorded.error().message() << ".\n";
   const auto size = fs::file_size(options.out, error);
   if (context.globals.json) {
-    context.out << R"({"file":)" << quoted_json(options.out) << R"(,"bytes":)" << size << "}\n";
+    context.out << R"({"file":)" << quoted_json(options.out) << R"(,"bytes":)" << size;
+    if (!head_line.empty()) context.out << R"(,"auditHead":)" << quoted_json(head_line);
+    context.out << "}\n";
   } else {
     context.out << "Backup written: " << printable(options.out) << " (" << size << " bytes). Keep the "
                 << (to.recipients.empty() ? "passphrase" : "age secret key") << " elsewhere: without it nobody can restore.\n";
+    if (!head_line.empty()) context.out << "Keep this line apart from the server, too; it proves the audit log: " << head_line << "\n";
   }
   return {};
 }
@@ -287,6 +304,55 @@ Outcome<void> restore(Context& context, const RestoreOptions& options) {
                 << "When no device made after the backup is missing: muster restore --complete --data " << printable(directory) << "\n";
   }
   return {};
+}
+
+Outcome<void> verify_audit(Context& context, const VerifyAuditOptions& options) {
+  const auto data = existing_data(options.data);
+  if (!data) return data.error();
+  std::error_code error;
+  const auto key_file = data->directory / "keys" / AuditKey::file_name;
+  if (!fs::exists(key_file, error))  // Opening would make one, under which nothing is genuine.
+    return failed(key_file.string() + " is missing: without it nothing can be said of the audit log. Bring it back from a backup.");
+  std::vector<domain::AuditHead> kept;
+  for (const auto& file : options.heads) {
+    const auto heads = main::read_audit_heads(file);
+    if (!heads) return usage(printable(file) + " cannot be read: " + heads.error().message() + ".");
+    if (heads->empty()) return usage(printable(file) + " holds no head of an audit log.");
+    kept.insert(kept.end(), heads->begin(), heads->end());
+  }
+  SecureRandom random;
+  const auto key = AuditKey::open(data->directory / "keys", random);
+  if (!key) return failure_of(key_file.string(), key.error());
+  auto store = open_store(*data);
+  if (!store) return store.error();
+  say(context, "Checking every entry ...\n");
+  const auto verdict = main::verify_audit(data->directory, **key, **store, std::move(kept));
+  if (!verdict) return failure_of(data->database.string(), verdict.error());
+  if (context.globals.json) {
+    context.out << R"({"whole":)" << (verdict->whole() ? "true" : "false") << R"(,"entries":)" << verdict->entries << R"(,"genuine":)"
+                << verdict->genuine << R"(,"erased":)" << verdict->erased << R"(,"headsMet":)" << verdict->heads_met
+                << R"(,"findingsLeftOut":)" << verdict->findings_left_out << R"(,"findings":[)";
+    bool first = true;
+    for (const auto& finding : verdict->findings) {
+      context.out << (first ? "" : ",") << R"({"problem":)" << quoted_json(domain::audit_problem_name(finding.problem)) << R"(,"first":)"
+                  << finding.first << R"(,"last":)" << finding.last << "}";
+      first = false;
+    }
+    context.out << "]}\n";
+  } else {
+    context.out << verdict->entries << " entries, " << verdict->genuine << " of them genuine; " << verdict->heads_met
+                << " heads met; personal data erased " << verdict->erased << " times.\n";
+    for (const auto& finding : verdict->findings) {
+      context.out << domain::audit_problem_name(finding.problem) << ": entry " << finding.first;
+      if (finding.last != finding.first) context.out << " to " << finding.last;
+      context.out << "\n";
+    }
+    if (verdict->findings_left_out > 0) context.out << "... and " << verdict->findings_left_out << " more\n";
+  }
+  if (verdict->whole()) return {};
+  if (verdict->entries > 0 && verdict->genuine == 0)
+    return failed("Not one entry is genuine: keys/audit.secret is not the key of this log, or all of it was replaced.");
+  return failed("The audit log was tampered with.");
 }
 
 Outcome<void> complete_restore(Context& context, const DataOptions& options) {

@@ -1,6 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+#include <cerrno>
 #include <charconv>
+#include <cstring>
 #include <ctime>
+#include <filesystem>
+#include <fstream>
 
 #include "cli/commands.hpp"
 #include "cli/json_text.hpp"
@@ -189,7 +194,12 @@ Outcome<std::int64_t> parse_time(const std::string& text) {
   return usage("\"" + printable(text) + "\" is not a time; write 2026-01-31, \"2026-01-31 09:30\" or Unix milliseconds.");
 }
 
-Outcome<void> list_audit(Context& context, const AuditOptions& options) {
+namespace {
+
+constexpr std::int64_t export_part_rows = 20'000;  // Each row is a line: the server writes no line breaks into cells.
+
+/// What list and export have in common.
+Outcome<Query> audit_query(Context& context, const AuditOptions& options) {
   Query query;
   put_organization(context, query);
   if (options.with_sub_organizations) query.emplace_back("includeSubOrgs", "true");
@@ -200,9 +210,62 @@ Outcome<void> list_audit(Context& context, const AuditOptions& options) {
     if (!at) return at.error();
     query.emplace_back(name, std::to_string(*at));
   }
+  if (!options.user.empty()) query.emplace_back("actorId", options.user);
+  if (!options.object.empty()) {
+    const auto colon = options.object.find(':');
+    query.emplace_back("objectKind", options.object.substr(0, colon));
+    if (colon != std::string::npos) {
+      const auto id = parse_number(std::string_view{options.object}.substr(colon + 1));
+      if (!id) return usage("\"" + printable(options.object) + "\" is not KIND or KIND:ID, like device:17.");
+      query.emplace_back("objectId", std::to_string(*id));
+    }
+  }
+  if (!options.text.empty()) query.emplace_back("query", options.text);
+  return query;
+}
+
+}  // namespace
+
+Outcome<void> export_audit(Context& context, const AuditOptions& options) {
+  const auto query = audit_query(context, options);
+  if (!query) return query.error();
   auto client = context.connect();
   if (!client) return client.error();
-  const auto rows = client->list("/api/v1/audit", query, options.paging);
+  std::ofstream file;
+  if (!options.out.empty()) {
+    if (std::filesystem::exists(options.out)) return usage(printable(options.out) + " exists; nothing is overwritten.");
+    file.open(options.out, std::ios::binary);
+    if (!file) return failed(printable(options.out) + " cannot be written: " + std::strerror(errno) + ".");
+  }
+  std::ostream& out = options.out.empty() ? context.out : file;
+  // A part at a time, each going on below the last entry of the one before.
+  for (std::string before;;) {
+    Query part = *query;
+    part.emplace_back("size", std::to_string(export_part_rows));
+    if (!before.empty()) part.emplace_back("before", before);
+    const auto text = client->text("/api/v1/audit/export", part);
+    if (!text) return text.error();
+    const auto head = text->find('\n');
+    if (head == std::string::npos) return failed("The server's answer is no CSV.");
+    const std::string_view rows = std::string_view{*text}.substr(head + 1);
+    out << (before.empty() ? std::string_view{*text} : rows);
+    if (std::count(rows.begin(), rows.end(), '\n') < export_part_rows) break;
+    const auto last = rows.rfind('\n', rows.size() - 2);
+    const std::string_view row = rows.substr(last == std::string_view::npos ? 0 : last + 1);
+    before = row.substr(0, row.find(','));
+    if (!parse_number(before)) return failed("The server's answer is no CSV of the audit log.");
+  }
+  out.flush();
+  if (!out) return failed("The CSV could not be written to its end: " + std::string{std::strerror(errno)} + ".");
+  return {};
+}
+
+Outcome<void> list_audit(Context& context, const AuditOptions& options) {
+  const auto query = audit_query(context, options);
+  if (!query) return query.error();
+  auto client = context.connect();
+  if (!client) return client.error();
+  const auto rows = client->list("/api/v1/audit", *query, options.paging);
   if (!rows) return rows.error();
   if (context.globals.json) {
     print_json(context.out, *rows);

@@ -156,6 +156,14 @@ void Api::access_tokens_changed(UserId user) {
   if (const auto row = impl_->core.views.directory.user(user)) impl_->core.sign_in_throttle.forget(account_key(impl_->core, row->email));
 }
 void Api::provision_session_changed(const domain::ProvisionSession& session) { impl_->core.stream.provision_session_changed(session); }
+void Api::write_key_uses() {
+  auto uses = impl_->core.key_uses.take();
+  if (uses.empty()) return;
+  if (const auto written = impl_->core.store.note_api_key_uses(uses); !written) {
+    impl_->core.metrics.store_errors_total.add();
+    impl_->core.key_uses.retry(std::move(uses));
+  }
+}
 void Api::device_gone(DeviceId device) noexcept { impl_->core.stream.device_gone(device); }
 
 std::vector<Api::RouteInfo> Api::routes() {

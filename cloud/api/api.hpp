@@ -31,6 +31,7 @@ struct ApiOptions {
   unsigned sign_in_failures_per_address = 5;  ///< Then blocked ...
   std::chrono::seconds sign_in_block{600};    ///< ... this long; also per account.
   unsigned requests_per_minute_per_organization = 10'000;
+  unsigned requests_per_minute_per_key = 3'000;       ///< Of one API key or OAuth2 client; 0 = no limit.
   bool allow_plain_from_public = false;               ///< As the gateway's: devices may be set up unencrypted from public addresses.
   unsigned updates_per_day_per_device = 500'000;      ///< By /external/api/update; 0 = no limit.
   std::vector<std::uint16_t> ports_plain, ports_tls;  ///< Of the listeners: where a device that is set up shall dial.
@@ -105,6 +106,8 @@ class Api {
   /// Access tokens of this user (none: of anybody) were made or ended: streams opened with one that is gone end. Blocks (store).
   void access_tokens_changed(UserId user);
   void device_gone(DeviceId device) noexcept;
+  /// Writes down when API keys were used. Blocks (store); run it now and then.
+  void write_key_uses();
   void provision_session_changed(const domain::ProvisionSession& session);
 
   struct RouteInfo {

@@ -7,6 +7,7 @@
 
 #include "cloud/api/api.hpp"
 #include "cloud/api/idempotency.hpp"
+#include "cloud/api/key_uses.hpp"
 #include "cloud/api/rate_limit.hpp"
 #include "cloud/api/sign_in_throttle.hpp"
 #include "cloud/api/stream/stream_hub.hpp"
@@ -37,6 +38,7 @@ struct Core {
         options{std::move(given)},
         sign_in_throttle{options.sign_in_failures_per_address, options.sign_in_block},
         organization_rate{options.requests_per_minute_per_organization, std::chrono::seconds{60}},
+        program_rate{1, std::chrono::seconds{60}},
         updates{options.updates_per_day_per_device, std::chrono::hours{24}},
         provision_tokens{options.provision_tokens_per_hour_per_user, std::chrono::hours{1}},
         provision_requests{options.provision_requests_per_hour_per_device, std::chrono::hours{1}},
@@ -59,11 +61,13 @@ struct Core {
 
   SignInThrottle sign_in_throttle;
   RateLimit organization_rate;
+  RateLimit program_rate;        ///< By API key or OAuth2 client; the limit is given with each request.
   RateLimit updates;             ///< By device.
   RateLimit provision_tokens;    ///< By user.
   RateLimit provision_requests;  ///< By device.
   RateLimit unknown_access_tokens, unknown_auth_tokens;
   Idempotency idempotency;
+  KeyUses key_uses;
   StreamHub stream;
 };
 

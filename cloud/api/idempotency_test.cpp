@@ -93,7 +93,10 @@ TEST_F(IdempotencyKey, EveryCreateRouteMakesItsThingOnce) {
       {"/api/v1/template/metafield/create", R"({"templateId":)" + id + R"(,"name":"Colour","version":2})"},
       {"/api/v1/template/event/create", R"({"templateId":)" + id + R"(,"name":"Hot","eventCode":"hot","version":3})"},
       {"/api/v1/organization/device/create", R"({"templateId":)" + id + R"(,"name":"D"})"}};
-  EXPECT_EQ(all.size(), routes);
+  const std::vector<std::pair<std::string, std::string>> with_secrets{
+      {"/api/v1/apikeys/create", R"({"name":"CI","scopes":["ORG_VIEW_USERS"]})"},
+      {"/api/v1/oauth/clients/create", R"({"name":"ERP","scopes":["ORG_VIEW_USERS"]})"}};
+  EXPECT_EQ(all.size() + with_secrets.size(), routes);
   for (const auto& [path, body] : all) {
     const Response first = post(path, body, "key of " + path);
     ASSERT_EQ(first.status, 201u) << path << first.body;
@@ -114,6 +117,26 @@ TEST_F(IdempotencyKey, EveryCreateRouteMakesItsThingOnce) {
   EXPECT_EQ(post("/api/v1/device/create", all.back().second, "").status, 201u);
   EXPECT_EQ(post("/api/v1/device/create", all.back().second, "another").status, 201u);
   EXPECT_EQ(count("/api/v1/organization/devices"), 3);
+  // A secret that cannot be shown again is not kept; that it was made is.
+  for (const auto& [path, body] : with_secrets) {
+    ASSERT_EQ(post(path, body, "secret of " + path).status, 201u);
+    EXPECT_EQ(code_of(post(path, body, "secret of " + path)), "already_done") << path;
+  }
+  EXPECT_EQ(count("/api/v1/apikeys"), 1);
+  EXPECT_EQ(count("/api/v1/oauth/clients"), 1);
+}
+
+TEST_F(IdempotencyKey, HoldsForEveryPostOfWhoeverIsSignedIn) {
+  const std::string path = "/api/v1/organization/device/provision/token", body = "{}";
+  ASSERT_EQ(post(path, body, "one").status, 201u);
+  EXPECT_EQ(code_of(post(path, body, "one")), "already_done") << "an AuthToken is not kept either";
+  EXPECT_EQ(count("/api/v1/provision/sessions"), 1);
+  const auto person = server_.user(server_.root, domain::user_role, "bob@example.org");
+  const std::string suspend = R"({"userId":)" + str(person) + "}";
+  ASSERT_EQ(post("/api/v1/user/suspend", suspend, "two").status, 200u);
+  const auto changes = server_.store->newest_change().value();
+  EXPECT_EQ(post("/api/v1/user/suspend", suspend, "two").status, 200u);
+  EXPECT_EQ(server_.store->newest_change().value(), changes);
 }
 
 TEST_F(IdempotencyKey, RefusalsAreNotRemembered) {

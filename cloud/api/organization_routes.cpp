@@ -212,7 +212,7 @@ constexpr Field organization_create_fields[] = {org_id,           text("name", t
                                                 text("timeZone"), text("type"),       flag("canCreateSubOrgs")};
 
 constexpr Route routes[] = {
-    {Method::get, "/api/v1/organization/profile", signed_in(), Lane::api, {}, get_organization_profile},
+    {Method::get, "/api/v1/organization/profile", signed_in_or_program(), Lane::api, {}, get_organization_profile},
     {Method::get, "/api/v1/organization", on_organization(), Lane::api, organization_fields, get_organization},
     {Method::put, "/api/v1/organization", on_organization(Permission::org_edit), Lane::api, organization_put_fields, put_organization},
     {Method::delete_, "/api/v1/organization", on_organization(Permission::org_delete), Lane::api, organization_required_fields,

@@ -102,7 +102,19 @@ constexpr Row table[] = {
     {"POST /api/v1/provision/session/{id}/step", R"({"step":"sent"})", "AANU", "AANU", "NNNU", "NNNU"},
     {"DELETE /api/v1/provision/session/{id}", "", "AANU", "AANU", "NNNU", "NNNU"},
 
+    {"GET /api/v1/apikeys", "orgId={org}", "AFFU", "AFFU", "NNNU", "NNNU"},
+    {"POST /api/v1/apikeys/create", R"({"orgId":{org},"name":"Key","scopes":["TEMPLATE_VIEW"]})", "AFFU", "AFFU", "NNNU", "NNNU"},
+    // Ids that nobody has: whoever may ask hears so.
+    {"DELETE /api/v1/apikey", "orgId={org}&apiKeyId={apikey}", "AFFU", "AFFU", "NNNU", "NNNU"},
+    {"GET /api/v1/oauth/clients", "orgId={org}", "AFFU", "AFFU", "NNNU", "NNNU"},
+    {"POST /api/v1/oauth/clients/create", R"({"orgId":{org},"name":"Client","scopes":["TEMPLATE_VIEW"]})", "AFFU", "AFFU", "NNNU", "NNNU"},
+    {"PUT /api/v1/oauth/client/secret", R"({"orgId":{org},"oauthClientId":{client}})", "AFFU", "AFFU", "NNNU", "NNNU"},
+    {"DELETE /api/v1/oauth/client/tokens", "orgId={org}&oauthClientId={client}", "AFFU", "AFFU", "NNNU", "NNNU"},
+    {"DELETE /api/v1/oauth/client", "orgId={org}&oauthClientId={client}", "AFFU", "AFFU", "NNNU", "NNNU"},
+    {"POST /oauth2/token", "", "PPPP", "PPPP", "PPPP", "PPPP"},
+    {"POST /api/v1/oauth2/token", "", "PPPP", "PPPP", "PPPP", "PPPP"},
     {"GET /api/v1/audit", "orgId={org}", "AFFU", "AFFU", "NNNU", "NNNU"},
+    {"GET /api/v1/audit/export", "orgId={org}", "AFFU", "AFFU", "NNNU", "NNNU"},
 };
 
 void replace_all(std::string& text, std::string_view from, const std::string& to) {
@@ -145,6 +157,23 @@ class PermissionMatrix : public ::testing::Test {
       stream.name = "One";
       stream.pin = 1;
       return server_->make_template(places_[place], "T" + std::to_string(++unique_), {stream}).id;
+    });
+    put("{apikey}", [&] {
+      domain::ApiKey key;
+      key.organization_id = places_[place];
+      key.user_id = server_->admin;
+      key.name = "Key";
+      return server_->store->create_api_key(key, server_->keys->digest("api-key", std::to_string(++unique_)).newest(), {}).value().id;
+    });
+    put("{client}", [&] {
+      domain::OAuthClient client;
+      client.organization_id = places_[place];
+      client.user_id = server_->admin;
+      client.name = "Client";
+      client.client_id = "client-" + std::to_string(++unique_);
+      return server_->store->create_oauth_client(client, server_->keys->digest("oauth-client-secret", client.client_id).newest(), {})
+          .value()
+          .id;
     });
     for (const auto* name : {"{session}", "{id}"}) put(name, [&] { return make_session(places_[place]); });
     replace_all(text, "{shared}", str(shared_));
@@ -196,7 +225,7 @@ TEST_F(PermissionMatrix, HasARowForEveryRouteOfTheContract) {
   for (const Row& row : table) EXPECT_TRUE(rows.insert(std::string{row.route}).second) << row.route << " is there twice";
   for (const auto& operation : read_openapi()) {
     // The stream checks each of its rows (stream_test.cpp); devices show their AuthToken (external_routes_test.cpp).
-    if (operation.path.starts_with("/api/v1/") && operation.path != "/api/v1/stream")
+    if ((operation.path.starts_with("/api/v1/") || operation.path.starts_with("/oauth2/")) && operation.path != "/api/v1/stream")
       documented.insert(operation.method + " " + operation.path);
   }
   EXPECT_EQ(rows, documented);

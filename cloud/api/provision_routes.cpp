@@ -131,6 +131,7 @@ Response issue(Context& context, domain::NewProvisionSession& wanted) {
       .array("warnings");
   for (const auto warning : warnings_about(address)) json.item(warning);
   json.end_array().end_object();
+  context.secret_shown = true;  // The AuthToken.
   return json_response(201, json.take());
 }
 
@@ -357,10 +358,14 @@ constexpr Route routes[] = {
     {Method::post, "/api/v1/organization/device/provision/reconfigure", on_device(Permission::provision_devices), Lane::api, device_fields,
      reconfigure_device},
     // Everybody sees one's own; the handlers ask for PROVISION_SESSIONS_VIEW for those of others.
-    {Method::get, "/api/v1/provision/sessions", signed_in(), Lane::api, provision_sessions_fields, get_provision_sessions},
-    {Method::get, "/api/v1/provision/session", signed_in(), Lane::api, provision_session_fields, get_provision_session},
-    {Method::post, "/api/v1/provision/session/{id}/step", signed_in(), Lane::api, provision_step_fields, post_provision_step},
-    {Method::delete_, "/api/v1/provision/session/{id}", signed_in(), Lane::api, provision_cancel_fields, delete_provision_session},
+    {Method::get, "/api/v1/provision/sessions", signed_in_or_program(Permission::provision_devices), Lane::api, provision_sessions_fields,
+     get_provision_sessions},
+    {Method::get, "/api/v1/provision/session", signed_in_or_program(Permission::provision_devices), Lane::api, provision_session_fields,
+     get_provision_session},
+    {Method::post, "/api/v1/provision/session/{id}/step", signed_in_or_program(Permission::provision_devices), Lane::api,
+     provision_step_fields, post_provision_step},
+    {Method::delete_, "/api/v1/provision/session/{id}", signed_in_or_program(Permission::provision_devices), Lane::api,
+     provision_cancel_fields, delete_provision_session},
 };
 
 }  // namespace

@@ -15,8 +15,10 @@ std::chrono::seconds rest_of(Instant window_start, std::chrono::seconds window, 
 RateLimit::RateLimit(unsigned count_max, std::chrono::seconds window, std::size_t entries_max)
     : count_max_{count_max}, window_{window}, entries_max_per_shard_{std::max<std::size_t>(1, entries_max / shard_count)} {}
 
-std::optional<std::chrono::seconds> RateLimit::count(std::uint64_t key, Instant now) {
-  if (count_max_ == 0) return std::nullopt;
+std::optional<std::chrono::seconds> RateLimit::count(std::uint64_t key, Instant now) { return count(key, now, count_max_); }
+
+std::optional<std::chrono::seconds> RateLimit::count(std::uint64_t key, Instant now, unsigned count_max) {
+  if (count_max == 0) return std::nullopt;
   Shard& place = shard(key);
   const std::lock_guard lock{place.mutex};
   auto found = place.entries.find(key);
@@ -26,7 +28,7 @@ std::optional<std::chrono::seconds> RateLimit::count(std::uint64_t key, Instant 
   }
   Entry& entry = found->second;
   if (now - entry.window_start >= window_) entry = Entry{now, 0};
-  if (entry.count >= count_max_) return rest_of(entry.window_start, window_, now);
+  if (entry.count >= count_max) return rest_of(entry.window_start, window_, now);
   ++entry.count;
   return std::nullopt;
 }

@@ -20,6 +20,8 @@ class RateLimit {
 
   /// Counts one. nullopt: go on; else how long until the key may go on. count_max 0 switches the limit off.
   [[nodiscard]] std::optional<std::chrono::seconds> count(std::uint64_t key, Instant now);
+  /// The same with a limit of this key's own. count_max 0 switches it off.
+  [[nodiscard]] std::optional<std::chrono::seconds> count(std::uint64_t key, Instant now, unsigned count_max);
   /// The same without counting.
   [[nodiscard]] std::optional<std::chrono::seconds> peek(std::uint64_t key, Instant now) const;
   [[nodiscard]] std::size_t size() const;

@@ -45,10 +45,20 @@ struct Rule {
   std::optional<domain::Permission> alternative;  ///< Either is enough.
   DeviceRight right = DeviceRight::see;           ///< Only for devices; `permission` is asked besides.
   bool or_oneself = false;                        ///< Only for users.
+  /// Whether a program may ask, with an API key or as an OAuth2 client. Routes about the caller alone are a person's unless they say
+  /// otherwise; `permission` is then what the program needs.
+  bool programs = true;
 };
 
 [[nodiscard]] constexpr Rule public_rule() noexcept { return {}; }
-[[nodiscard]] constexpr Rule signed_in() noexcept { return {Target::caller, {}, {}, {}, false}; }
+[[nodiscard]] constexpr Rule signed_in() noexcept { return {Target::caller, {}, {}, {}, false, false}; }
+[[nodiscard]] constexpr Rule signed_in_or_program(std::optional<domain::Permission> needed = {}) noexcept {
+  return {Target::caller, needed, {}, {}, false, true};
+}
+[[nodiscard]] constexpr Rule people_only(Rule rule) noexcept {
+  rule.programs = false;
+  return rule;
+}
 [[nodiscard]] constexpr Rule on_organization() noexcept { return {Target::organization, {}, {}, {}, false}; }
 [[nodiscard]] constexpr Rule on_organization(domain::Permission permission) noexcept {
   return {Target::organization, permission, {}, {}, false};
@@ -67,6 +77,11 @@ struct Rule {
 /// As in openapi.yaml's x-permission.
 [[nodiscard]] std::string rule_text(const Rule& rule);
 
+enum class BodyKind : std::uint8_t {
+  json,
+  form,  ///< The handler reads query, body and Authorization itself.
+};
+
 struct Route {
   Method method = Method::get;
   std::string_view path;
@@ -74,6 +89,7 @@ struct Route {
   Lane lane = Lane::api;
   std::span<const Field> fields;
   Response (*handler)(Context&) = nullptr;
+  BodyKind body = BodyKind::json;
 };
 
 // --- the rows, one file a resource ------------------------------------------------------------------------------------------------
@@ -84,6 +100,7 @@ struct Route {
 [[nodiscard]] std::span<const Route> device_routes() noexcept;
 [[nodiscard]] std::span<const Route> provision_routes() noexcept;
 [[nodiscard]] std::span<const Route> audit_routes() noexcept;
+[[nodiscard]] std::span<const Route> access_routes() noexcept;
 
 /// Fields that many routes have, and how to spell others.
 namespace fields {

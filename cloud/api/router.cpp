@@ -6,7 +6,9 @@
 #include <limits>
 #include <unordered_map>
 
+#include "cloud/api/credential.hpp"
 #include "cloud/api/query.hpp"
+#include "cloud/base/ip_network.hpp"
 #include "cloud/base/log.hpp"
 #include "cloud/domain/rules.hpp"
 
@@ -187,8 +189,8 @@ std::string rule_text(const Rule& rule) {
 std::span<const Route> route_table() noexcept {
   static const std::vector<Route> all = [] {
     std::vector<Route> routes;
-    for (const auto part :
-         {session_routes(), organization_routes(), user_routes(), template_routes(), device_routes(), provision_routes(), audit_routes()})
+    for (const auto part : {session_routes(), organization_routes(), user_routes(), template_routes(), device_routes(), provision_routes(),
+                            audit_routes(), access_routes()})
       routes.insert(routes.end(), part.begin(), part.end());
     return routes;
   }();
@@ -214,6 +216,7 @@ bool Arguments::flag(std::string_view name, bool fallback) const {
 
 std::optional<Response> read_arguments(const Route& route, const Request& request, Arguments& out) {
   out.all_.kind = Json::Kind::object;
+  if (route.body == BodyKind::form) return std::nullopt;
   for (const Field& field : route.fields) {
     if (field.place != Field::Place::path) continue;
     const auto id = path_parameter(route.path, request.path);
@@ -311,7 +314,7 @@ std::optional<Response> read_page(const Arguments& arguments, domain::Page& out)
 domain::Actor Context::actor() const { return actor_in(organization ? organization : caller.organization_id); }
 
 domain::Actor Context::actor_in(OrganizationId where) const {
-  return {caller.user_id, where, client_name(request, by_cookie), request.peer.text(), core.clock.utc_now()};
+  return {caller.user_id, where, client_name(request, by_cookie), request.peer.text(), core.clock.utc_now(), api_key_id, oauth_client_id};
 }
 
 std::string client_name(const Request& request, bool by_cookie) {
@@ -319,12 +322,7 @@ std::string client_name(const Request& request, bool by_cookie) {
   return request.header("User-Agent").starts_with("muster-cli/") ? "CLI" : "HTTPS API";
 }
 
-bool looks_like_access_token(std::string_view text) noexcept {
-  if (text.size() != 43) return false;
-  return std::all_of(text.begin(), text.end(), [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_';
-  });
-}
+bool looks_like_access_token(std::string_view text) noexcept { return credential_kind(text) != CredentialKind::none; }
 
 SentAccessToken sent_access_token(const Request& request) noexcept {
   const std::string_view authorization = request.header("Authorization");
@@ -444,7 +442,7 @@ std::optional<Response> Router::refuse_early(const Route& route, const Request& 
       return too_many("too_many_failures", "Too many wrong access tokens from this address; wait and try again.", wait->count());
     }
   }
-  if (!request.body.empty()) {
+  if (!request.body.empty() && route.body == BodyKind::json) {
     std::string_view type = request.header("Content-Type");
     type = type.substr(0, type.find(';'));
     while (type.ends_with(' ')) type.remove_suffix(1);
@@ -457,6 +455,7 @@ std::optional<Response> Router::refuse_early(const Route& route, const Request& 
 std::optional<Response> Router::authenticate(Context& context) {
   const SentAccessToken sent = sent_access_token(context.request);
   context.by_cookie = sent.by_cookie;
+  if (credential_kind(sent.token) != CredentialKind::session) return authenticate_program(context, sent.token);
   context.access_digests = core_.keys.digest(access_token_domain, sent.token);
   const auto found = core_.store.find_access_token(context.access_digests.all());
   if (!found) return error_response(found.error());
@@ -472,6 +471,41 @@ std::optional<Response> Router::authenticate(Context& context) {
   return std::nullopt;
 }
 
+std::optional<Response> Router::authenticate_program(Context& context, std::string_view token) {
+  if (context.by_cookie) return access_token_invalid();
+  if (!core_.views.ready()) return error_response(domain::StoreError::unavailable);
+  const UtcTime now = core_.clock.utc_now();
+  const CredentialKind kind = credential_kind(token);
+  context.access_digests = digest_credential(core_.keys, kind, token);
+  const auto found = find_program(core_.store, core_.views.directory, kind, context.access_digests.all(), now);
+  if (!found) return error_response(found.error());
+  if (!*found) {
+    (void)core_.unknown_access_tokens.count(context.request.peer.limit_key(), core_.clock.now());
+    return access_token_invalid();
+  }
+  const Program& program = **found;
+  if (!program.addresses.empty() && std::none_of(program.addresses.begin(), program.addresses.end(), [&](const std::string& text) {
+        const auto network = IpNetwork::parse(text);
+        return network && network->contains(context.request.peer);
+      })) {
+    return error_response(403, "address_not_allowed", "This API key may not be used from your address.");
+  }
+  const std::uint64_t counted =
+      (program.api_key_id ? std::uint64_t{1} << 40 : std::uint64_t{2} << 40) |
+      static_cast<std::uint64_t>(program.api_key_id ? program.api_key_id.value() : program.oauth_client_id.value());
+  const unsigned most = program.requests_per_minute != 0 ? program.requests_per_minute : core_.options.requests_per_minute_per_key;
+  if (const auto wait = core_.program_rate.count(counted, core_.clock.now(), most)) {
+    core_.metrics.http_throttled_total.add();
+    return too_many("too_many_requests", "This key sends too many requests; wait and try again.", wait->count());
+  }
+  if (program.api_key_id) core_.key_uses.note(program.api_key_id, now, context.request.peer.text());
+  context.api_key_id = program.api_key_id;
+  context.oauth_client_id = program.oauth_client_id;
+  context.caller = program.caller;
+  context.access_expires_at = program.expires_at;
+  return std::nullopt;
+}
+
 std::optional<Response> Router::check_permission(Context& context) const {
   const domain::Directory& directory = core_.views.directory;
   const Rule& rule = context.route.rule;
@@ -479,11 +513,14 @@ std::optional<Response> Router::check_permission(Context& context) const {
     if (!rule.permission) return permissions.bits() != 0;
     return permissions.has(*rule.permission) || (rule.alternative && permissions.has(*rule.alternative));
   };
+  if (context.is_program() && !rule.programs)
+    return error_response(403, "people_only", "Only a signed-in person may do this, no API key and no OAuth2 client.");
   switch (rule.target) {
     case Target::nothing: return std::nullopt;
     case Target::caller:
       context.organization = context.caller.organization_id;
       context.permissions = directory.permissions_in(context.caller, context.organization);
+      if (context.is_program() && rule.permission && !allowed(context.permissions)) return forbidden(rule);
       return std::nullopt;
     case Target::organization: {
       const auto given = context.arguments.integer("orgId");
@@ -510,7 +547,7 @@ std::optional<Response> Router::check_permission(Context& context) const {
       if (!context.user || !directory.in_subtree(context.user->organization_id, context.caller.organization_id)) return not_found();
       context.organization = context.user->organization_id;
       context.permissions = directory.permissions_in(context.caller, context.organization);
-      if (rule.or_oneself && *id == context.caller.user_id) return std::nullopt;
+      if (rule.or_oneself && *id == context.caller.user_id && !context.is_program()) return std::nullopt;
       return allowed(context.permissions) ? std::nullopt : std::optional{forbidden(rule)};
     }
     case Target::template_: {
@@ -542,7 +579,7 @@ std::optional<Response> Router::check_permission(Context& context) const {
 Response Router::run_once(Context& context) const {
   const Route& route = context.route;
   const std::string_view key = context.request.header("Idempotency-Key");
-  const bool makes_something = route.method == Method::post && (route.path.ends_with("/create") || route.path.ends_with("/create-in-org"));
+  const bool makes_something = route.method == Method::post && route.rule.target != Target::nothing;
   if (key.empty() || !makes_something) return route.handler(context);
   if (key.size() > Idempotency::key_size_max) return invalid_value("Idempotency-Key", "An Idempotency-Key has at most 255 characters.");
 
@@ -550,7 +587,10 @@ Response Router::run_once(Context& context) const {
   std::string request{route.path};
   request.append("\n").append(context.request.query).append("\n").append(context.request.body);
   const auto fingerprint = core_.keys.digest("idempotency", request).newest().mac;
-  const UserId user = context.caller.user_id;
+  // Keys of programs are their own: two of one person's never meet.
+  const UserId user{context.api_key_id        ? -2 * std::int64_t{context.api_key_id.value()}
+                    : context.oauth_client_id ? -2 * std::int64_t{context.oauth_client_id.value()} - 1
+                                              : context.caller.user_id.value()};
   Idempotency::Made made;
   switch (core_.idempotency.begin(user, key, fingerprint, core_.clock.now(), made)) {
     case Idempotency::Verdict::go_on: break;
@@ -563,6 +603,8 @@ Response Router::run_once(Context& context) const {
       return error_response(409, "idempotency_key_reused", "This Idempotency-Key came with another request before.");
     case Idempotency::Verdict::made: {
       if (made.device) return show_created_device(context, made.device);
+      if (made.status == 409)
+        return error_response(409, "already_done", "This was done with the same Idempotency-Key before; its secret was shown then.");
       Response response;
       response.status = made.status;
       response.content_type = std::move(made.content_type);
@@ -580,9 +622,11 @@ Response Router::run_once(Context& context) const {
     }
   } forgetter{core_.idempotency, user, key};
   Response response = route.handler(context);
-  if (response.status != 201) return response;
+  if (response.status < 200 || response.status >= 300) return response;
   forgetter.armed = false;
-  if (context.made_device) {
+  if (context.secret_shown) {
+    made.status = 409;  // Kept is that it was done, never the secret.
+  } else if (context.made_device) {
     made.device = context.made_device;
   } else {
     made.status = response.status;
@@ -606,13 +650,15 @@ Response Router::run(const Route& route, const Request& request) {
     }
     // Rolling: renewed at most once a day, so that reading does not become writing.
     const UtcTime now = core_.clock.utc_now();
-    const auto life_ms = std::chrono::duration_cast<std::chrono::milliseconds>(core_.options.access_token_life).count();
-    if (context.access_expires_at.ms - now.ms < life_ms - 24 * 3'600'000LL) {
-      const UtcTime until{now.ms + life_ms};
-      if (core_.store.extend_access_token(context.access_digests.all(), until)) {
-        context.access_expires_at = until;
-        if (context.by_cookie)
-          renewed_cookie = session_cookie_header(sent_access_token(request).token, core_.options.access_token_life, request.secure);
+    if (!context.is_program()) {
+      const auto life_ms = std::chrono::duration_cast<std::chrono::milliseconds>(core_.options.access_token_life).count();
+      if (context.access_expires_at.ms - now.ms < life_ms - 24 * 3'600'000LL) {
+        const UtcTime until{now.ms + life_ms};
+        if (core_.store.extend_access_token(context.access_digests.all(), until)) {
+          context.access_expires_at = until;
+          if (context.by_cookie)
+            renewed_cookie = session_cookie_header(sent_access_token(request).token, core_.options.access_token_life, request.secure);
+        }
       }
     }
   }

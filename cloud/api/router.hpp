@@ -56,12 +56,16 @@ struct Context {
   UtcTime access_expires_at;
   bool by_cookie = false;
 
-  OrganizationId organization;                                 ///< Of the target.
-  domain::PermissionSet permissions;                           ///< The caller's there.
-  DeviceId device;                                             ///< For rules on a device.
-  domain::Directory::DeviceAccess access;                      ///< For rules on a device.
-  std::optional<domain::User> user;                            ///< For rules on a user.
-  DeviceId made_device;                                        ///< Set by create_device: its answer shows an AuthToken.
+  OrganizationId organization;             ///< Of the target.
+  domain::PermissionSet permissions;       ///< The caller's there.
+  DeviceId device;                         ///< For rules on a device.
+  domain::Directory::DeviceAccess access;  ///< For rules on a device.
+  std::optional<domain::User> user;        ///< For rules on a user.
+  DeviceId made_device;                    ///< Set by create_device: its answer shows an AuthToken.
+  bool secret_shown = false;               ///< The answer holds a secret that cannot be shown again.
+  ApiKeyId api_key_id{};                   ///< What a program came in with: a key ...
+  OAuthClientId oauth_client_id{};         ///< ... or a client's access token.
+  [[nodiscard]] bool is_program() const noexcept { return api_key_id || oauth_client_id; }
   std::shared_ptr<const domain::PublishedTemplate> published;  ///< For rules on a template. Shared as in Directory::find_template.
 
   [[nodiscard]] domain::Actor actor() const;
@@ -76,7 +80,7 @@ struct SentAccessToken {
   std::string_view token;
   bool by_cookie = false;
 };
-/// An access token is 43 characters of base64url; anything else needs no look-up.
+/// Whether it has the shape of an access token or an API key; anything else needs no look-up.
 [[nodiscard]] bool looks_like_access_token(std::string_view text) noexcept;
 [[nodiscard]] SentAccessToken sent_access_token(const Request& request) noexcept;
 /// True when a request with the cookie comes from a page of this server: Origin names the host that the request came to, or the public URL.
@@ -95,6 +99,7 @@ class Router {
 
  private:
   [[nodiscard]] std::optional<Response> authenticate(Context& context);
+  [[nodiscard]] std::optional<Response> authenticate_program(Context& context, std::string_view token);
   [[nodiscard]] std::optional<Response> check_permission(Context& context) const;
   /// The handler, at most once for each Idempotency-Key.
   [[nodiscard]] Response run_once(Context& context) const;

@@ -233,7 +233,7 @@ constexpr Field session_fields[] = {text("email", true), text("password"), text(
 constexpr Route routes[] = {
     {Method::post, "/api/v1/setup", public_rule(), Lane::password, setup_fields, post_setup},
     {Method::post, "/api/v1/session", public_rule(), Lane::password, session_fields, post_session},
-    {Method::get, "/api/v1/session", signed_in(), Lane::api, {}, get_session},
+    {Method::get, "/api/v1/session", signed_in_or_program(), Lane::api, {}, get_session},
     {Method::delete_, "/api/v1/session", signed_in(), Lane::api, {}, delete_session},
 };
 

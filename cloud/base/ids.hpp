@@ -37,6 +37,8 @@ using ProvisionSessionId = Id<struct ProvisionSessionTag, std::int64_t>;
 using LinkId = Id<struct LinkTag, std::int64_t>;
 using MailId = Id<struct MailTag, std::int64_t>;
 using SignInId = Id<struct SignInTag, std::int64_t>;  ///< Of one session of a person; tells nothing of its access token.
+using ApiKeyId = Id<struct ApiKeyTag, std::int32_t>;
+using OAuthClientId = Id<struct OAuthClientTag, std::int32_t>;  ///< The number; the text that programs send is OAuthClient::client_id.
 
 }  // namespace muster
 

@@ -172,7 +172,7 @@ struct Content {
   /// Looks everything up, whatever the answer will be: unknown and foreign ids must take the same time.
   [[nodiscard]] PermissionSet permissions_in(const Caller& caller, OrganizationId organization) const noexcept {
     const Node* const home = node(caller.organization_id);
-    const PermissionSet at_home = role_values(caller.role_id, home, true);
+    const PermissionSet at_home = role_values(caller.role_id, home, true).intersect(caller.limit);
     const Node* const there = node(organization);
     // The cap binds those whose home is personal; it reaches below by the intersection.
     const PermissionSet values = role_values(caller.role_id, there, false).intersect(at_home);

@@ -19,8 +19,9 @@ namespace muster::domain {
 /// Who asks, as far as permissions care.
 struct Caller {
   UserId user_id;
-  OrganizationId organization_id;
+  OrganizationId organization_id;  ///< Nothing outside it and beneath is seen.
   RoleId role_id;
+  PermissionSet limit{~std::uint64_t{0}};  ///< Of the API key or OAuth2 client that was used: never more than this, wherever.
 };
 
 /// A template as sessions use it: never changes once published.

@@ -261,6 +261,11 @@ struct AuditEntry {
   std::string object_kind;  ///< "device", "user", ...
   std::int64_t object_id = 0;
   std::string detail;  ///< JSON object with before and after; never a secret.
+  /// JSON object of the same shape with what names a person (email, name): kept apart, so that it can be erased. Read entries have it in
+  /// `detail` as long as it is there.
+  std::string personal;
+  ApiKeyId api_key_id{};            ///< The key that the actor's program used ...
+  OAuthClientId oauth_client_id{};  ///< ... or its client.
 };
 
 enum class ChangeKind : std::uint8_t {

@@ -11,6 +11,7 @@
 
 #include "cloud/base/result.hpp"
 #include "cloud/domain/access_store.hpp"
+#include "cloud/domain/audit_store.hpp"
 #include "cloud/domain/entities.hpp"
 #include "cloud/domain/error.hpp"
 #include "cloud/domain/mail_store.hpp"
@@ -149,7 +150,8 @@ class Store : public OrganizationStore,
               public WebhookStore,
               public PeopleStore,
               public MailStore,
-              public AccessStore {
+              public AccessStore,
+              public AuditStore {
  public:
   ~Store() override = default;
 
@@ -224,14 +226,6 @@ class Store : public OrganizationStore,
       std::span<const TokenDigest> digests) = 0;  ///< Expired ones are not found.
   virtual Result<void> extend_access_token(std::span<const TokenDigest> digests, UtcTime expires_at) = 0;
   virtual Result<void> delete_access_token(std::span<const TokenDigest> digests, const Actor& actor) = 0;
-  /// An audit entry with no change of its own (a refused sign-in, an export).
-  virtual Result<void> append_audit(const AuditEntry& entry) = 0;
-  struct AuditFilter {
-    std::span<const OrganizationId> organizations;
-    std::string action;
-    UtcTime from, to;
-  };  ///< to.ms 0 = no end; action empty = all, "device." = prefix.
-  virtual Result<PageOf<AuditEntry>> audit(const AuditFilter& filter, const Page& page) = 0;  ///< Newest first.
 
   // --- templates -----------------------------------------------------------------------------------------------------------
   /// `tmpl_ids` given by the caller. Built-in metadata fields and system events are added here. Errors: name_taken, not_found.

@@ -18,6 +18,8 @@ struct Actor {
   std::string client = "System";
   std::string ip;
   UtcTime at;
+  ApiKeyId api_key_id{};            ///< Set: a program did it with this key of the user's ...
+  OAuthClientId oauth_client_id{};  ///< ... or with an access token of this client.
 };
 
 struct Page {

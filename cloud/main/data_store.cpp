@@ -5,7 +5,9 @@
 #include <string>
 #include <system_error>
 
+#include "cloud/base/audit_key.hpp"
 #include "cloud/base/error.hpp"
+#include "cloud/base/random.hpp"
 #include "cloud/base/secure_file.hpp"
 #include "cloud/store/sqlite/sqlite_store.hpp"
 
@@ -52,8 +54,11 @@ Result<void> record_database(const fs::path& data_directory, const fs::path& dat
   return write_file_atomically(data_directory / record_name, text, 0600);
 }
 
-Result<std::unique_ptr<domain::Store>> open_data_store(const fs::path& database) {
-  std::unique_ptr<domain::Store> opened = store::SqliteStore::open(database, {.create = false, .busy_timeout = std::chrono::seconds{10}});
+Result<std::unique_ptr<domain::Store>> open_data_store(const fs::path& data_directory, const fs::path& database) {
+  SecureRandom random;
+  MUSTER_TRY(const auto audit_key, AuditKey::open(data_directory / "keys", random));
+  std::unique_ptr<domain::Store> opened =
+      store::SqliteStore::open(database, {.audit_key = audit_key, .create = false, .busy_timeout = std::chrono::seconds{10}});
   MUSTER_TRY_VOID(opened->check());
   return opened;
 }

@@ -24,8 +24,9 @@ namespace muster::main {
 /// Errors: those of the system.
 [[nodiscard]] Result<void> record_database(const std::filesystem::path& data_directory, const std::filesystem::path& database);
 
-/// The store in an existing database, for a command that works on it beside a server or without one. Waits up to 10 s for
-/// locks. Errors: any StoreError; an absent database is not made.
-[[nodiscard]] Result<std::unique_ptr<domain::Store>> open_data_store(const std::filesystem::path& database);
+/// The store in an existing database, for a command that works on it beside a server or without one; its audit log goes on under the
+/// key in `data_directory`. Waits up to 10 s for locks. Errors: any StoreError, those of AuditKey; an absent database is not made.
+[[nodiscard]] Result<std::unique_ptr<domain::Store>> open_data_store(const std::filesystem::path& data_directory,
+                                                                     const std::filesystem::path& database);
 
 }  // namespace muster::main

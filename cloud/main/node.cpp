@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "cloud/api/api.hpp"
+#include "cloud/base/audit_key.hpp"
 #include "cloud/base/error.hpp"
 #include "cloud/base/key_ring.hpp"
 #include "cloud/base/log.hpp"
@@ -23,6 +24,7 @@
 #include "cloud/domain/views.hpp"
 #include "cloud/domain/write_behind.hpp"
 #include "cloud/main/adapters.hpp"
+#include "cloud/main/audit_heads.hpp"
 #include "cloud/main/data_store.hpp"
 #include "cloud/main/key_fit.hpp"
 #include "cloud/main/public_url.hpp"
@@ -40,6 +42,7 @@ using namespace std::chrono_literals;
 
 constexpr auto follow_interval = 250ms;        // How often other processes' changes are looked for: a revoked token is out within 1 s.
 constexpr auto write_behind_interval = 500ms;  // What kill -9 may lose of values: this, and the time of one write.
+constexpr auto audit_head_interval = 60s;      // How much of the audit log's end could be cut off without a head that tells.
 constexpr auto expiry_interval = 60s;          // How long after its end a provisioning session may still be shown as open.
 constexpr std::size_t expired_at_once = 200;   // In one transaction: others wait for it.
 constexpr auto housekeeping_interval = 10min;
@@ -143,6 +146,7 @@ struct Node::Parts final : domain::Views::Listener {
   Metrics metrics;
   std::unique_ptr<DataDirectory> directory;
   std::unique_ptr<KeyRing> keys;
+  std::shared_ptr<const AuditKey> audit_key;  ///< Shared as in SqliteOptions.
   std::shared_ptr<net::TicketKeys> tickets;
   std::unique_ptr<net::TlsContext> tls;
   std::unique_ptr<domain::Store> store;
@@ -162,8 +166,10 @@ struct Node::Parts final : domain::Views::Listener {
   std::condition_variable changed;
   Config present_config;  ///< Guarded by `mutex`.
   bool stopping = false, ready = false;
-  bool devices_expected = false;  ///< Of the follower's thread only.
-  bool follow_now = false;        ///< The change feed is to be looked at before its time.
+  bool devices_expected = false;       ///< Of the follower's thread only.
+  bool follow_now = false;             ///< The change feed is to be looked at before its time.
+  std::int64_t audit_head_count = -1;  ///< Of the newest head, of the follower's thread only.
+  Instant audit_head_at{};
   std::string setup_code;
   bool has_administrator = false;
   std::thread follower, writer;
@@ -234,7 +240,7 @@ struct Node::Parts final : domain::Views::Listener {
   void follow() {
     Error last_trouble;
     auto housekeeping = clock.now() + housekeeping_interval;
-    auto expiry = clock.now();
+    auto expiry = clock.now(), audit_head = clock.now();
     std::int64_t keys_changed_ns = keys_mtime();
     do {
       take_turn("follower", [&] {
@@ -254,12 +260,17 @@ struct Node::Parts final : domain::Views::Listener {
           expiry = clock.now() + expiry_interval;
           expire_provision_sessions();
         }
+        if (clock.now() >= audit_head) {
+          audit_head = clock.now() + audit_head_interval;
+          write_audit_head_if_due();
+        }
         if (clock.now() >= housekeeping) {
           housekeeping = clock.now() + housekeeping_interval;
           keep_house();
         }
       });
     } while (sleep(views->ready() ? follow_interval : 500ms));
+    take_turn("follower", [&] { write_audit_head_if_due(); });
   }
 
   void tell_trouble(const Error& trouble) const {
@@ -317,6 +328,19 @@ struct Node::Parts final : domain::Views::Listener {
     }
   }
 
+  /// A minute in which nothing was done needs no head; an hour does, to show that the log was whole then.
+  void write_audit_head_if_due() {
+    if (!views->ready()) return;
+    const auto tip = store->audit_tip();
+    if (!tip) return metrics.store_errors_total.add();
+    if (tip->count == audit_head_count && clock.now() - audit_head_at < 1h) return;
+    const auto head = write_audit_head(directory->path(), *audit_key, *store, clock.utc_now());
+    if (!head) return log::error("audit_head_not_written", {{"reason", head.error().message()}});
+    audit_head_count = head->tip.count;
+    audit_head_at = clock.now();
+    log::info("audit_head", {{"head", domain::audit_head_line(*head)}});
+  }
+
   void keep_house() {
     if (const auto rotated = tickets->rotate_if_due(); !rotated)
       log::warning("ticket_keys_not_written", {{"reason", rotated.error().message()}});
@@ -342,6 +366,7 @@ struct Node::Parts final : domain::Views::Listener {
       const bool done = take_turn("writer", [this] {
         gateway->end_waits();
         const auto result = domain::write_behind(*store, values, presence);
+        api->write_key_uses();
         metrics.write_behind_rows_total.add(result.rows);
         if (result.error) metrics.write_behind_errors_total.add();
       });
@@ -393,6 +418,9 @@ std::variant<std::unique_ptr<Node>, Node::Problem> Node::start(const ServeOption
   auto keys = KeyRing::open(p.directory->keys(), p.random);
   if (!keys) return Problem{fmt::format("{}: {}", p.directory->keys().string(), keys.error().message())};
   p.keys = std::move(*keys);
+  auto audit_key = AuditKey::open(p.directory->keys(), p.random);
+  if (!audit_key) return Problem{fmt::format("{}: {}", (p.directory->keys() / AuditKey::file_name).string(), audit_key.error().message())};
+  p.audit_key = std::move(*audit_key);
 
   const auto identity = net::open_tls_identity(tls_options(p.directory->tls(), options, config), p.clock);
   if (!identity) {
@@ -410,7 +438,7 @@ std::variant<std::unique_ptr<Node>, Node::Problem> Node::start(const ServeOption
   if (const auto written = record_database(p.directory->path(), database); !written) {
     return Problem{fmt::format("{} cannot be written: {}", (p.directory->path() / "store").string(), written.error().message())};
   }
-  p.store = store::SqliteStore::open(database, store::SqliteOptions{.clock = &p.clock});
+  p.store = store::SqliteStore::open(database, store::SqliteOptions{.clock = &p.clock, .audit_key = p.audit_key});
   p.views = std::make_unique<domain::Views>(*p.store);
   p.pool = std::make_unique<WorkerPool>(lanes());
   p.server = std::make_unique<net::Server>(net::Server::Dependencies{*p.pool, p.clock, p.metrics, p.tls.get()},

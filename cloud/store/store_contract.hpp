@@ -818,6 +818,81 @@ TEST_P(StoreContract, ListsTheAuditLogNewestFirst) {
   EXPECT_EQ(entries[0].ip, "2001:db8::1");
 }
 
+TEST_P(StoreContract, FiltersTheAuditLog) {
+  set_up();
+  const auto user = make_user(root_, "Ada@Example.com", staff_role);
+  const auto lay = [&](UserId who, std::string kind, std::int64_t object) {
+    AuditEntry entry;
+    entry.at = {t0};
+    entry.actor_user_id = who;
+    entry.organization_id = root_;
+    entry.action = "thing.touch";
+    entry.object_kind = std::move(kind);
+    entry.object_id = object;
+    entry.ip = "198.51.100.7";
+    entry.personal = R"({"email":"Someone@Example.org"})";
+    ASSERT_OK(store().append_audit(entry));
+  };
+  lay(user.id, "device", 1);
+  lay(user.id, "device", 2);
+  lay(admin_, "webhook", 1);
+  const std::array organizations{root_};
+  const auto count = [&](AuditStore::AuditFilter filter) {
+    filter.organizations = organizations;
+    const auto found = store().audit(filter, {});
+    EXPECT_TRUE(found);
+    return found ? static_cast<std::int64_t>(found->rows.size()) : -1;
+  };
+  EXPECT_EQ(count({.action = "thing.touch"}), 3);
+  EXPECT_EQ(count({.action = "thing.touch", .actor = user.id}), 2);
+  EXPECT_EQ(count({.action = "thing.touch", .object_kind = "device"}), 2);
+  EXPECT_EQ(count({.action = "thing.touch", .object_kind = "device", .object_id = 2}), 1);
+  EXPECT_EQ(count({.action = "thing.touch", .text = "SOMEONE@"}), 3);
+  EXPECT_EQ(count({.action = "thing.touch", .text = "100.7"}), 3);
+  EXPECT_EQ(count({.action = "thing.touch", .text = "nothing of it"}), 0);
+  const auto all = audit_of("thing.touch");
+  ASSERT_EQ(all.size(), 3u);
+  EXPECT_EQ(all[0].detail, R"({"email":"Someone@Example.org"})");
+  EXPECT_EQ(count({.action = "thing.touch", .before = all[1].id}), 1);
+  const auto uncounted = store().audit({.organizations = organizations, .count = false}, {});
+  EXPECT_EQ(uncounted->total, 0);
+}
+
+TEST_P(StoreContract, TheAuditChainIsWholeAndErasingAUserKeepsItSo) {
+  set_up();
+  const auto user = make_user(root_, "Ada@Example.com", staff_role);
+  auto as_user = actor();
+  as_user.user_id = user.id;
+  as_user.ip = "203.0.113.5";
+  as_user.api_key_id = ApiKeyId{7};
+  ASSERT_OK(store().update_organization(root_, {.name = "Renamed"}, as_user));
+  ASSERT_OK(store().set_password(user.id, "v2", std::nullopt, as_user));
+  const auto check = [&] {
+    const auto key = AuditKey::of_tests();
+    AuditCheck walk{*key, {}};
+    EXPECT_TRUE(store().for_each_audit_link([&](const AuditLink& link) { walk.take(link); }));
+    walk.finish(store().audit_numbers_given().value());
+    EXPECT_TRUE(walk.findings().empty());
+    EXPECT_EQ(walk.tip().count, store().audit_tip()->count);
+    EXPECT_EQ(walk.tip().mac, store().audit_tip()->mac);
+    return walk.erased();
+  };
+  EXPECT_EQ(check(), 0);
+  EXPECT_EQ(audit_of("organization.update")[0].api_key_id, ApiKeyId{7});
+  EXPECT_NE(audit_of("user.create")[0].detail.find("ada@example.com"), std::string::npos);
+
+  ASSERT_OK(store().delete_user(user.id, actor()));
+  EXPECT_GT(check(), 0);
+  for (const auto* action : {"user.create", "user.password", "user.delete", "organization.update"}) {
+    const auto entries = audit_of(action);
+    ASSERT_FALSE(entries.empty()) << action;
+    EXPECT_EQ(entries[0].detail.find("example.com"), std::string::npos) << action << entries[0].detail;
+    EXPECT_NE(entries[0].ip, "203.0.113.5") << action;
+  }
+  EXPECT_EQ(audit_of("organization.update")[0].actor_user_id, user.id) << "who it was is known by number";
+  EXPECT_NE(audit_of("setup")[0].detail.find("@"), std::string::npos) << "other people's stay";
+}
+
 // --- templates -------------------------------------------------------------------------------------------------------------
 
 inline Template full_template(OrganizationId organization) {

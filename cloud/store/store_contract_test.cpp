@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "cloud/store/access_contract.hpp"
 #include "cloud/store/organization_contract.hpp"
 
 #include "cloud/base/temporary_folder.hpp"
@@ -62,6 +63,7 @@ const auto backends = testing::Values(backend<SqliteUnderTest>("Sqlite"), backen
 const auto name_of = [](const auto& tested) { return tested.param.name; };
 INSTANTIATE_TEST_SUITE_P(Backends, StoreContract, backends, name_of);
 INSTANTIATE_TEST_SUITE_P(Backends, OrganizationContract, backends, name_of);
+INSTANTIATE_TEST_SUITE_P(Backends, AccessContract, backends, name_of);
 
 }  // namespace
 }  // namespace muster::domain

@@ -13,6 +13,7 @@
 #include <string_view>
 #include <utility>
 
+#include "cloud/base/audit_key.hpp"
 #include "cloud/base/clock.hpp"
 #include "cloud/base/error.hpp"
 #include "cloud/base/key_ring.hpp"
@@ -25,11 +26,12 @@ namespace fs = std::filesystem;
 
 namespace {
 
-constexpr std::string_view database_name = "muster.db", keys_name = "keys.export", manifest_name = "manifest.json";
+constexpr std::string_view database_name = "muster.db", keys_name = "keys.export", audit_key_name = "audit-key.export",
+                           manifest_name = "manifest.json";
 constexpr std::string_view backup_scratch = ".backup-", restore_scratch = ".restore-";  // In the data directory.
 constexpr std::array<std::string_view, 2> folders{"tls", "files"};
-/// The number grows when an older program could not restore what is written.
-constexpr std::string_view manifest_start = R"({"format":1,)";
+/// The number grows when an older program could not restore what is written. 1: without the audit log's key.
+constexpr std::string_view manifest_start = R"({"format":2,)", manifest_start_before = R"({"format":1,)";
 constexpr std::size_t small_file_max_bytes = 64 * 1024;  ///< Manifest and keys, which are held in memory.
 constexpr std::size_t files_max = 100'000;
 constexpr int folder_depth_max = 8;
@@ -262,6 +264,7 @@ Result<BackupSummary> create_backup(const fs::path& data_directory, const fs::pa
   const Unfinished remove_scratch{scratch};
   const fs::path copy = scratch / database_name;
   MUSTER_TRY(const std::string keys, copy_database_with_keys(data_directory, database, copy, random));
+  MUSTER_TRY(const auto audit_key, AuditKey::open(data_directory / "keys", random));
 
   // A name of its own: what is left of a backup that was cut off is in nobody's way.
   const fs::path partial = out_file.native() + "." + random_suffix(random) + ".partial";
@@ -276,6 +279,7 @@ Result<BackupSummary> create_backup(const fs::path& data_directory, const fs::pa
   MUSTER_TRY_VOID(
       archive.add_text(manifest_name, std::string{manifest_start} + "\"createdAt\":" + std::to_string(now.ms) + "}\n", now.ms / 1000));
   MUSTER_TRY_VOID(archive.add_text(keys_name, keys, now.ms / 1000));
+  MUSTER_TRY_VOID(archive.add_text(audit_key_name, audit_key->export_key(), now.ms / 1000));
   for (const auto folder : folders) {
     if (fs::is_directory(data_directory / folder, error)) MUSTER_TRY_VOID(archive.add_folder(std::string{folder}, data_directory / folder));
   }
@@ -300,7 +304,7 @@ class Unpacker final : public tar::Reader::Files {
   Result<void> begin(std::string_view name, std::uint64_t size) override {
     if (++summary.files > files_max) return BaseError::over_limit;
     summary.plain_bytes += size;
-    text_ = name == manifest_name ? &manifest : name == keys_name ? &keys : nullptr;
+    text_ = name == manifest_name ? &manifest : name == keys_name ? &keys : name == audit_key_name ? &audit_key : nullptr;
     if (text_ != nullptr) return size > small_file_max_bytes || !text_->empty() ? Result<void>{BackupError::not_a_backup} : Result<void>{};
     if (!allowed(name)) return BackupError::not_a_backup;
     const fs::path path = into_ / name;
@@ -329,7 +333,7 @@ class Unpacker final : public tar::Reader::Files {
     return {};
   }
 
-  std::string manifest, keys;
+  std::string manifest, keys, audit_key;
   bool has_database = false;
   BackupSummary summary;
 
@@ -394,10 +398,15 @@ Result<BackupSummary> restore_backup(const fs::path& file, const BackupIdentitie
   MUSTER_TRY_VOID(with.passphrase.empty() ? age::decrypt(source, sink, with.identities)
                                           : age::decrypt_with_passphrase(source, sink, with.passphrase));
   if (!reader.complete()) return BaseError::file_damaged;
-  if (!unpacker.manifest.starts_with(manifest_start) || !unpacker.has_database || unpacker.keys.empty()) return BackupError::not_a_backup;
+  const bool known =
+      unpacker.manifest.starts_with(manifest_start) ? !unpacker.audit_key.empty() : unpacker.manifest.starts_with(manifest_start_before);
+  if (!known || !unpacker.has_database || unpacker.keys.empty()) return BackupError::not_a_backup;
 
   MUSTER_TRY_VOID(KeyRing::import_keys(scratch / "keys", unpacker.keys));
-  MUSTER_TRY_VOID(prepare_restored(scratch / database_name));
+  if (!unpacker.audit_key.empty()) MUSTER_TRY_VOID(AuditKey::import_key(scratch / "keys", unpacker.audit_key));
+  SecureRandom random;
+  MUSTER_TRY(const auto audit_key, AuditKey::open(scratch / "keys", random));  // A backup from before the chain has none.
+  MUSTER_TRY_VOID(prepare_restored(scratch / database_name, *audit_key));
   MUSTER_TRY_VOID(give_all_to_owner_of(data_directory, scratch));
   MUSTER_TRY_VOID(sync_folders(scratch));
   // The database last: until it is there, no server takes this for a restored directory.

@@ -13,7 +13,7 @@
 
 /// `muster backup` and `muster restore`.
 ///
-/// A backup is one file in the age format around one tar archive: `manifest.json`, `muster.db`, `keys.export`, and what lies
+/// A backup is one file in the age format around one tar archive: `manifest.json`, `muster.db`, `keys.export`, `audit-key.export`, and what lies
 /// under `tls/` and `files/`. One file, because two can be mixed up, and a database without its keys is worth nothing. All of
 /// it encrypted, because the database names people, and because age tells a file that was cut off or changed from a whole one.
 /// Common formats, because a backup must be readable when muster is not at hand: `age -d muster.age | tar -x` gives the files.

@@ -90,14 +90,14 @@ TEST_F(Backup, ComesBackOnAnEmptyMachine) {
   const auto identity = age::Identity::generate(random_);
   const auto made = create_backup(data_, data_ / "muster.db", folder_ / "backup.age", {{identity.recipient()}, {}}, random_);
   ASSERT_TRUE(made) << made.error().message();
-  EXPECT_EQ(made->files, 5u);
+  EXPECT_EQ(made->files, 6u);
   EXPECT_EQ(fs::status(folder_ / "backup.age").permissions(), fs::perms::owner_read | fs::perms::owner_write);
   create("Made after the backup");
   store_->close();
 
   const auto back = restore_backup(folder_ / "backup.age", {{identity}, {}}, restored());
   ASSERT_TRUE(back) << back.error().message();
-  EXPECT_EQ(back->files, 5u);
+  EXPECT_EQ(back->files, 6u);
   EXPECT_EQ(read_all(restored() / "tls" / "ca.pem"), "certificate");
   EXPECT_EQ(read_all(restored() / "files" / "firmware" / "image.bin"), std::string(100'000, 'f'));
   for (const auto& entry : fs::directory_iterator{restored()}) EXPECT_NE(entry.path().filename().native()[0], '.') << entry.path();

@@ -277,6 +277,65 @@ Result<void> FaultyStore::append_audit(const domain::AuditEntry& entry) {
 Result<domain::PageOf<domain::AuditEntry>> FaultyStore::audit(const AuditFilter& filter, const domain::Page& page) {
   return with_faults("audit", [&] { return below_.audit(filter, page); });
 }
+Result<domain::AuditTip> FaultyStore::audit_tip() {
+  return with_faults("audit_tip", [&] { return below_.audit_tip(); });
+}
+Result<void> FaultyStore::for_each_audit_link(const std::function<void(const domain::AuditLink&)>& each) {
+  return with_faults("for_each_audit_link", [&] { return below_.for_each_audit_link(each); });
+}
+Result<std::int64_t> FaultyStore::audit_numbers_given() {
+  return with_faults("audit_numbers_given", [&] { return below_.audit_numbers_given(); });
+}
+Result<domain::ApiKey> FaultyStore::create_api_key(const domain::ApiKey& key, const TokenDigest& secret, const domain::Actor& actor) {
+  return with_faults("create_api_key", [&] { return below_.create_api_key(key, secret, actor); });
+}
+Result<std::vector<domain::ApiKey>> FaultyStore::api_keys(OrganizationId organization) {
+  return with_faults("api_keys", [&] { return below_.api_keys(organization); });
+}
+Result<std::optional<domain::ApiKey>> FaultyStore::find_api_key(ApiKeyId id) {
+  return with_faults("find_api_key", [&] { return below_.find_api_key(id); });
+}
+Result<std::optional<domain::ApiKey>> FaultyStore::find_api_key(std::span<const TokenDigest> digests) {
+  return with_faults("find_api_key", [&] { return below_.find_api_key(digests); });
+}
+Result<void> FaultyStore::delete_api_key(ApiKeyId id, const domain::Actor& actor) {
+  return with_faults("delete_api_key", [&] { return below_.delete_api_key(id, actor); });
+}
+Result<void> FaultyStore::note_api_key_uses(std::span<const domain::KeyUse> uses) {
+  return with_faults("note_api_key_uses", [&] { return below_.note_api_key_uses(uses); });
+}
+Result<domain::OAuthClient> FaultyStore::create_oauth_client(const domain::OAuthClient& client, const TokenDigest& secret,
+                                                             const domain::Actor& actor) {
+  return with_faults("create_oauth_client", [&] { return below_.create_oauth_client(client, secret, actor); });
+}
+Result<std::vector<domain::OAuthClient>> FaultyStore::oauth_clients(OrganizationId organization) {
+  return with_faults("oauth_clients", [&] { return below_.oauth_clients(organization); });
+}
+Result<std::optional<domain::OAuthClient>> FaultyStore::find_oauth_client(OAuthClientId id) {
+  return with_faults("find_oauth_client", [&] { return below_.find_oauth_client(id); });
+}
+Result<std::optional<domain::OAuthClient>> FaultyStore::find_oauth_client(std::string_view client_id, std::span<const TokenDigest> secret) {
+  return with_faults("find_oauth_client", [&] { return below_.find_oauth_client(client_id, secret); });
+}
+Result<void> FaultyStore::set_oauth_secret(OAuthClientId id, const TokenDigest& secret, const domain::Actor& actor) {
+  return with_faults("set_oauth_secret", [&] { return below_.set_oauth_secret(id, secret, actor); });
+}
+Result<void> FaultyStore::end_oauth_tokens(OAuthClientId id, const domain::Actor& actor) {
+  return with_faults("end_oauth_tokens", [&] { return below_.end_oauth_tokens(id, actor); });
+}
+Result<void> FaultyStore::delete_oauth_client(OAuthClientId id, const domain::Actor& actor) {
+  return with_faults("delete_oauth_client", [&] { return below_.delete_oauth_client(id, actor); });
+}
+Result<void> FaultyStore::issue_oauth_tokens(OAuthClientId id, const domain::NewOAuthTokens& tokens, const domain::Actor& actor) {
+  return with_faults("issue_oauth_tokens", [&] { return below_.issue_oauth_tokens(id, tokens, actor); });
+}
+Result<domain::RefreshVerdict> FaultyStore::refresh_oauth_tokens(OAuthClientId id, std::span<const TokenDigest> refresh,
+                                                                 const domain::NewOAuthTokens& tokens, const domain::Actor& actor) {
+  return with_faults("refresh_oauth_tokens", [&] { return below_.refresh_oauth_tokens(id, refresh, tokens, actor); });
+}
+Result<std::optional<domain::AccessStore::FoundOAuthToken>> FaultyStore::find_oauth_token(std::span<const TokenDigest> digests) {
+  return with_faults("find_oauth_token", [&] { return below_.find_oauth_token(digests); });
+}
 Result<domain::Template> FaultyStore::create_template(const domain::Template& value, const domain::Actor& actor) {
   return with_faults("create_template", [&] { return below_.create_template(value, actor); });
 }

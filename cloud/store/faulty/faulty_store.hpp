@@ -135,6 +135,28 @@ class FaultyStore : public domain::Store {
   Result<void> delete_access_token(std::span<const TokenDigest> digests, const domain::Actor& actor) override;
   Result<void> append_audit(const domain::AuditEntry& entry) override;
   Result<domain::PageOf<domain::AuditEntry>> audit(const AuditFilter& filter, const domain::Page& page) override;
+  Result<domain::AuditTip> audit_tip() override;
+  Result<void> for_each_audit_link(const std::function<void(const domain::AuditLink&)>& each) override;
+  Result<std::int64_t> audit_numbers_given() override;
+
+  Result<domain::ApiKey> create_api_key(const domain::ApiKey& key, const TokenDigest& secret, const domain::Actor& actor) override;
+  Result<std::vector<domain::ApiKey>> api_keys(OrganizationId organization) override;
+  Result<std::optional<domain::ApiKey>> find_api_key(ApiKeyId id) override;
+  Result<std::optional<domain::ApiKey>> find_api_key(std::span<const TokenDigest> digests) override;
+  Result<void> delete_api_key(ApiKeyId id, const domain::Actor& actor) override;
+  Result<void> note_api_key_uses(std::span<const domain::KeyUse> uses) override;
+  Result<domain::OAuthClient> create_oauth_client(const domain::OAuthClient& client, const TokenDigest& secret,
+                                                  const domain::Actor& actor) override;
+  Result<std::vector<domain::OAuthClient>> oauth_clients(OrganizationId organization) override;
+  Result<std::optional<domain::OAuthClient>> find_oauth_client(OAuthClientId id) override;
+  Result<std::optional<domain::OAuthClient>> find_oauth_client(std::string_view client_id, std::span<const TokenDigest> secret) override;
+  Result<void> set_oauth_secret(OAuthClientId id, const TokenDigest& secret, const domain::Actor& actor) override;
+  Result<void> end_oauth_tokens(OAuthClientId id, const domain::Actor& actor) override;
+  Result<void> delete_oauth_client(OAuthClientId id, const domain::Actor& actor) override;
+  Result<void> issue_oauth_tokens(OAuthClientId id, const domain::NewOAuthTokens& tokens, const domain::Actor& actor) override;
+  Result<domain::RefreshVerdict> refresh_oauth_tokens(OAuthClientId id, std::span<const TokenDigest> refresh,
+                                                      const domain::NewOAuthTokens& tokens, const domain::Actor& actor) override;
+  Result<std::optional<FoundOAuthToken>> find_oauth_token(std::span<const TokenDigest> digests) override;
   Result<domain::Template> create_template(const domain::Template& value, const domain::Actor& actor) override;
   Result<domain::Template> update_template(const domain::Template& value, std::uint32_t seen_version, const domain::Actor& actor) override;
   Result<void> delete_template(TemplateId id, bool with_devices, const domain::Actor& actor) override;

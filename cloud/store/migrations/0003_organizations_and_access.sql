@@ -34,4 +34,113 @@ CREATE INDEX device_activated ON device (organization_id, activated_at);
 
 -- --- OAuth2 clients and API keys ---------------------------------------------------------------------------------------------
 
+-- What programs send in place of a person's access token. Only digests of the secrets are here. scopes: permission bits.
+CREATE TABLE api_key (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  organization_id INTEGER NOT NULL REFERENCES organization (id) ON DELETE CASCADE,
+  user_id INTEGER NOT NULL REFERENCES user (id) ON DELETE CASCADE,
+  name TEXT NOT NULL CHECK (length(name) BETWEEN 1 AND 64),
+  scopes INTEGER NOT NULL,
+  -- Networks separated by spaces; empty: from anywhere.
+  addresses TEXT NOT NULL,
+  requests_per_minute INTEGER NOT NULL,
+  key_id INTEGER NOT NULL,
+  mac BLOB NOT NULL CHECK (length(mac) = 32),
+  created_at INTEGER NOT NULL,
+  expires_at INTEGER NOT NULL,
+  -- Written behind.
+  last_used_at INTEGER NOT NULL DEFAULT 0,
+  last_ip TEXT NOT NULL DEFAULT ''
+) STRICT;
+CREATE UNIQUE INDEX api_key_mac ON api_key (mac);
+CREATE INDEX api_key_organization ON api_key (organization_id);
+CREATE INDEX api_key_user ON api_key (user_id);
+
+CREATE TABLE oauth_client (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  organization_id INTEGER NOT NULL REFERENCES organization (id) ON DELETE CASCADE,
+  user_id INTEGER NOT NULL REFERENCES user (id) ON DELETE CASCADE,
+  name TEXT NOT NULL CHECK (length(name) BETWEEN 1 AND 64),
+  client_id TEXT NOT NULL UNIQUE,
+  scopes INTEGER NOT NULL,
+  -- Separated by spaces.
+  redirect_urls TEXT NOT NULL,
+  refresh_tokens INTEGER NOT NULL,
+  key_id INTEGER NOT NULL,
+  mac BLOB NOT NULL CHECK (length(mac) = 32),
+  created_at INTEGER NOT NULL,
+  last_used_at INTEGER NOT NULL DEFAULT 0
+) STRICT;
+CREATE INDEX oauth_client_organization ON oauth_client (organization_id);
+CREATE INDEX oauth_client_user ON oauth_client (user_id);
+
+-- kind: 1 access, 2 refresh. A refresh token that was used stays until its time is over, to be known again.
+CREATE TABLE oauth_token (
+  mac BLOB PRIMARY KEY CHECK (length(mac) = 32),
+  key_id INTEGER NOT NULL,
+  client INTEGER NOT NULL REFERENCES oauth_client (id) ON DELETE CASCADE,
+  kind INTEGER NOT NULL CHECK (kind IN (1, 2)),
+  family INTEGER NOT NULL,
+  used INTEGER NOT NULL DEFAULT 0,
+  created_at INTEGER NOT NULL,
+  expires_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX oauth_token_client ON oauth_token (client, created_at);
+CREATE INDEX oauth_token_family ON oauth_token (family);
+
 -- --- the audit chain -----------------------------------------------------------------------------------------------------------
+
+-- Each entry holds the MAC of the one before and its own (cloud/domain/audit_chain.hpp). What is here already is laid into the chain
+-- by the program that migrates, which has the key; it drops the old table then.
+ALTER TABLE audit RENAME TO audit_unchained;
+DROP INDEX audit_organization;
+CREATE TABLE audit (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  -- From 1 without a gap. Not the id: a row that was moved still says where it belongs.
+  number INTEGER NOT NULL,
+  previous BLOB NOT NULL CHECK (length(previous) = 32),
+  mac BLOB NOT NULL CHECK (length(mac) = 32),
+  at INTEGER NOT NULL,
+  actor_user_id INTEGER NOT NULL,
+  -- What the actor's program used: 0 = neither.
+  api_key_id INTEGER NOT NULL,
+  oauth_client_id INTEGER NOT NULL,
+  organization_id INTEGER NOT NULL,
+  object_id INTEGER NOT NULL,
+  client TEXT NOT NULL,
+  action TEXT NOT NULL,
+  object_kind TEXT NOT NULL,
+  -- JSON object, without what names a person.
+  detail TEXT NOT NULL,
+  -- Salted digests of what names people, in audit_personal; empty: there is none.
+  from_digest BLOB NOT NULL,
+  about_digest BLOB NOT NULL
+) STRICT;
+CREATE INDEX audit_organization ON audit (organization_id, id);
+
+-- What names a person in an entry, to be erased with the person. part: 0 the address that the actor came from, 1 whom the entry is
+-- about (a JSON object that goes over the entry's details). user_id: whose it is.
+CREATE TABLE audit_personal (
+  -- The entry's number.
+  entry INTEGER NOT NULL,
+  part INTEGER NOT NULL CHECK (part IN (0, 1)),
+  user_id INTEGER NOT NULL,
+  salt BLOB NOT NULL CHECK (length(salt) = 16),
+  text TEXT NOT NULL,
+  PRIMARY KEY (entry, part)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX audit_personal_user ON audit_personal (user_id);
+
+CREATE TRIGGER audit_changed BEFORE UPDATE ON audit BEGIN
+  SELECT RAISE (ABORT, 'audit entries are never changed');
+END;
+CREATE TRIGGER audit_deleted BEFORE DELETE ON audit BEGIN
+  SELECT RAISE (ABORT, 'audit entries are never deleted');
+END;
+-- INSERT OR REPLACE asks no other trigger.
+CREATE TRIGGER audit_replaced BEFORE INSERT ON audit WHEN EXISTS (SELECT 1 FROM audit WHERE id = NEW.id) BEGIN
+  SELECT RAISE (ABORT, 'audit entries are never changed');
+END;
+CREATE TRIGGER audit_personal_changed BEFORE UPDATE ON audit_personal BEGIN
+  SELECT RAISE (ABORT, 'audit entries are never changed');
+END;

@@ -76,7 +76,7 @@ Result<void> back_up(const std::filesystem::path& database, const std::filesyste
   return result;
 }
 
-Result<void> prepare_restored(const std::filesystem::path& database) {
+Result<void> prepare_restored(const std::filesystem::path& database, const AuditKey& audit_key) {
   ConnectionOptions options;
   options.path = database;
   MUSTER_TRY(const auto connection, Connection::open(options, Connection::Use::write));
@@ -84,13 +84,14 @@ Result<void> prepare_restored(const std::filesystem::path& database) {
   MUSTER_TRY(const Contents contents, look_at(*connection));
   if (contents == Contents::empty) return StoreError::corrupt;
   MUSTER_TRY_VOID(check_all_of(*connection));
-  if (contents == Contents::older) MUSTER_TRY_VOID(migrate(*connection));
+  if (contents == Contents::older) MUSTER_TRY_VOID(migrate(*connection, audit_key, SystemClock{}.utc_now()));
   MUSTER_TRY_VOID(connection->execute("BEGIN IMMEDIATE"));
   const auto work = [&]() -> Result<void> {
     const SystemClock clock;
-    Transaction transaction{*connection, clock};
+    Transaction transaction{*connection, clock, audit_key};
     MUSTER_TRY_VOID(write_setting(*connection, "unknown_tokens", static_cast<std::int64_t>(domain::UnknownTokens::hold)));
     MUSTER_TRY_VOID(connection->run("DELETE FROM access_token"));
+    MUSTER_TRY_VOID(connection->run("DELETE FROM oauth_token"));
     MUSTER_TRY(const auto root, connection->number("SELECT id FROM organization WHERE parent_id IS NULL"));
     MUSTER_TRY_VOID(transaction.audit({}, OrganizationId{static_cast<std::int32_t>(root.value_or(0))}, "store.restore", "settings", 0,
                                       JsonText{}.text("unknownTokens", "hold")));

@@ -3,6 +3,7 @@
 
 #include <filesystem>
 
+#include "cloud/base/audit_key.hpp"
 #include "cloud/base/result.hpp"
 
 /// Copies of the database while a server uses it, and what a copy needs before a server may use it in its stead.
@@ -16,6 +17,6 @@ namespace muster::store {
 /// Makes a copy ready for being served: tokens that it does not know are held from now on, because they may have been issued
 /// after it was made; access tokens end, because some may have been ended since. No server may use it yet.
 /// Errors: those of domain::StoreError; corrupt also when a full check of the file finds anything.
-[[nodiscard]] Result<void> prepare_restored(const std::filesystem::path& database);
+[[nodiscard]] Result<void> prepare_restored(const std::filesystem::path& database, const AuditKey& audit_key);
 
 }  // namespace muster::store

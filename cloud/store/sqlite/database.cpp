@@ -14,6 +14,7 @@
 #include "cloud/base/log.hpp"
 #include "cloud/base/secure_file.hpp"
 #include "cloud/domain/error.hpp"
+#include "cloud/store/sqlite/audit_log.hpp"
 #include "cloud/store/sqlite/migrations.hpp"
 
 namespace muster::store {
@@ -149,7 +150,7 @@ Result<void> Database::try_open() {
       if (!row || mode.text(0) != "wal") return StoreError::unavailable;
     }
     if (contents != Contents::current) {
-      MUSTER_TRY_VOID(migrate(*connection));
+      MUSTER_TRY_VOID(migrate(*connection, *options_.audit_key, clock_.utc_now()));
       // The file's name has to survive a power cut as well as its contents.
       if (watched) {
         const auto folder = path_.parent_path();
@@ -185,6 +186,7 @@ Result<void> Database::try_open() {
     const Error error = result.error();
     return error.category() == domain::store_category() ? error : Error{StoreError::unavailable};
   }
+  check_audit_tip(*connection, *options_.audit_key);
   open_ = true;
   ever_opened_ = true;
   writable_ = !read_only;

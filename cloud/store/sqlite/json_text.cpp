@@ -52,33 +52,44 @@ void append_json_string(std::string& out, std::string_view text) {
   out += '"';
 }
 
-void JsonText::key(std::string_view key) {
-  if (!body_.empty()) body_ += ',';
-  append_json_string(body_, key);
-  body_ += ':';
+void JsonText::key(std::string& out, std::string_view key) {
+  if (!out.empty()) out += ',';
+  append_json_string(out, key);
+  out += ':';
 }
 
 JsonText& JsonText::text(std::string_view key_text, std::string_view value) {
-  key(key_text);
+  if (key_text == "email") return personal(key_text, value);
+  key(body_, key_text);
   append_json_string(body_, value);
   return *this;
 }
 
+JsonText& JsonText::personal(std::string_view key_text, std::string_view value) {
+  key(personal_, key_text);
+  append_json_string(personal_, value);
+  return *this;
+}
+
 JsonText& JsonText::number(std::string_view key_text, std::int64_t value) {
-  key(key_text);
+  key(body_, key_text);
   body_ += std::to_string(value);
   return *this;
 }
 
 JsonText& JsonText::flag(std::string_view key_text, bool value) {
-  key(key_text);
+  key(body_, key_text);
   body_ += value ? "true" : "false";
   return *this;
 }
 
 JsonText& JsonText::object(std::string_view key_text, const JsonText& value) {
-  key(key_text);
+  key(body_, key_text);
   body_ += value.finish();
+  if (!value.personal_.empty()) {
+    key(personal_, key_text);
+    personal_ += value.finish_personal();
+  }
   return *this;
 }
 

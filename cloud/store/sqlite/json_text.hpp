@@ -17,11 +17,15 @@ class JsonText {
   JsonText& number(std::string_view key, std::int64_t value);
   JsonText& flag(std::string_view key, bool value);
   JsonText& object(std::string_view key, const JsonText& value);
+  /// What names a person stands apart, at the same place in an object of its own, so that it can be erased. An email always does.
+  JsonText& personal(std::string_view key, std::string_view value);
   [[nodiscard]] std::string finish() const { return '{' + body_ + '}'; }
+  /// Empty: nothing names a person.
+  [[nodiscard]] std::string finish_personal() const { return personal_.empty() ? std::string{} : '{' + personal_ + '}'; }
 
  private:
-  void key(std::string_view key);
-  std::string body_;
+  static void key(std::string& out, std::string_view key);
+  std::string body_, personal_;
 };
 
 }  // namespace muster::store

@@ -6,6 +6,7 @@
 #include "cloud/base/log.hpp"
 #include "cloud/domain/error.hpp"
 #include "cloud/domain/permission.hpp"
+#include "cloud/store/sqlite/audit_log.hpp"
 #include "cloud/store/sqlite/migration_texts.hpp"
 
 namespace muster::store {
@@ -61,7 +62,7 @@ Result<Contents> look_at(Connection& connection) {
   return judge(header);
 }
 
-Result<void> migrate(Connection& connection) {
+Result<void> migrate(Connection& connection, const AuditKey& audit_key, UtcTime now) {
   MUSTER_TRY_VOID(connection.execute("BEGIN IMMEDIATE"));
   const auto apply = [&]() -> Result<void> {
     MUSTER_TRY(const Header header, read_header(connection));  // Once more: another process may have been faster.
@@ -70,6 +71,7 @@ Result<void> migrate(Connection& connection) {
     for (auto version = static_cast<std::size_t>(header.version); version < migration_texts.size(); ++version) {
       MUSTER_TRY_VOID(connection.execute(migration_texts[version]));
       if (version == 0) MUSTER_TRY_VOID(insert_builtin_roles(connection));
+      if (version == 2) MUSTER_TRY_VOID(chain_existing_audit(connection, audit_key, now));
     }
     const std::string stamp =
         "PRAGMA application_id = " + std::to_string(application_id) + "; PRAGMA user_version = " + std::to_string(schema_version());

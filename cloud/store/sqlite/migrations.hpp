@@ -3,6 +3,8 @@
 
 #include <cstdint>
 
+#include "cloud/base/audit_key.hpp"
+#include "cloud/base/clock.hpp"
 #include "cloud/base/result.hpp"
 #include "cloud/store/sqlite/connection.hpp"
 
@@ -21,7 +23,7 @@ enum class Contents : std::uint8_t { empty, older, current };
 /// without our tables).
 [[nodiscard]] Result<Contents> look_at(Connection& connection);
 
-/// Brings the file to schema_version() in one transaction. Errors: as look_at, and those of writing.
-[[nodiscard]] Result<void> migrate(Connection& connection);
+/// Brings the file to schema_version() in one transaction; the audit log is laid into its chain with `audit_key`. Errors: as look_at, and those of writing.
+[[nodiscard]] Result<void> migrate(Connection& connection, const AuditKey& audit_key, UtcTime now);
 
 }  // namespace muster::store

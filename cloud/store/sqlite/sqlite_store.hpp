@@ -7,6 +7,7 @@
 #include <memory>
 #include <string>
 
+#include "cloud/base/audit_key.hpp"
 #include "cloud/base/clock.hpp"
 #include "cloud/domain/store.hpp"
 
@@ -19,6 +20,8 @@ struct SqliteOptions {
   /// Times that an operation is not given, expiry of access tokens, and the pause between attempts to open. Must outlive the
   /// store and be safe from any thread. Null: the system's.
   const Clock* clock = nullptr;
+  /// Chains the audit log. Shared because a store that a command opened has nobody else to own it. Null: AuditKey::of_tests().
+  std::shared_ptr<const AuditKey> audit_key{};
   /// Name of a registered SQLite VFS; empty: the system's. With another one the file is not watched for being moved.
   std::string vfs;
   Durability durability = Durability::full;
@@ -112,6 +115,28 @@ class SqliteStore final : public domain::Store {
   Result<void> delete_access_token(std::span<const TokenDigest> digests, const domain::Actor& actor) override;
   Result<void> append_audit(const domain::AuditEntry& entry) override;
   Result<domain::PageOf<domain::AuditEntry>> audit(const AuditFilter& filter, const domain::Page& page) override;
+  Result<domain::AuditTip> audit_tip() override;
+  Result<void> for_each_audit_link(const std::function<void(const domain::AuditLink&)>& each) override;
+  Result<std::int64_t> audit_numbers_given() override;
+
+  Result<domain::ApiKey> create_api_key(const domain::ApiKey& key, const TokenDigest& secret, const domain::Actor& actor) override;
+  Result<std::vector<domain::ApiKey>> api_keys(OrganizationId organization) override;
+  Result<std::optional<domain::ApiKey>> find_api_key(ApiKeyId id) override;
+  Result<std::optional<domain::ApiKey>> find_api_key(std::span<const TokenDigest> digests) override;
+  Result<void> delete_api_key(ApiKeyId id, const domain::Actor& actor) override;
+  Result<void> note_api_key_uses(std::span<const domain::KeyUse> uses) override;
+  Result<domain::OAuthClient> create_oauth_client(const domain::OAuthClient& client, const TokenDigest& secret,
+                                                  const domain::Actor& actor) override;
+  Result<std::vector<domain::OAuthClient>> oauth_clients(OrganizationId organization) override;
+  Result<std::optional<domain::OAuthClient>> find_oauth_client(OAuthClientId id) override;
+  Result<std::optional<domain::OAuthClient>> find_oauth_client(std::string_view client_id, std::span<const TokenDigest> secret) override;
+  Result<void> set_oauth_secret(OAuthClientId id, const TokenDigest& secret, const domain::Actor& actor) override;
+  Result<void> end_oauth_tokens(OAuthClientId id, const domain::Actor& actor) override;
+  Result<void> delete_oauth_client(OAuthClientId id, const domain::Actor& actor) override;
+  Result<void> issue_oauth_tokens(OAuthClientId id, const domain::NewOAuthTokens& tokens, const domain::Actor& actor) override;
+  Result<domain::RefreshVerdict> refresh_oauth_tokens(OAuthClientId id, std::span<const TokenDigest> refresh,
+                                                      const domain::NewOAuthTokens& tokens, const domain::Actor& actor) override;
+  Result<std::optional<FoundOAuthToken>> find_oauth_token(std::span<const TokenDigest> digests) override;
 
   Result<domain::Template> create_template(const domain::Template& value, const domain::Actor& actor) override;
   Result<domain::Template> update_template(const domain::Template& value, std::uint32_t seen_version, const domain::Actor& actor) override;

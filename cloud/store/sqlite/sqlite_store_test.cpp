@@ -20,6 +20,7 @@
 #include "cloud/store/shared_clock.hpp"
 #include "cloud/store/sqlite/connection.hpp"
 #include "cloud/store/sqlite/durability_check.hpp"
+#include "cloud/store/sqlite/migration_texts.hpp"
 #include "cloud/store/sqlite/migrations.hpp"
 #include "cloud/store/sqlite/power_cut_vfs.hpp"
 
@@ -50,6 +51,56 @@ class SqliteFile : public testing::Test {
     const auto store = open();
     site_ = prepare_site(*store);
     for (int i = 1; i <= devices; ++i) ASSERT_TRUE(create(*store, static_cast<std::uint64_t>(i)));
+  }
+  /// The filled file as a program with only the first `version` migrations would have made it.
+  void make_older(std::size_t version) {
+    const auto newer = path_.native() + ".newer";
+    fs::rename(path_, newer);
+    // Not by a Connection: those attach nothing.
+    sqlite3* older = nullptr;
+    ASSERT_EQ(sqlite3_open(path_.c_str(), &older), SQLITE_OK);
+    const auto run = [older](const std::string& sql) {
+      EXPECT_EQ(sqlite3_exec(older, sql.c_str(), nullptr, nullptr, nullptr), SQLITE_OK) << sqlite3_errmsg(older);
+    };
+    const auto texts = [older](const std::string& sql) {
+      std::vector<std::string> found;
+      const auto take = [](void* into, int, char** columns, char**) {
+        static_cast<std::vector<std::string>*>(into)->emplace_back(columns[0] == nullptr ? "" : columns[0]);
+        return 0;
+      };
+      EXPECT_EQ(sqlite3_exec(older, sql.c_str(), take, &found, nullptr), SQLITE_OK) << sqlite3_errmsg(older);
+      return found;
+    };
+    for (std::size_t i = 0; i < version; ++i) run(migration_texts[i]);
+    run("ATTACH '" + newer + "' AS newer");
+    for (const auto& table : texts("SELECT name FROM main.sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%' AND name NOT IN "
+                                   "('audit', 'setting')")) {
+      const auto names = texts("SELECT group_concat(old.name) FROM pragma_table_info('" + table +
+                               "', 'main') AS old JOIN pragma_table_info('" + table + "', 'newer') AS new ON new.name = old.name");
+      run("DELETE FROM main." + table + "; INSERT INTO main." + table + " (" + names.at(0) + ") SELECT " + names.at(0) + " FROM newer." +
+          table);
+    }
+    run("INSERT INTO main.audit (id, at, actor_user_id, client, ip, organization_id, action, object_kind, object_id, detail) SELECT id, "
+        "at, "
+        "actor_user_id, client, '192.0.2.77', organization_id, action, object_kind, object_id, json_patch(detail, coalesce((SELECT text "
+        "FROM "
+        "newer.audit_personal WHERE entry = audit.number AND part = 1), '{}')) FROM newer.audit;"
+        "INSERT OR REPLACE INTO main.setting SELECT * FROM newer.setting WHERE name IN ('unknown_tokens', 'live_tokens', 'devices', "
+        "'changes_trimmed_to');"
+        "DELETE FROM main.sqlite_sequence; INSERT INTO main.sqlite_sequence SELECT * FROM newer.sqlite_sequence WHERE name IN (SELECT name "
+        "FROM "
+        "main.sqlite_schema);"
+        "PRAGMA main.application_id = " +
+        std::to_string(application_id) + "; PRAGMA main.user_version = " + std::to_string(version));
+    sqlite3_close(older);
+  }
+  /// What is wrong with the audit log's chain.
+  std::vector<domain::AuditFinding> audit_findings(domain::Store& store) {
+    const auto key = AuditKey::of_tests();
+    domain::AuditCheck check{*key, {}};
+    EXPECT_TRUE(store.for_each_audit_link([&](const domain::AuditLink& link) { check.take(link); }));
+    check.finish(store.audit_numbers_given().value());
+    return check.findings();
   }
   Result<domain::Device> create(domain::Store& store, std::uint64_t secret) {
     domain::Device device;
@@ -101,18 +152,66 @@ TEST_F(SqliteFile, IsMadeAtTheFirstUseAndReadableByItsOwnerOnly) {
   EXPECT_EQ(connection->number("PRAGMA foreign_keys").value(), 1);
 }
 
+TEST_F(SqliteFile, LaysAuditEntriesOfAnEarlierVersionIntoTheChainAndMarksTheSeam) {
+  fill(3);
+  make_older(2);
+  const auto before = raw(Connection::Use::read)->number("SELECT count(*) FROM audit").value().value();
+  ASSERT_GT(before, 3);
+  const auto store = open();
+  ASSERT_TRUE(store->check());
+  EXPECT_EQ(audit_findings(*store), std::vector<domain::AuditFinding>{});
+  const std::array organizations{site_.organization};
+  const auto entries = store->audit({.organizations = organizations}, {.limit = 1000}).value();
+  ASSERT_EQ(entries.total, before + 1);
+  EXPECT_EQ(entries.rows[0].action, "audit.chain");
+  EXPECT_EQ(entries.rows[0].detail, "{\"entries\":" + std::to_string(before) + "}");
+  const auto& set_up = entries.rows.back();
+  EXPECT_EQ(set_up.action, "setup");
+  EXPECT_EQ(set_up.ip, "192.0.2.77");
+  EXPECT_NE(set_up.detail.find("@"), std::string::npos) << set_up.detail;
+  const auto connection = raw(Connection::Use::read);
+  EXPECT_EQ(connection->number("SELECT count(*) FROM audit WHERE instr(detail, '@') > 0").value(), 0) << "names stand apart";
+  ASSERT_TRUE(create(*store, 9));
+  EXPECT_EQ(audit_findings(*store), std::vector<domain::AuditFinding>{});
+}
+
+TEST_F(SqliteFile, RefusesToChangeOrDeleteAuditEntries) {
+  fill(2);
+  const auto connection = raw();
+  for (const auto* sql : {"UPDATE audit SET detail = '{}'", "DELETE FROM audit", "DELETE FROM audit WHERE id = 1",
+                          "INSERT OR REPLACE INTO audit SELECT * FROM audit WHERE id = 1", "UPDATE audit_personal SET text = ''"})
+    EXPECT_FALSE(connection->execute(sql)) << sql;
+  const auto store = open();
+  EXPECT_EQ(audit_findings(*store), std::vector<domain::AuditFinding>{});
+}
+
+TEST_F(SqliteFile, AnOperationThatFailsLeavesNoHoleInTheChain) {
+  fill(1);
+  const auto store = open();
+  EXPECT_FALSE(create(*store, 1));  // The token is taken: its savepoint goes, with its entry.
+  ASSERT_TRUE(create(*store, 2));
+  std::vector<std::thread> threads;
+  for (std::uint64_t thread = 0; thread < 4; ++thread) {
+    threads.emplace_back([&, thread] {
+      for (std::uint64_t i = 0; i < 20; ++i) static_cast<void>(create(*store, 1 + thread * 15 + i));  // Some win, some lose.
+    });
+  }
+  for (auto& thread : threads) thread.join();
+  EXPECT_EQ(audit_findings(*store), std::vector<domain::AuditFinding>{});
+}
+
 TEST_F(SqliteFile, BringsAFilledDatabaseOfTheFirstVersionUp) {
   fill(5);
+  make_older(1);
   {
-    // What the second migration made is taken away again; one template has a field of that name, made by a person.
+    // One template has a field of the name that the second migration gives, made by a person.
     const auto connection = raw();
-    ASSERT_TRUE(
-        connection->execute("DROP TABLE provision_step; DROP TABLE provision_session; ALTER TABLE auth_token DROP COLUMN session_id; "
-                            "ALTER TABLE auth_token DROP COLUMN quiet; DELETE FROM meta_field WHERE name = 'Device UID'; "
-                            "INSERT INTO template SELECT 77, organization_id, 'Own field', board_type, connection_type, manufacturer, "
-                            "description, hotspot_prefix, firmware_type, offline_ignore_period_s, allow_public_plain_text, version, "
-                            "next_datastream_id, 9, next_event_id, created_at, updated_at FROM template LIMIT 1; "
-                            "INSERT INTO meta_field VALUES (77, 8, 'Device UID', 1, 'mine', '', 0, 0, 0); PRAGMA user_version = 1"));
+    ASSERT_TRUE(connection->execute(
+        "DELETE FROM meta_field WHERE name = 'Device UID'; INSERT INTO template SELECT 77, organization_id, 'Own field', board_type, "
+        "connection_type, manufacturer, description, hotspot_prefix, firmware_type, offline_ignore_period_s, allow_public_plain_text, "
+        "version, "
+        "next_datastream_id, 9, next_event_id, created_at, updated_at FROM template LIMIT 1; "
+        "INSERT INTO meta_field VALUES (77, 8, 'Device UID', 1, 'mine', '', 0, 0, 0)"));
   }
   const auto store = open();
   ASSERT_TRUE(store->check());

@@ -230,13 +230,32 @@ Result<void> SqliteStore::delete_device(DeviceId id, const Actor& actor) {
 }
 
 Result<std::int64_t> delete_devices_of_template(Transaction& transaction, TemplateId id, const Actor& actor) {
-  // Statements over the whole set: there may be many. Each device is missed by its own organization, which may be another one.
-  MUSTER_TRY_VOID(transaction->run(
-      "INSERT INTO audit (at, actor_user_id, client, ip, organization_id, action, object_kind, object_id, detail) "
-      "SELECT ?2, ?3, ?4, ?5, organization_id, 'device.delete', 'device', id, json_object('before', json_object('name', name, "
-      "'organizationId', organization_id, 'templateId', template_id, 'ownerId', ifnull(owner_id, 0))) FROM device WHERE template_id = ?1 "
-      "ORDER BY id",
-      id, transaction.at(actor), actor.user_id, actor.client, actor.ip));
+  {
+    // Each device is missed by its own organization, which may be another one.
+    MUSTER_TRY(Statement rows,
+               transaction->query("SELECT id, organization_id, json_object('before', json_object('name', name, 'organizationId', "
+                                  "organization_id, 'templateId', template_id, 'ownerId', ifnull(owner_id, 0))) FROM device "
+                                  "WHERE template_id = ?1 ORDER BY id",
+                                  id));
+    domain::AuditEntry entry;
+    entry.at = transaction.at(actor);
+    entry.actor_user_id = actor.user_id;
+    entry.api_key_id = actor.api_key_id;
+    entry.oauth_client_id = actor.oauth_client_id;
+    entry.client = actor.client;
+    entry.ip = actor.ip;
+    entry.action = "device.delete";
+    entry.object_kind = "device";
+    for (;;) {
+      MUSTER_TRY(const bool row, rows.step());
+      if (!row) break;
+      entry.object_id = rows.integer(0);
+      entry.organization_id = rows.id<OrganizationId>(1);
+      entry.detail = rows.text(2);
+      MUSTER_TRY_VOID(transaction.lay(entry));
+    }
+  }
+  // Statements over the whole set: there may be many.
   MUSTER_TRY_VOID(
       transaction->run("INSERT INTO changes (kind, id) SELECT ?2, auth_token.id FROM device JOIN auth_token ON auth_token.device_id = "
                        "device.id WHERE device.template_id = ?1",

@@ -15,10 +15,15 @@ namespace muster::store {
 
 struct SqliteStore::Impl {
   Impl(std::filesystem::path path, const SqliteOptions& given)
-      : options{given},
+      : options{with_audit_key(given)},
         clock{given.clock != nullptr ? *given.clock : static_cast<const Clock&>(system_clock)},
-        database{std::move(path), given, clock},
-        writer{database, given, clock} {}
+        database{std::move(path), options, clock},
+        writer{database, options, clock} {}
+
+  static SqliteOptions with_audit_key(SqliteOptions options) {
+    if (options.audit_key == nullptr) options.audit_key = AuditKey::of_tests();
+    return options;
+  }
 
   /// Runs `work(Connection&)` in one snapshot.
   template <class Work>

@@ -272,6 +272,11 @@ Result<std::vector<std::uint16_t>> SqliteStore::key_ids_in_use() {
     MUSTER_TRY(auto ids, key_ids(connection, MUSTER_KEY_IDS("auth_token")));
     MUSTER_TRY(const auto more, key_ids(connection, MUSTER_KEY_IDS("access_token")));
     ids.insert(ids.end(), more.begin(), more.end());
+    // Digests of programs' secrets cannot be made anew: their keys stay as long as they do.
+    for (const auto* const sql : {MUSTER_KEY_IDS("api_key"), MUSTER_KEY_IDS("oauth_client"), MUSTER_KEY_IDS("oauth_token")}) {
+      MUSTER_TRY(const auto of_programs, key_ids(connection, sql));
+      ids.insert(ids.end(), of_programs.begin(), of_programs.end());
+    }
     std::sort(ids.begin(), ids.end());
     ids.erase(std::unique(ids.begin(), ids.end()), ids.end());
     return ids;

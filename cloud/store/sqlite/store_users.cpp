@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <utility>
 
+#include "cloud/store/sqlite/audit_log.hpp"
 #include "cloud/store/sqlite/store_impl.hpp"
 #include "cloud/store/sqlite/text_search.hpp"
 
@@ -37,7 +38,7 @@ User user_of(const Statement& row) {
 
 JsonText describe(const User& value) {
   JsonText text;
-  text.text("email", value.email).text("name", value.name).number("roleId", value.role_id.value());
+  text.text("email", value.email).personal("name", value.name).number("roleId", value.role_id.value());
   text.number("status", static_cast<int>(value.status)).text("locale", value.locale).text("timeZone", value.time_zone);
   return text;
 }
@@ -146,6 +147,8 @@ Result<void> SqliteStore::delete_user(UserId id, const Actor& actor) {
     MUSTER_TRY_VOID(transaction->run("DELETE FROM user WHERE id = ?1", id));
     MUSTER_TRY_VOID(
         transaction.audit(actor, user->organization_id, "user.delete", "user", id.value(), JsonText{}.object("before", describe(*user))));
+    // Also what the entry above says of the person: who was deleted is known by number.
+    MUSTER_TRY_VOID(erase_audit_traces(*transaction, id));
     return transaction.change(ChangeKind::user, id.value());
   });
 }

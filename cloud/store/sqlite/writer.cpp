@@ -2,9 +2,11 @@
 #include "cloud/store/sqlite/writer.hpp"
 
 #include <exception>
+#include <utility>
 
 #include "cloud/base/log.hpp"
 #include "cloud/domain/error.hpp"
+#include "cloud/store/sqlite/audit_log.hpp"
 
 namespace muster::store {
 
@@ -19,18 +21,31 @@ Result<void> Transaction::change(domain::ChangeKind kind, std::int64_t id) {
 
 Result<void> Transaction::audit(const domain::Actor& actor, OrganizationId organization, std::string_view action,
                                 std::string_view object_kind, std::int64_t object_id, const JsonText& detail) {
-  MUSTER_TRY_VOID(
-      connection_.run("INSERT INTO audit (at, actor_user_id, client, ip, organization_id, action, object_kind, object_id, detail) "
-                      "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
-                      at(actor), actor.user_id, actor.client, actor.ip, actor.organization_id ? actor.organization_id : organization,
-                      action, object_kind, object_id, detail.finish()));
-  return {};
+  domain::AuditEntry entry;
+  entry.at = at(actor);
+  entry.actor_user_id = actor.user_id;
+  entry.api_key_id = actor.api_key_id;
+  entry.oauth_client_id = actor.oauth_client_id;
+  entry.client = actor.client;
+  entry.ip = actor.ip;
+  entry.organization_id = actor.organization_id ? actor.organization_id : organization;
+  entry.action = action;
+  entry.object_kind = object_kind;
+  entry.object_id = object_id;
+  entry.detail = detail.finish();
+  entry.personal = detail.finish_personal();
+  return lay(std::move(entry));
+}
+
+Result<void> Transaction::lay(domain::AuditEntry entry) {
+  if (entry.at.ms == 0) entry.at = now();
+  return lay_audit_entry(connection_, audit_key_, entry);
 }
 
 // --- Writer --------------------------------------------------------------------------------------------------------------
 
 Writer::Writer(Database& database, const SqliteOptions& options, const Clock& clock)
-    : database_{database}, clock_{clock}, group_max_{options.group_max}, queue_max_{options.queue_max} {
+    : database_{database}, clock_{clock}, audit_key_{*options.audit_key}, group_max_{options.group_max}, queue_max_{options.queue_max} {
   thread_ = std::thread{[this] { work(); }};
 }
 
@@ -110,7 +125,7 @@ void Writer::run_group_on(Database::Writer& writer, std::vector<Operation*>& gro
 
 Error Writer::run_transaction(Connection& connection, std::vector<Operation*>& group) {
   if (auto begun = connection.run("BEGIN IMMEDIATE"); !begun) return begun.error();
-  Transaction transaction{connection, clock_};
+  Transaction transaction{connection, clock_, audit_key_};
   bool anything = false;
   for (Operation* operation : group) {
     if (auto result = connection.run("SAVEPOINT operation"); !result) return result.error();

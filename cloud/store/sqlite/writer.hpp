@@ -12,6 +12,7 @@
 #include <type_traits>
 #include <vector>
 
+#include "cloud/base/audit_key.hpp"
 #include "cloud/domain/store.hpp"
 #include "cloud/store/sqlite/connection.hpp"
 #include "cloud/store/sqlite/database.hpp"
@@ -22,7 +23,8 @@ namespace muster::store {
 /// What one operation writes with: its own savepoint in the group's transaction.
 class Transaction {
  public:
-  Transaction(Connection& connection, const Clock& clock) noexcept : connection_{connection}, clock_{clock} {}
+  Transaction(Connection& connection, const Clock& clock, const AuditKey& audit_key) noexcept
+      : connection_{connection}, clock_{clock}, audit_key_{audit_key} {}
 
   [[nodiscard]] Connection& operator*() const noexcept { return connection_; }
   [[nodiscard]] Connection* operator->() const noexcept { return &connection_; }
@@ -34,16 +36,20 @@ class Transaction {
   /// Shown in the actor's organization; in `organization` when the actor has none.
   [[nodiscard]] Result<void> audit(const domain::Actor& actor, OrganizationId organization, std::string_view action,
                                    std::string_view object_kind, std::int64_t object_id, const JsonText& detail = {});
+  /// As it is given; its time is now when it says none.
+  [[nodiscard]] Result<void> lay(domain::AuditEntry entry);
 
  private:
   Connection& connection_;
   const Clock& clock_;
+  const AuditKey& audit_key_;
 };
 
 /// The one thread that writes. Operations that wait are run in one transaction, each in a savepoint, and their callers are
 /// woken when that transaction is on disk, or has failed.
 class Writer {
  public:
+  /// `options` name an audit key, which must outlive the writer.
   Writer(Database& database, const SqliteOptions& options, const Clock& clock);
   ~Writer();
 
@@ -90,6 +96,7 @@ class Writer {
 
   Database& database_;
   const Clock& clock_;
+  const AuditKey& audit_key_;
   const std::size_t group_max_, queue_max_;
 
   std::mutex mutex_;
