@@ -114,6 +114,17 @@ TEST_F(Access, AKeyOfABranchSeesNothingAboveIt) {
   EXPECT_EQ(status_with(secret, "/api/v1/users?orgId=" + str(server_.root)), 404u);
 }
 
+TEST_F(Access, AKeyOfABranchIsNoWayRoundWhatItsMakerMayDoThere) {
+  const auto second = server_.user(server_.root, domain::admin_role, "second@example.org");
+  const Response made = make_key(R"("TEMPLATE_VIEW")", R"(,"orgId":)" + str(branch_), server_.access_token(second));
+  const std::string secret = text_in(made, "secret");
+  EXPECT_EQ(status_with(secret, "/api/v1/templates"), 200u);
+  // A User sees templates at home and cannot switch to the branch.
+  ASSERT_TRUE(server_.store->update_user(second, {.role_id = domain::user_role}, server_.actor()));
+  server_.catch_up();
+  EXPECT_EQ(status_with(secret, "/api/v1/templates"), 403u);
+}
+
 TEST_F(Access, AKeyEndsAtItsTimeAndWhenDeleted) {
   const auto end = server_.clock.utc_now().ms + 60'000;
   const std::string secret = key(R"("ORG_VIEW_USERS")", R"(,"expiresAt":)" + std::to_string(end));
