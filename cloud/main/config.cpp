@@ -82,7 +82,7 @@ std::vector<Key> schema(Config& c) {
       {"api.sign_in_block_s", "how long that block lasts", 1, 86'400, &c.api.sign_in_block},
       {"api.requests_per_minute_per_organization", "platform API requests of one organization in a minute", 1, 1'000 * million,
        &c.api.requests_per_minute_per_organization},
-      {"api.requests_per_minute_per_key", "platform API requests of one API key or OAuth2 client in a minute; 0 = no limit", 0,
+      {"api.requests_per_minute_per_key", "platform API requests of one API key or OAuth2 client in a minute; 0: no limit", 0,
        1'000 * million, &c.api.requests_per_minute_per_key},
       {"api.updates_per_day_per_device", "values that /external/api/update sets on one device in a day; 0: no limit", 0, 1'000 * million,
        &c.api.updates_per_day_per_device},
