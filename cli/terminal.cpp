@@ -106,12 +106,18 @@ bool StandardInput::is_terminal() const { return ::isatty(STDIN_FILENO) == 1; }
 
 Outcome<std::string> StandardInput::line(std::string_view prompt, bool secret) {
   if (!is_terminal()) return read_line();
-  for (;;) {
+  const auto show_prompt = [&] {
     std::fprintf(stderr, "%.*s", static_cast<int>(prompt.size()), prompt.data());
     std::fflush(stderr);
-    if (!secret) return read_line();
-    auto line = [] {
-      const Silence silence;
+  };
+  for (;;) {
+    if (!secret) {
+      show_prompt();
+      return read_line();
+    }
+    auto line = [&] {
+      const Silence silence;  // Before the prompt: what is typed as soon as that is seen is neither shown nor lost.
+      show_prompt();
       return read_line(&silence);
     }();
     const int signal = std::exchange(caught_signal, 0);

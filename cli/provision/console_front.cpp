@@ -163,8 +163,8 @@ Outcome<std::string> ConsoleFront::ask(const std::string& prompt, bool secret) {
     if (!wait_for_input()) return Failure{exit_failed, {}, {}};
     return context_.input.line(prompt, secret);
   }
+  const Unseen unseen{secret};  // Before the prompt: what is typed as soon as that is seen is neither shown nor lost.
   context_.err << prompt << std::flush;
-  const Unseen unseen{secret};
   std::string line;
   if (!read_line(line)) return Failure{exit_failed, {}, {}};
   return line;

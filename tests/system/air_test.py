@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import tempfile
+import termios
 import threading
 import time
 import unittest
@@ -245,6 +246,7 @@ class Air(unittest.TestCase):
 
         try:
             read_until(b"Password of Muster Home: ")
+            self.assertFalse(termios.tcgetattr(terminal)[3] & termios.ECHO, "the password would be shown")
             os.write(terminal, b"not the password\n")
             read_until(b"FAILED  join_network")
             read_until(b"Password of Muster Home: ")
