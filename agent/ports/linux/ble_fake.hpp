@@ -4,6 +4,8 @@
 #include <sdbus-c++/sdbus-c++.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -39,8 +41,7 @@ class PrivateBus final {
       ::execlp("dbus-daemon", "dbus-daemon", config.c_str(), "--nofork", "--nopidfile", nullptr);
       ::_exit(127);
     }
-    for (int i = 0; i < 500 && ::access((folder_ + "/bus").c_str(), F_OK) != 0; ++i) ::usleep(10'000);
-    ok_ = ::access((folder_ + "/bus").c_str(), F_OK) == 0;
+    for (int i = 0; i < 500 && !(ok_ = answers(folder_ + "/bus")); ++i) ::usleep(10'000);
     ::setenv("DBUS_SYSTEM_BUS_ADDRESS", address.c_str(), 1);
   }
   ~PrivateBus() {
@@ -60,6 +61,17 @@ class PrivateBus final {
   [[nodiscard]] bool ok() const { return ok_; }
 
  private:
+  /// The name is there from bind on, but only from listen on does somebody answer.
+  static bool answers(const std::string& path) {
+    const int fd = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    sockaddr_un to{};
+    to.sun_family = AF_UNIX;
+    path.copy(to.sun_path, sizeof to.sun_path - 1);
+    const bool connected = ::connect(fd, reinterpret_cast<const sockaddr*>(&to), sizeof to) == 0;
+    ::close(fd);
+    return connected;
+  }
+
   std::string folder_;
   pid_t pid_ = -1;
   bool ok_ = false;
