@@ -58,6 +58,8 @@ class CommandLine {
     add_template_commands();
     add_device_commands();
     add_provision_command();
+    add_organization_commands();
+    add_job_commands();
     add_people_commands();
     add_access_commands();
     add_offline_commands();
@@ -275,6 +277,27 @@ class CommandLine {
     add_yes(app);
     add_device_id(app);
 
+    app = command(*devices, "transfer", "Give a device to another owner, or to another organization",
+                  [this](Context& context) { return transfer_device(context, id_, transfer_); });
+    add_connection(app);
+    add_organization(app);
+    add_yes(app);
+    add_device_id(app);
+    app->add_option("--to-owner", transfer_.owner, "Its new owner; an email address is looked for in --org")->type_name("ID|EMAIL");
+    app->add_option("--to-org", transfer_.organization, "Its new organization; there it has no owner")->check(whole_number(1));
+
+    app = command(*devices, "remove-owner", "Take a device from its owner; it stays in its organization",
+                  [this](Context& context) { return remove_device_owner(context, id_); });
+    add_connection(app);
+    add_yes(app);
+    add_device_id(app);
+
+    app = command(*devices, "erase", "Erase what a device has said; id, AuthToken, owner and metadata stay",
+                  [this](Context& context) { return erase_device(context, id_); });
+    add_connection(app);
+    add_yes(app);
+    add_device_id(app);
+
     app = command(*devices, "watch", "Print status and values as they change",
                   [this](Context& context) { return watch_devices(context, watch_); });
     add_connection(app);
@@ -327,7 +350,7 @@ class CommandLine {
         "{\"event\":\"done\",\"deviceId\":1} or {\"event\":\"failed\",\"step\":...,\"code\":722,\"message\":...,\"fix\":...}.");
   }
 
-  void add_people_commands() {
+  void add_organization_commands() {
     auto* const organizations = group(app_, "org", "Organizations");
     auto* app = command(*organizations, "create", "Make an organization beneath yours, or beneath --org",
                         [this](Context& context) { return create_organization(context, organization_); });
@@ -342,10 +365,111 @@ class CommandLine {
     add_list(command(*organizations, "list", "List your organization and all beneath it",
                      [this](Context& context) { return list_organizations(context, list_); }),
              list_);
+    app = command(*organizations, "show", "Show an organization", [this](Context& context) { return show_organization(context, id_); });
+    add_connection(app);
+    app->add_option("organization", id_, "Its id (default: your own)")->check(whole_number(1))->type_name("ID");
+    app = command(*organizations, "edit", "Change an organization",
+                  [this](Context& context) { return edit_organization(context, id_, organization_); });
+    add_connection(app);
+    add_organization_id(app);
+    app->add_option("--name", organization_.name, "The new name");
+    app->add_option("--description", organization_.description, "Description");
+    app->add_option("--time-zone", organization_.time_zone, "Time zone, like Europe/Berlin");
+    app->add_option("--type", organization_.type, "As for create; for those above it to say")
+        ->transform(
+            CLI::IsMember({"BUSINESS", "PERSONAL", "BRANCH", "DISTRIBUTOR", "CONTRACTOR", "INSTALLER", "RESELLER"}, CLI::ignore_case));
+    app->add_option("--device-limit", organization_.device_limit,
+                    "Devices of it and of all beneath it; 0: no limit. For those above it to say")
+        ->check(whole_number(0));
+    app->add_option("--may-divide", organization_.may_divide, "Whether it may have organizations beneath it. For those above it to say")
+        ->check(CLI::IsMember({"yes", "no"}));
+    app = command(*organizations, "move", "Move an organization, with everything beneath it, under another one",
+                  [this](Context& context) { return move_organization(context, id_, parent_); });
+    add_connection(app);
+    add_yes(app);
+    add_organization_id(app);
+    app->add_option("--under", parent_, "Id of the organization that it shall be beneath")->required()->check(whole_number(1));
+    app = command(*organizations, "delete", "Delete an organization that has no devices and nothing beneath it",
+                  [this](Context& context) { return delete_organization(context, id_); });
+    add_connection(app);
+    add_yes(app);
+    add_organization_id(app);
 
+    auto* const roles = group(app_, "role", "Roles, and what they allow in each organization");
+    app = command(*roles, "list", "List the roles", [this](Context& context) { return list_roles(context); });
+    add_connection(app);
+    add_organization(app);
+    app = command(*roles, "show", "Show what a role allows in an organization",
+                  [this](Context& context) { return show_role(context, role_.role); });
+    add_connection(app);
+    add_organization(app);
+    add_role(app);
+    app = command(*roles, "create", "Make a role, as somebody of the root organization",
+                  [this](Context& context) { return create_role(context, role_); });
+    add_connection(app);
+    app->add_option("name,--name", role_.role, "Its name")->required();
+    app->add_option("--permission", role_.permissions, "A permission that it holds, may be repeated; what it needs comes along");
+    app =
+        command(*roles, "rename", "Give a role another name", [this](Context& context) { return rename_role(context, role_.role, name_); });
+    add_connection(app);
+    add_role(app);
+    app->add_option("name,--name", name_, "The new name")->required();
+    const auto change = [&](const char* name, const char* description, const char* how) {
+      auto* const made = command(*roles, name, description, [this, how](Context& context) { return change_role(context, role_, how); });
+      add_connection(made);
+      add_organization(made);
+      add_yes(made);
+      add_role(made);
+      made->add_option("permission,--permission", role_.permissions, "Like ORG_DEVICES_VIEW; may be repeated")->required();
+      made->add_flag("--sub-orgs", role_.with_sub_organizations, "Also in all organizations beneath, whatever they said themselves");
+    };
+    change("grant", "Let a role allow more in an organization; what that needs comes along", "grant");
+    change("revoke", "Let a role allow less in an organization; what needs it goes along", "revoke");
+    change("set", "Say everything that a role allows in an organization", "permissions");
+    app = command(*roles, "delete", "Delete a role; those who have it get another one",
+                  [this](Context& context) { return delete_role(context, role_.role, replacement_); });
+    add_connection(app);
+    add_yes(app);
+    add_role(app);
+    app->add_option("--replacement", replacement_, "The role that they get")->required()->type_name("ID|NAME");
+  }
+  void add_job_commands() {
+    auto* const jobs = group(app_, "job", "The same thing done to many devices");
+    auto* app = command(*jobs, "start", "Start one: for the devices named, or for all that a filter chooses",
+                        [this](Context& context) { return start_job(context, bulk_); });
+    add_connection(app);
+    add_organization(app);
+    add_yes(app);
+    app->add_option("action", bulk_.action, "transfer, remove-owner, erase or delete")
+        ->required()
+        ->check(CLI::IsMember({"transfer", "remove-owner", "erase", "delete"}));
+    app->add_option("device", bulk_.devices, "Ids of devices (default: all of the organization that the options choose)")
+        ->check(whole_number(1))
+        ->type_name("ID");
+    app->add_option("--template", bulk_.template_id, "Only those of this template")->type_name("ID");
+    app->add_option("--owner", bulk_.owner, "Only those of this user")->check(whole_number(1));
+    app->add_option("--query", bulk_.query, "Only those that hold this text in their name");
+    app->add_flag("--sub-orgs", bulk_.with_sub_organizations, "Also those of the organizations beneath");
+    app->add_option("--to-owner", bulk_.to.owner, "Of a transfer: the new owner")->type_name("ID|EMAIL");
+    app->add_option("--to-org", bulk_.to.organization, "Of a transfer: the new organization")->check(whole_number(1));
+    app = command(*jobs, "list", "List your jobs, newest first", [this](Context& context) { return list_jobs(context); });
+    add_connection(app);
+    app = command(*jobs, "show", "Show how far a job is", [this](Context& context) { return show_job(context, id_); });
+    add_connection(app);
+    app->add_option("job", id_, "Its id")->required()->check(whole_number(1))->type_name("ID");
+    app = command(*jobs, "cancel", "End a job before its next device", [this](Context& context) { return cancel_job(context, id_); });
+    add_connection(app);
+    app->add_option("job", id_, "Its id")->required()->check(whole_number(1))->type_name("ID");
+  }
+  void add_organization_id(CLI::App* app) {
+    app->add_option("organization", id_, "Id of the organization")->required()->check(whole_number(1))->type_name("ID");
+  }
+  void add_role(CLI::App* app) { app->add_option("role", role_.role, "Its id or name")->required()->type_name("ID|NAME"); }
+
+  void add_people_commands() {
     auto* const users = group(app_, "user", "People who sign in");
-    app = command(*users, "create", "Make a user; the password comes from a prompt or stdin",
-                  [this](Context& context) { return create_user(context, user_); });
+    auto* app = command(*users, "create", "Make a user; the password comes from a prompt or stdin",
+                        [this](Context& context) { return create_user(context, user_); });
     add_connection(app);
     add_organization(app);
     app->add_option("--email", user_.email, "Email address")->required();
@@ -616,7 +740,10 @@ class CommandLine {
   ListOptions list_;
   WatchOptions watch_;
   ProvisionOptions provision_;
+  TransferOptions transfer_;
   OrganizationOptions organization_;
+  RoleOptions role_;
+  BulkOptions bulk_;
   UserOptions user_;
   AuditOptions audit_;
   AccessOptions access_;
@@ -624,10 +751,10 @@ class CommandLine {
   BackupOptions backup_;
   RestoreOptions restore_;
   RecoverOptions recover_;
-  std::string email_, template_id_, name_, user_reference_, shell_;
+  std::string email_, template_id_, name_, user_reference_, replacement_, shell_;
   DataOptions data_;
   std::optional<std::int64_t> stream_id_;
-  std::int64_t id_ = 0;
+  std::int64_t id_ = 0, parent_ = 0;
   bool with_devices_ = false, regenerate_ = false;
 };
 

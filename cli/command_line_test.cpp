@@ -101,8 +101,8 @@ TEST_F(CommandLineTest, WrongUsageEndsWithTwoAndAHint) {
 
 TEST_F(CommandLineTest, HelpNeedsNoManual) {
   EXPECT_EQ(run({"--help"}), exit_ok);
-  for (const auto* word : {"serve", "setup", "login", "logout", "template", "device", "org", "user", "audit", "backup", "restore", "key",
-                           "admin", "version", "completion", "Exit codes"}) {
+  for (const auto* word : {"serve", "setup", "login", "logout", "template", "device", "org", "role", "job", "user", "audit", "backup",
+                           "restore", "key", "admin", "version", "completion", "Exit codes"}) {
     EXPECT_NE(out.find(word), std::string::npos) << word;
   }
   EXPECT_EQ(run({"device", "create", "--help"}), exit_ok);
@@ -306,6 +306,67 @@ TEST_F(CommandLineTest, ListsFetchEveryRow) {
   EXPECT_EQ(run({"device", "list", "--query", "La mp&x", "--org", "5", "--sub-orgs", "--json", "--limit", "1"}), exit_ok);
   EXPECT_EQ(server.requests().back().target,
             "/api/v1/organization/search/devices?orgId=5&query=La%20mp%26x&includeSubOrgDevices=true&page=0&size=1");
+}
+
+TEST_F(CommandLineTest, RolesAreNamedByIdOrNameAndChangedInOneOrganization) {
+  FakeServer server{[](const FakeServer::Request& request) {
+    if (request.target.starts_with("/api/v1/roles"))
+      return FakeServer::Answer{
+          200, R"({"content":[{"id":2,"name":"Staff","isBuiltin":true,"orgId":5,"isInherited":true,"permissions":["OTA_VIEW"]},
+        {"id":7,"name":"Fitter","isBuiltin":false,"orgId":5,"isInherited":false,"permissions":[]}],"totalElements":2})"};
+    return FakeServer::Answer{200,
+                              R"({"id":7,"name":"Fitter","isBuiltin":false,"orgId":5,"isInherited":false,"permissions":["OTA_VIEW"]})"};
+  }};
+  sign_in(server);
+  EXPECT_EQ(run({"role", "list", "--org", "5"}), exit_ok) << err;
+  EXPECT_NE(out.find("from above"), std::string::npos) << out;
+  EXPECT_EQ(run({"role", "grant", "FITTER", "OTA_VIEW", "AUDIT_VIEW", "--org", "5"}), exit_ok) << err;
+  EXPECT_EQ(server.requests().back().body, R"({"roleId":7,"grant":["OTA_VIEW","AUDIT_VIEW"],"orgId":5})");
+  EXPECT_NE(out.find("OTA_VIEW"), std::string::npos) << out;
+  EXPECT_EQ(run({"role", "revoke", "7", "OTA_VIEW", "--sub-orgs", "--yes"}), exit_ok) << err;
+  EXPECT_EQ(server.requests().back().body, R"({"roleId":7,"revoke":["OTA_VIEW"],"applyToSubOrgs":true})");
+  EXPECT_EQ(run({"role", "set", "7", "OTA_VIEW", "--sub-orgs"}, {"no"}, true), exit_failed);
+  EXPECT_EQ(run({"role", "delete", "Fitter", "--replacement", "staff", "--yes"}), exit_ok) << err;
+  EXPECT_EQ(server.requests().back().target, "/api/v1/role?roleId=7&replacementRoleId=2");
+  EXPECT_EQ(run({"role", "show", "Nobody"}), exit_refused);
+  EXPECT_EQ(run({"role", "delete", "Fitter"}), exit_usage);
+}
+
+TEST_F(CommandLineTest, DevicesChangeHandsAndOrganizationsTheirPlaceOnlyWhenSure) {
+  FakeServer server{[](const FakeServer::Request& request) {
+    if (request.target.starts_with("/api/v1/search/users"))
+      return FakeServer::Answer{200, R"({"content":[{"id":9,"email":"bob@example.org"}],"totalElements":1})"};
+    if (request.target.starts_with("/api/v1/organization/device")) return FakeServer::Answer{204, ""};
+    return FakeServer::Answer{200, R"({"id":4,"parentId":6,"name":"Customer","type":"BUSINESS"})"};
+  }};
+  sign_in(server);
+  EXPECT_EQ(run({"device", "transfer", "3", "--to-owner", "Bob@example.org", "--yes"}), exit_ok) << err;
+  EXPECT_EQ(server.requests().back().target, "/api/v1/organization/device/transfer/to-owner");
+  EXPECT_EQ(server.requests().back().body, R"({"deviceId":3,"ownerId":9})");
+  EXPECT_EQ(run({"device", "transfer", "3", "--to-org", "4", "--yes"}), exit_ok) << err;
+  EXPECT_EQ(server.requests().back().body, R"({"deviceId":3,"orgId":4})");
+  EXPECT_EQ(run({"device", "transfer", "3"}), exit_usage);
+  EXPECT_EQ(run({"device", "transfer", "3", "--to-org", "4", "--to-owner", "9"}), exit_usage);
+  EXPECT_EQ(run({"device", "remove-owner", "3", "--yes", "--json"}), exit_ok);
+  EXPECT_EQ(out, "{\"id\":3}\n");
+  EXPECT_EQ(server.requests().back().target, "/api/v1/organization/device/owner?deviceId=3");
+  EXPECT_EQ(run({"device", "erase", "3", "--yes"}), exit_ok);
+  EXPECT_EQ(server.requests().back().target, "/api/v1/organization/device/clear?deviceId=3");
+  const auto before = server.requests().size();
+  EXPECT_NE(run({"device", "erase", "3"}, {"no"}, true), exit_ok);
+  EXPECT_EQ(server.requests().size(), before);
+  EXPECT_EQ(run({"org", "move", "4", "--under", "6", "--yes"}), exit_ok) << err;
+  EXPECT_EQ(server.requests().back().body, R"({"orgId":4,"parentId":6})");
+  EXPECT_EQ(run({"org", "edit", "4", "--device-limit", "0", "--may-divide", "no", "--type", "branch"}), exit_ok) << err;
+  EXPECT_EQ(server.requests().back().body, R"({"orgId":4,"type":"BRANCH","deviceLimit":0,"canCreateSubOrgs":false})");
+  EXPECT_EQ(run({"org", "edit", "4"}), exit_usage);
+  EXPECT_EQ(run({"job", "start", "transfer", "--query", "lamp", "--to-org", "4", "--sub-orgs", "--yes"}), exit_ok) << err;
+  EXPECT_EQ(server.requests().back().body, R"({"action":"transfer","includeSubOrgDevices":true,"query":"lamp","toOrgId":4})");
+  EXPECT_EQ(run({"job", "start", "erase", "3", "5", "--yes"}), exit_ok) << err;
+  EXPECT_EQ(server.requests().back().body, R"({"action":"erase","deviceIds":[3,5]})");
+  EXPECT_EQ(run({"job", "start", "fly", "3"}), exit_usage);
+  EXPECT_EQ(run({"org", "show"}), exit_ok);
+  EXPECT_NE(out.find("Customer"), std::string::npos) << out;
 }
 
 TEST_F(CommandLineTest, DeviceCreatePrintsWhatGoesIntoTheSketch) {

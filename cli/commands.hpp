@@ -5,6 +5,7 @@
 #include <iosfwd>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "cli/api_client.hpp"
@@ -93,6 +94,25 @@ struct WatchOptions {
 [[nodiscard]] Outcome<void> rename_device(Context& context, std::int64_t id, const std::string& name);
 [[nodiscard]] Outcome<void> delete_device(Context& context, std::int64_t id);
 [[nodiscard]] Outcome<void> watch_devices(Context& context, const WatchOptions& options);
+struct TransferOptions {
+  std::string owner;  ///< Id or email address; or
+  std::optional<std::int64_t> organization;
+};
+[[nodiscard]] Outcome<void> transfer_device(Context& context, std::int64_t id, const TransferOptions& options);
+struct BulkOptions {
+  std::string action;                 ///< "transfer", "remove-owner", "erase" or "delete".
+  std::vector<std::int64_t> devices;  ///< Or what they have in common:
+  std::string template_id, query;
+  std::optional<std::int64_t> owner;
+  bool with_sub_organizations = false;
+  TransferOptions to;  ///< Of a transfer.
+};
+[[nodiscard]] Outcome<void> start_job(Context& context, const BulkOptions& options);
+[[nodiscard]] Outcome<void> list_jobs(Context& context);
+[[nodiscard]] Outcome<void> show_job(Context& context, std::int64_t id);
+[[nodiscard]] Outcome<void> cancel_job(Context& context, std::int64_t id);
+[[nodiscard]] Outcome<void> remove_device_owner(Context& context, std::int64_t id);
+[[nodiscard]] Outcome<void> erase_device(Context& context, std::int64_t id);
 
 // --- provisioning ----------------------------------------------------------------------------------------------------------------
 struct ProvisionOptions {
@@ -109,6 +129,13 @@ struct ProvisionOptions {
 // --- organizations, users, audit -------------------------------------------------------------------------------------------------
 struct OrganizationOptions {
   std::string name, description, type, time_zone;
+  std::optional<std::int64_t> device_limit;  ///< 0: none.
+  std::optional<std::string> may_divide;     ///< "yes" or "no".
+};
+struct RoleOptions {
+  std::string role;  ///< Id or name; of a new one its name.
+  std::vector<std::string> permissions;
+  bool with_sub_organizations = false;
 };
 struct UserOptions {
   std::string email, name, role;
@@ -120,6 +147,17 @@ struct AuditOptions {
 };
 [[nodiscard]] Outcome<void> create_organization(Context& context, const OrganizationOptions& options);
 [[nodiscard]] Outcome<void> list_organizations(Context& context, const ListOptions& options);
+[[nodiscard]] Outcome<void> show_organization(Context& context, std::int64_t id);  ///< 0: one's own.
+[[nodiscard]] Outcome<void> edit_organization(Context& context, std::int64_t id, const OrganizationOptions& options);
+[[nodiscard]] Outcome<void> move_organization(Context& context, std::int64_t id, std::int64_t parent);
+[[nodiscard]] Outcome<void> delete_organization(Context& context, std::int64_t id);
+[[nodiscard]] Outcome<void> list_roles(Context& context);
+[[nodiscard]] Outcome<void> show_role(Context& context, const std::string& id_or_name);
+[[nodiscard]] Outcome<void> create_role(Context& context, const RoleOptions& options);
+[[nodiscard]] Outcome<void> rename_role(Context& context, const std::string& id_or_name, const std::string& name);
+/// `how`: "grant", "revoke", or "permissions" for the whole set.
+[[nodiscard]] Outcome<void> change_role(Context& context, const RoleOptions& options, std::string_view how);
+[[nodiscard]] Outcome<void> delete_role(Context& context, const std::string& id_or_name, const std::string& replacement);
 [[nodiscard]] Outcome<void> create_user(Context& context, const UserOptions& options);
 [[nodiscard]] Outcome<void> list_users(Context& context, const ListOptions& options);
 [[nodiscard]] Outcome<void> set_user_enabled(Context& context, const std::string& id_or_email, bool enabled);

@@ -7,6 +7,7 @@
 
 #include "cloud/api/api.hpp"
 #include "cloud/api/idempotency.hpp"
+#include "cloud/api/job_runner.hpp"
 #include "cloud/api/key_uses.hpp"
 #include "cloud/api/rate_limit.hpp"
 #include "cloud/api/sign_in_throttle.hpp"
@@ -45,7 +46,8 @@ struct Core {
         unknown_access_tokens{unknown_tokens_per_minute, std::chrono::seconds{60}},
         unknown_auth_tokens{unknown_tokens_per_minute, std::chrono::seconds{60}},
         stream{StreamHub::Dependencies{store, views, sessions, values, keys, clock, metrics},
-               StreamLimits{options.stream_clients_max, options.stream_rows_max}} {}
+               StreamLimits{options.stream_clients_max, options.stream_rows_max}},
+        jobs{JobRunner::Dependencies{store, views, values, stream, clock}} {}
 
   domain::Store& store;
   domain::Views& views;
@@ -69,6 +71,7 @@ struct Core {
   Idempotency idempotency;
   KeyUses key_uses;
   StreamHub stream;
+  JobRunner jobs;  ///< Its thread uses all of these: the last one made, the first one gone.
 };
 
 }  // namespace muster::api

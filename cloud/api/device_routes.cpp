@@ -2,6 +2,8 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <functional>
+#include <span>
 
 #include "cloud/api/router.hpp"
 #include "cloud/base/auth_token.hpp"
@@ -30,7 +32,13 @@ std::string_view way_word(ActivationWay way) {
   return "";
 }
 
-void write_device(JsonWriter& json, const Core& core, const domain::Device& device, std::string_view token = {}) {
+/// What a list shows of each device besides its row, when asked.
+struct Include {
+  bool values = false, metadata = false;
+};
+
+void write_device(JsonWriter& json, const Core& core, const domain::Device& device, std::string_view token = {},
+                  const std::function<void(JsonWriter&)>& more = {}) {
   const auto published = core.views.directory.find_template(device.template_id);
   json.object().add("id", device.id.value()).add("name", device.name).add("orgId", device.organization_id.value());
   json.add("templateId", published && !published->tmpl_ids.empty() ? std::string_view{published->tmpl_ids.front()} : std::string_view{});
@@ -60,14 +68,20 @@ void write_device(JsonWriter& json, const Core& core, const domain::Device& devi
       .add("bufferIn", hardware.buffer_in_bytes)
       .end_object();
   write_home(json, device.home);
-  json.add("createdAt", device.created_at.ms).add("updatedAt", device.updated_at.ms).end_object();
+  json.add("createdAt", device.created_at.ms).add("updatedAt", device.updated_at.ms);
+  if (more) more(json);
+  json.end_object();
 }
 
-Response device_response(const Core& core, unsigned status, const domain::Device& device, std::string_view token = {}) {
+}  // namespace
+
+Response device_response(const Core& core, unsigned status, const domain::Device& device, std::string_view token) {
   JsonWriter json;
   write_device(json, core, device, token);
   return json_response(status, json.take());
 }
+
+namespace {
 
 Response read_back(Context& context) {
   const auto found = context.core.store.find_device(context.device);
@@ -192,35 +206,72 @@ std::string_view meta_field_type_word(MetaFieldType type) { return meta_type_wor
 
 namespace {
 
-Response get_devices(Context& context) {
+/// The last values by pin; several values of one pin with commas between.
+Result<void> write_values(JsonWriter& json, const Core& core, DeviceId device) {
+  std::vector<domain::PinValue> values;
+  if (core.values.read(device, values) == domain::ValueCache::Loaded::no) {
+    MUSTER_TRY(const auto stored, core.store.values_of(device));
+    core.values.load(device, stored);
+    values.clear();
+    (void)core.values.read(device, values);
+  }
+  std::sort(values.begin(), values.end(), [](const auto& a, const auto& b) { return a.pin < b.pin; });
+  json.array("dataStreamValues");
+  for (const auto& each : values) {
+    std::string text = each.value;
+    std::replace(text.begin(), text.end(), '\0', ',');
+    json.object().add("pin", each.pin).add("value", text).add("at", each.at.ms).end_object();
+  }
+  json.end_array();
+  return {};
+}
+
+Result<void> write_metadata(JsonWriter& json, const Context& context, const domain::Device& device) {
+  const auto published = context.core.views.directory.find_template(device.template_id);
+  MUSTER_TRY(const auto stored, context.core.store.all_device_metadata(device.id));
+  json.array("metaFieldValues");
+  if (published) {
+    for (const auto& field : published->meta_fields) write_meta_value(json, field, meta_value(context, device, field, stored));
+  }
+  json.end_array();
+  return {};
+}
+
+std::optional<Response> read_include(const Arguments& arguments, Include& out) {
+  const std::string text = arguments.text("include").value_or("");
+  for (std::string_view rest = text; !rest.empty();) {
+    const auto comma = rest.find(',');
+    const std::string_view word = rest.substr(0, comma);
+    rest = comma == std::string_view::npos ? std::string_view{} : rest.substr(comma + 1);
+    if (word == "dataStreamValues") {
+      out.values = true;
+    } else if (word == "metaFieldValues") {
+      out.metadata = true;
+    } else if (word != "hardwareInfo") {  // Which every device shows.
+      return invalid_value("include", "include names hardwareInfo, dataStreamValues and metaFieldValues, with commas between.");
+    }
+  }
+  return std::nullopt;
+}
+
+/// Devices of `organizations` where the caller may see every device there; with no such place, those of `home` that are his own.
+Response list_devices(Context& context, std::span<const OrganizationId> organizations, OrganizationId home, domain::DeviceFilter filter) {
   Core& core = context.core;
   domain::Page page;
   if (auto refused = read_page(context.arguments, page)) return std::move(*refused);
-  domain::DeviceFilter filter;
-  if (const auto owner = context.arguments.integer("ownerId")) filter.owner = UserId{*owner};
-
-  // Where the caller may see every device: there by organization. With no such place, the ones that are his own.
-  std::vector<OrganizationId> organizations;
-  const auto add = [&](OrganizationId id) {
-    if (core.views.directory.permissions_in(context.caller, id).has(Permission::org_devices_view)) organizations.push_back(id);
-  };
-  if (context.arguments.flag("includeSubOrgDevices")) {
-    for (const OrganizationId id : core.views.directory.subtree(context.organization)) add(id);
-  } else {
-    add(context.organization);
+  Include include;
+  if (auto refused = read_include(context.arguments, include)) return std::move(*refused);
+  std::vector<OrganizationId> open;
+  for (const OrganizationId id : organizations) {
+    if (core.views.directory.permissions_in(context.caller, id).has(Permission::org_devices_view)) open.push_back(id);
   }
   bool nothing = false;
-  if (organizations.empty()) {
-    organizations.push_back(context.organization);
+  if (open.empty()) {
+    open.push_back(home);
     nothing = filter.owner && filter.owner != context.caller.user_id;
     filter.owner = context.caller.user_id;
   }
-  filter.organizations = organizations;
-  if (const Json* wanted = context.arguments.find("templateId")) {
-    const auto published = usable_template(core, *wanted, context.organization);
-    if (!published) return not_found();
-    filter.template_id = published->id;
-  }
+  filter.organizations = open;
   domain::PageOf<domain::Device> found;
   if (!nothing) {
     auto read = core.store.devices(filter, page);
@@ -229,9 +280,48 @@ Response get_devices(Context& context) {
   }
   JsonWriter json;
   json.object().array("content");
-  for (const auto& device : found.rows) write_device(json, core, device);
+  Result<void> written;
+  for (const auto& device : found.rows) {
+    write_device(json, core, device, {}, [&](JsonWriter& more) {
+      if (include.values && written) written = write_values(more, core, device.id);
+      if (include.metadata && written) written = write_metadata(more, context, device);
+    });
+    if (!written) return error_response(written.error());
+  }
   json.end_array().add("totalElements", found.total).end_object();
   return json_response(200, json.take());
+}
+
+Response get_devices(Context& context) {
+  Core& core = context.core;
+  domain::DeviceFilter filter;
+  if (const auto owner = context.arguments.integer("ownerId")) filter.owner = UserId{*owner};
+  if (const Json* wanted = context.arguments.find("templateId")) {
+    const auto published = usable_template(core, *wanted, context.organization);
+    if (!published) return not_found();
+    filter.template_id = published->id;
+  }
+  std::vector<OrganizationId> organizations{context.organization};
+  if (context.arguments.flag("includeSubOrgDevices")) organizations = core.views.directory.subtree(context.organization);
+  return list_devices(context, organizations, context.organization, filter);
+}
+
+Response get_devices_by_owner(Context& context) {
+  domain::DeviceFilter filter;
+  filter.owner = context.user->id;
+  return list_devices(context, std::span{&context.organization, 1}, context.organization, filter);
+}
+
+Response get_devices_by_user_organization(Context& context) {
+  return list_devices(context, std::span{&context.organization, 1}, context.organization, {});
+}
+
+Response get_last_activated_devices(Context& context) {
+  const std::int64_t minutes = context.arguments.integer("minutes").value_or(5);
+  if (minutes < 1 || minutes > 60) return invalid_value("minutes", "minutes is 1 to 60.");
+  domain::DeviceFilter filter;
+  filter.activated_from = {context.core.clock.utc_now().ms - minutes * 60'000};
+  return list_devices(context, std::span{&context.organization, 1}, context.organization, filter);
 }
 
 Response get_device(Context& context) { return read_back(context); }
@@ -415,10 +505,14 @@ Response post_device_metadata(Context& context) {
 // --- the routes -----------------------------------------------------------------------------------------------------------------
 
 constexpr Field template_filter{"templateId", FieldType::integer_or_text, Place::query};
+constexpr Field include = query_text("include");
 constexpr Field devices_fields[] = {
-    org_id, query_flag("includeSubOrgDevices"), query_integer("ownerId"), template_filter, page, size, sort_by, sort_order};
+    org_id, query_flag("includeSubOrgDevices"), query_integer("ownerId"), template_filter, include, page, size, sort_by, sort_order};
 constexpr Field devices_search_fields[] = {
-    org_id, query_flag("includeSubOrgDevices"), query_integer("ownerId"), template_filter, search, page, size, sort_by, sort_order};
+    org_id,    query_flag("includeSubOrgDevices"), query_integer("ownerId"), template_filter, include, search, page, size, sort_by,
+    sort_order};
+constexpr Field devices_by_user_fields[] = {user_id, include, page, size, sort_by, sort_order};
+constexpr Field devices_activated_fields[] = {org_id, query_integer("minutes"), include, page, size, sort_by, sort_order};
 constexpr Field device_fields[] = {device_id};
 constexpr Field device_create_fields[] = {
     org_id, {"templateId", FieldType::integer_or_text, Place::body, true}, text("name", true), integer("ownerId"), integer("onwerId")};
@@ -446,6 +540,12 @@ constexpr Route routes[] = {
      get_device_metadata},
     {Method::post, "/api/v1/organization/device/metafield", on_device(DeviceRight::edit), Lane::api, metadata_post_fields,
      post_device_metadata},
+    {Method::get, "/api/v1/organization/device/by-owner", on_user_or_oneself(Permission::org_devices_view), Lane::api,
+     devices_by_user_fields, get_devices_by_owner},
+    {Method::get, "/api/v1/organization/device/by-user-org", on_user_or_oneself(Permission::org_devices_view), Lane::api,
+     devices_by_user_fields, get_devices_by_user_organization},
+    {Method::get, "/api/v1/organization/device/last-activated", on_organization(Permission::org_devices_view, Permission::own_devices_view),
+     Lane::api, devices_activated_fields, get_last_activated_devices},
 };
 
 }  // namespace

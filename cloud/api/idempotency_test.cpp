@@ -87,6 +87,7 @@ TEST_F(IdempotencyKey, EveryCreateRouteMakesItsThingOnce) {
   for (const auto& route : Api::routes()) routes += route.method == "POST" && route.path.find("/create") != std::string::npos ? 1 : 0;
   const std::vector<std::pair<std::string, std::string>> all{
       {"/api/v1/organization/create", R"({"name":"Branch"})"},
+      {"/api/v1/role/create", R"({"name":"Installer"})"},
       {"/api/v1/users/create-in-org", R"({"email":"bob@example.org","password":"bobs password"})"},
       {"/api/v1/template/create", R"({"name":"Heater"})"},
       {"/api/v1/template/datastream/create", R"({"templateId":)" + id + R"(,"pin":1,"name":"One","version":1})"},

@@ -34,6 +34,9 @@ void write_organization(JsonWriter& json, const domain::Organization& organizati
     if (type == organization.type) json.add("type", name);
   }
   json.add("canCreateSubOrgs", organization.can_create_sub_organizations).add("timeZone", organization.time_zone);
+  if (organization.group == domain::OrganizationGroup::clients) json.add("group", "CLIENTS");
+  if (organization.group == domain::OrganizationGroup::partners) json.add("group", "PARTNERS");
+  json.add("deviceLimit", organization.devices_max);
   write_home(json, organization.home);
   json.add("createdAt", organization.created_at.ms).add("updatedAt", organization.updated_at.ms).end_object();
 }
@@ -61,6 +64,17 @@ Response list_response(std::vector<domain::Organization> rows, const domain::Pag
     write_organization(json, rows[static_cast<std::size_t>(i)]);
   json.end_array().add("totalElements", total).end_object();
   return json_response(200, json.take());
+}
+
+std::optional<OrganizationType> parse_type(std::string_view name) {
+  for (const auto& [type, word] : type_names) {
+    if (word == name && type != OrganizationType::root) return type;
+  }
+  return std::nullopt;
+}
+
+Response unknown_type() {
+  return invalid_value("type", "type must be BUSINESS, PERSONAL, BRANCH, DISTRIBUTOR, CONTRACTOR, INSTALLER or RESELLER.");
 }
 
 bool has_control_characters(std::string_view text) noexcept {
@@ -121,9 +135,34 @@ Response get_organization(Context& context) {
 
 Response get_organization_profile(Context& context) { return get_organization(context); }
 
+Response not_ones_own(std::string_view what) { return error_response(409, "own_organization", what); }
+
+/// Type, limit and the right to divide itself: what only those above an organization decide, and of the root its own administrators.
+std::optional<Response> read_fields_from_above(const Context& context, domain::OrganizationChange& change) {
+  const auto& arguments = context.arguments;
+  const auto type = arguments.text("type");
+  const auto limit = arguments.integer("deviceLimit");
+  const bool divides = arguments.find("canCreateSubOrgs") != nullptr;
+  if (!type && !limit && !divides) return std::nullopt;
+  const auto present = context.core.views.directory.organization(context.organization);
+  if (!present) return not_found();
+  if (context.organization == context.caller.organization_id && present->parent_id)
+    return not_ones_own("type, canCreateSubOrgs and deviceLimit are set by an organization above.");
+  if (type) {
+    const auto known = parse_type(*type);
+    if (!known) return unknown_type();
+    change.type = *known;
+  }
+  if (divides) change.can_create_sub_organizations = arguments.flag("canCreateSubOrgs");
+  if (limit && (*limit < 0 || *limit > INT32_MAX)) return invalid_value("deviceLimit", "deviceLimit is 0 (none) or more.");
+  change.devices_max = limit;
+  return std::nullopt;
+}
+
 Response put_organization(Context& context) {
   domain::OrganizationChange change;
   if (auto refused = read_fields(context.arguments, change)) return std::move(*refused);
+  if (auto refused = read_fields_from_above(context, change)) return std::move(*refused);
   if (const Json* home = context.arguments.find("home")) {
     std::vector<Detail> details;
     check_members(*home, home_fields, "home", details);
@@ -142,11 +181,40 @@ Response put_organization(Context& context) {
   return updated ? organization_response(200, *updated) : error_response(updated.error());
 }
 
+/// 409 with a line for each thing that is in the way.
+Response still_in_use(const domain::OrganizationUse& use) {
+  std::vector<Detail> details;
+  const auto add = [&](std::string_view field, std::int64_t count, std::string_view what) {
+    if (count != 0) details.push_back({std::string{field}, std::to_string(count) + std::string{what}});
+  };
+  add("subOrganizations", use.sub_organizations, " organizations are beneath it; delete or move them.");
+  add("devices", use.devices, " devices belong to it; delete or transfer them.");
+  add("templates", use.template_devices, " devices of other organizations follow its templates; delete them.");
+  return error_response(409, "in_use", "The organization is still in use.", details);
+}
+
 Response delete_organization(Context& context) {
-  if (context.organization == context.caller.organization_id)
-    return error_response(409, "own_organization", "You cannot delete the organization you belong to.");
+  if (context.organization == context.caller.organization_id) return not_ones_own("You cannot delete the organization you belong to.");
   const auto deleted = context.core.store.delete_organization(context.organization, context.actor_in(context.caller.organization_id));
-  return deleted ? no_content() : error_response(deleted.error());
+  if (deleted) return no_content();
+  if (deleted.error() != Error{domain::DomainError::in_use}) return error_response(deleted.error());
+  const auto use = context.core.store.organization_use(context.organization);
+  return use ? still_in_use(*use) : error_response(use.error());
+}
+
+/// Moves it under another one, with everything beneath it. The mover needs the right in both places.
+Response transfer_organization(Context& context) {
+  if (context.organization == context.caller.organization_id) return not_ones_own("You cannot move the organization you belong to.");
+  OrganizationId parent;
+  if (auto refused = read_organization(context, "parentId", Permission::org_transfer, parent)) return std::move(*refused);
+  const auto moved = context.core.store.move_organization(context.organization, parent, context.actor());
+  if (moved) return organization_response(200, *moved);
+  if (moved.error() == Error{domain::DomainError::template_not_in_organization})
+    return error_response(409, "template_not_available",
+                          "Devices there follow a template that the new place could not use; move or delete them first.");
+  if (moved.error() == Error{domain::DomainError::invalid_value})
+    return invalid_value("parentId", "Only PERSONAL organizations are beneath a PERSONAL one.");
+  return error_response(moved.error());
 }
 
 Response get_sub_organizations(Context& context) {
@@ -189,12 +257,11 @@ Response create_organization(Context& context) {
   if (given.description) organization.description = std::move(*given.description);
   if (given.time_zone) organization.time_zone = std::move(*given.time_zone);
   if (const auto type = context.arguments.text("type")) {
-    const auto known = std::find_if(type_names.begin(), type_names.end(), [&](const auto& each) { return each.second == *type; });
-    if (known == type_names.end() || known->first == OrganizationType::root)
-      return invalid_value("type", "type must be BUSINESS, PERSONAL, BRANCH, DISTRIBUTOR, CONTRACTOR, INSTALLER or RESELLER.");
-    if (parent->type == OrganizationType::personal && known->first != OrganizationType::personal)
+    const auto known = parse_type(*type);
+    if (!known) return unknown_type();
+    if (parent->type == OrganizationType::personal && *known != OrganizationType::personal)
       return invalid_value("type", "An organization beneath a PERSONAL one is PERSONAL.");
-    organization.type = known->first;
+    organization.type = *known;
   }
   organization.can_create_sub_organizations = context.arguments.flag("canCreateSubOrgs", true);
   const auto made = context.core.store.create_organization(organization, context.actor());
@@ -205,7 +272,16 @@ Response create_organization(Context& context) {
 
 constexpr Field organization_fields[] = {org_id};
 constexpr Field organization_required_fields[] = {{"orgId", FieldType::integer, Place::both, true}};
-constexpr Field organization_put_fields[] = {org_id, text("name"), text("description"), text("timeZone"), {"home", FieldType::object}};
+constexpr Field organization_put_fields[] = {org_id,
+                                             text("name"),
+                                             text("description"),
+                                             text("timeZone"),
+                                             {"home", FieldType::object},
+                                             text("type"),
+                                             flag("canCreateSubOrgs"),
+                                             integer("deviceLimit")};
+constexpr Field organization_name_fields[] = {org_id, text("name", true)};
+constexpr Field organization_transfer_fields[] = {{"orgId", FieldType::integer, Place::both, true}, integer("parentId", true)};
 constexpr Field sub_organizations_fields[] = {org_id, query_flag("recursive"), page, size, sort_by, sort_order};
 constexpr Field organization_search_fields[] = {org_id, search, page, size, sort_by, sort_order};
 constexpr Field organization_create_fields[] = {org_id,           text("name", true), text("description"),
@@ -221,6 +297,10 @@ constexpr Route routes[] = {
     {Method::get, "/api/v1/organization/search", on_organization(), Lane::api, organization_search_fields, search_organizations},
     {Method::post, "/api/v1/organization/create", on_organization(Permission::org_create), Lane::api, organization_create_fields,
      create_organization},
+    {Method::put, "/api/v1/organization/edit/name", on_organization(Permission::org_edit), Lane::api, organization_name_fields,
+     put_organization},
+    {Method::post, "/api/v1/organization/transfer", on_organization(Permission::org_transfer), Lane::api, organization_transfer_fields,
+     transfer_organization},
 };
 
 }  // namespace

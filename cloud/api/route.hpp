@@ -95,9 +95,12 @@ struct Route {
 // --- the rows, one file a resource ------------------------------------------------------------------------------------------------
 [[nodiscard]] std::span<const Route> session_routes() noexcept;
 [[nodiscard]] std::span<const Route> organization_routes() noexcept;
+[[nodiscard]] std::span<const Route> role_routes() noexcept;
 [[nodiscard]] std::span<const Route> user_routes() noexcept;
 [[nodiscard]] std::span<const Route> template_routes() noexcept;
 [[nodiscard]] std::span<const Route> device_routes() noexcept;
+[[nodiscard]] std::span<const Route> transfer_routes() noexcept;
+[[nodiscard]] std::span<const Route> job_routes() noexcept;
 [[nodiscard]] std::span<const Route> provision_routes() noexcept;
 [[nodiscard]] std::span<const Route> audit_routes() noexcept;
 [[nodiscard]] std::span<const Route> access_routes() noexcept;

@@ -189,8 +189,8 @@ std::string rule_text(const Rule& rule) {
 std::span<const Route> route_table() noexcept {
   static const std::vector<Route> all = [] {
     std::vector<Route> routes;
-    for (const auto part : {session_routes(), organization_routes(), user_routes(), template_routes(), device_routes(), provision_routes(),
-                            audit_routes(), access_routes()})
+    for (const auto part : {session_routes(), organization_routes(), role_routes(), user_routes(), template_routes(), device_routes(),
+                            transfer_routes(), job_routes(), provision_routes(), audit_routes(), access_routes()})
       routes.insert(routes.end(), part.begin(), part.end());
     return routes;
   }();
@@ -503,6 +503,18 @@ std::optional<Response> Router::authenticate_program(Context& context, std::stri
   context.oauth_client_id = program.oauth_client_id;
   context.caller = program.caller;
   context.access_expires_at = program.expires_at;
+  return std::nullopt;
+}
+
+std::optional<Response> read_organization(const Context& context, std::string_view field, domain::Permission permission,
+                                          OrganizationId& out) {
+  const domain::Directory& directory = context.core.views.directory;
+  const auto id = to_id<OrganizationId>(context.arguments.integer(field).value_or(0));
+  if (!id || !directory.in_subtree(*id, context.caller.organization_id)) return not_found();
+  Rule rule;
+  rule.permission = permission;
+  if (!directory.permissions_in(context.caller, *id).has(permission)) return forbidden(rule);
+  out = *id;
   return std::nullopt;
 }
 

@@ -115,6 +115,15 @@ inline constexpr std::int64_t page_size_default = 50, page_size_max = 1000;
 /// Answers as create_device did; the AuthToken is revealed anew, and so the audit log says.
 Response show_created_device(Context&, DeviceId);
 
+/// A device as the API shows it; `token` only when the caller may see it.
+[[nodiscard]] Response device_response(const Core& core, unsigned status, const domain::Device& device, std::string_view token = {});
+/// Reads `orgId`-like fields: an organization within the caller's, or a 404. `permission`: what he needs there, or a 403.
+[[nodiscard]] std::optional<Response> read_organization(const Context& context, std::string_view field, domain::Permission permission,
+                                                        OrganizationId& out);
+
+/// Reads whom a device goes to: within the caller's organizations, where he may give devices; else 404 or 403.
+[[nodiscard]] std::optional<Response> read_new_owner(const Context& context, std::string_view field, domain::DeviceDestination& to);
+
 /// A template that devices of `organization` can follow: its own or one of an organization above it. Shared as in
 /// Directory::find_template.
 [[nodiscard]] std::shared_ptr<const domain::PublishedTemplate> usable_template(const Core& core, const Json& given,

@@ -240,26 +240,8 @@ Response put_user_password(Context& context) {
   return no_content();
 }
 
-Response get_roles(Context& context) {
-  const auto roles = context.core.store.roles();
-  if (!roles) return error_response(roles.error());
-  JsonWriter json;
-  json.object().array("content");
-  for (const auto& role : *roles) {
-    json.object().add("id", role.id.value()).add("name", role.name).add("isBuiltin", role.is_builtin).array("permissions");
-    for (std::uint8_t i = 0; i < domain::permission_count; ++i) {
-      const auto permission = static_cast<domain::Permission>(i);
-      if (role.permissions.has(permission)) json.item(domain::permission_name(permission));
-    }
-    json.end_array().end_object();
-  }
-  json.end_array().add("totalElements", static_cast<std::int64_t>(roles->size())).end_object();
-  return json_response(200, json.take());
-}
-
 // --- the routes -----------------------------------------------------------------------------------------------------------------
 
-constexpr Field organization_fields[] = {org_id};
 constexpr Field users_fields[] = {org_id, page, size, sort_by, sort_order};
 constexpr Field users_search_fields[] = {org_id, search, page, size, sort_by, sort_order};
 constexpr Field user_fields[] = {user_id};
@@ -283,7 +265,6 @@ constexpr Route routes[] = {
     {Method::post, "/api/v1/user/activate", on_user(Permission::user_suspend), Lane::api, user_fields, activate_user},
     {Method::put, "/api/v1/user/password", on_user_or_oneself(Permission::user_password), Lane::password, user_password_fields,
      put_user_password},
-    {Method::get, "/api/v1/roles", on_organization(), Lane::api, organization_fields, get_roles},
 };
 
 }  // namespace

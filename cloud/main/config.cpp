@@ -95,6 +95,7 @@ std::vector<Key> schema(Config& c) {
        &c.api.provision_tokens_per_hour_per_user},
       {"provision.requests_per_hour_per_device", "calls of /external/api/provision with one token in an hour; 0: no limit", 0, million,
        &c.api.provision_requests_per_hour_per_device},
+      {"organizations.depth_max", "levels of the tree of organizations, the root counted", 1, 16, &c.organization_depth_max},
       {"values.memory_mib", "memory for last values", 1, 1'000'000, &c.values_memory_mib},
   };
 }

@@ -37,6 +37,7 @@ struct Config {
   TlsConfig tls;
   std::string log_level = "info";
   std::size_t values_memory_mib = 256;
+  std::size_t organization_depth_max = 4;  ///< Levels of the tree, the root counted.
 };
 
 /// What is wrong with a configuration: one sentence that names the file, the line and the key, and says what to do.

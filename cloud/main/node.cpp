@@ -438,7 +438,10 @@ std::variant<std::unique_ptr<Node>, Node::Problem> Node::start(const ServeOption
   if (const auto written = record_database(p.directory->path(), database); !written) {
     return Problem{fmt::format("{} cannot be written: {}", (p.directory->path() / "store").string(), written.error().message())};
   }
-  p.store = store::SqliteStore::open(database, store::SqliteOptions{.clock = &p.clock, .audit_key = p.audit_key});
+  p.store =
+      store::SqliteStore::open(database, store::SqliteOptions{.clock = &p.clock,
+                                                              .audit_key = p.audit_key,
+                                                              .organization_depth_max = static_cast<int>(config.organization_depth_max)});
   p.views = std::make_unique<domain::Views>(*p.store);
   p.pool = std::make_unique<WorkerPool>(lanes());
   p.server = std::make_unique<net::Server>(net::Server::Dependencies{*p.pool, p.clock, p.metrics, p.tls.get()},

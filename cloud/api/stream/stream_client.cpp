@@ -396,6 +396,7 @@ void StreamClient::queue_session_snapshot(const std::string& id) {
     return;
   }
   const std::lock_guard lock{mutex_};
+  if (!follow_permissions(hub_.d_.clock.now())) return;  // The next poll ends the stream.
   const auto found = subscriptions_.find(id);
   if (found == subscriptions_.end()) return;
   std::vector<std::string> rows;
@@ -411,6 +412,7 @@ void StreamClient::queue_session_snapshot(const std::string& id) {
   }
   std::sort(found->second.shown.begin(), found->second.shown.end());
   queue_locked(rows_text("snapshot", id, cursor(), rows, true));
+  rows_waiting_ = true;
   found->second.live = true;
 }
 
@@ -479,7 +481,7 @@ void StreamClient::send_sessions(Instant now, std::vector<std::string>& out) {
   }
 }
 
-void StreamClient::snapshot_rows(Kind kind, const std::vector<DeviceId>& devices, std::vector<std::string>& rows, bool& failed) {
+void StreamClient::snapshot_rows(Kind kind, const std::vector<DeviceId>& devices, std::vector<RowOfDevice>& rows, bool& failed) {
   for (const DeviceId device : devices) {
     if (kind == Kind::devices) {
       const auto found = hub_.d_.store.find_device(device);
@@ -487,7 +489,7 @@ void StreamClient::snapshot_rows(Kind kind, const std::vector<DeviceId>& devices
         failed = true;
         return;
       }
-      if (*found) rows.push_back(device_row(device, hub_.d_.sessions.contact(device, hub_.d_.clock.now()), &(*found)->name));
+      if (*found) rows.push_back({device, device_row(device, hub_.d_.sessions.contact(device, hub_.d_.clock.now()), &(*found)->name)});
       continue;
     }
     std::vector<domain::PinValue> values;
@@ -501,7 +503,7 @@ void StreamClient::snapshot_rows(Kind kind, const std::vector<DeviceId>& devices
       values.clear();
       (void)hub_.d_.values.read(device, values);
     }
-    for (const auto& value : values) rows.push_back(value_row(device, value));
+    for (const auto& value : values) rows.push_back({device, value_row(device, value)});
   }
 }
 
@@ -518,7 +520,7 @@ void StreamClient::queue_snapshot(const std::string& id) {
   }
   std::sort(devices.begin(), devices.end());
   // What changes from here on is told again as a delta: the state below is read after it.
-  std::vector<std::string> rows;
+  std::vector<RowOfDevice> rows;
   bool failed = false;
   snapshot_rows(kind, devices, rows, failed);
   if (failed) {
@@ -527,12 +529,19 @@ void StreamClient::queue_snapshot(const std::string& id) {
     return;
   }
   const std::lock_guard lock{mutex_};
+  // What may not be seen any more since the rows were read is not said any more.
+  if (!follow_permissions(hub_.d_.clock.now())) return;  // The next poll ends the stream.
   const auto found = subscriptions_.find(id);
   if (found == subscriptions_.end()) return;
-  const std::span<const std::string> all{rows};
+  std::vector<std::string> texts;
+  for (auto& row : rows) {
+    if (found->second.devices.contains(row.device)) texts.push_back(std::move(row.text));
+  }
+  const std::span<const std::string> all{texts};
   for (std::size_t at = 0; at == 0 || at < all.size(); at += hub_.limits_.rows_per_message) {
     const auto part = all.subspan(at, std::min(hub_.limits_.rows_per_message, all.size() - at));
     queue_locked(rows_text("snapshot", id, cursor(), part, at + part.size() >= all.size()));
+    rows_waiting_ = true;
   }
   found->second.live = true;
 }
@@ -637,11 +646,15 @@ void StreamClient::drop_devices(const std::string& id, Subscription& subscriptio
 void StreamClient::recheck(Instant now) {
   const domain::Directory& directory = hub_.d_.views.directory;
   for (auto& [id, subscription] : subscriptions_) {
-    if (subscription.kind == Kind::sessions) continue;  // Each row is checked when it is sent.
+    if (subscription.kind == Kind::sessions) {  // Each row is checked when it is sent; those that wait were checked before.
+      rows_outdated_ = rows_outdated_ || rows_waiting_;
+      continue;
+    }
     std::vector<DeviceId> hidden;
     for (const auto& [device, rows] : subscription.devices) {
       if (!directory.device_access(*caller_, device).see) hidden.push_back(device);
     }
+    rows_outdated_ = rows_outdated_ || (rows_waiting_ && !hidden.empty());
     std::sort(hidden.begin(), hidden.end());
     drop_devices(id, subscription, hidden, now);
   }
@@ -747,7 +760,15 @@ bool StreamClient::poll(Instant now, std::vector<std::string>& out) {
       return end(out, error_text({}, "access_token_invalid", "This access token has ended; sign in again."));
     if (ended == End::unsure)
       return end(out, error_text({}, "unavailable", "The server cannot tell whether this access token is still good; connect again."));
-    if (!follow_permissions(now)) return end(out, error_text({}, "access_token_invalid", "This account is disabled."));
+    if (!follow_permissions(now)) {
+      outbox_.clear();
+      return end(out, error_text({}, "access_token_invalid", "This account is disabled."));
+    }
+    if (rows_outdated_) {
+      // Snapshots that nobody has taken yet hold what may not be seen any more.
+      outbox_.clear();
+      return end(out, reset_text("permissions"));
+    }
   }
   const bool stalled = now - polled_at_ > hub_.limits_.stall_max;
   polled_at_ = now;
@@ -766,6 +787,7 @@ bool StreamClient::poll(Instant now, std::vector<std::string>& out) {
   for (auto& message : outbox_) out.push_back(std::move(message));
   outbox_.clear();
   outbox_bytes_ = 0;
+  rows_waiting_ = false;
   send_dirty(now, out);
   send_sessions(now, out);
   return true;

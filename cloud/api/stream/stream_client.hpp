@@ -48,6 +48,11 @@ class StreamClient final : public StreamSession {
     std::int16_t row = 0;
   };
 
+  struct RowOfDevice {
+    DeviceId device;
+    std::string text;
+  };
+
   /// Called by the hub, under its lock.
   void offer_session(const domain::ProvisionSession& session);
 
@@ -61,7 +66,7 @@ class StreamClient final : public StreamSession {
   void subscribe_sessions(const Json& message, const std::string& id);
   void queue_session_snapshot(const std::string& id);
   [[nodiscard]] bool remove_subscription(const std::string& id);
-  void snapshot_rows(Kind kind, const std::vector<DeviceId>& devices, std::vector<std::string>& rows, bool& failed);
+  void snapshot_rows(Kind kind, const std::vector<DeviceId>& devices, std::vector<RowOfDevice>& rows, bool& failed);
   void fail(std::string_view id, std::string_view code, std::string_view message);
   void queue(std::string message);
 
@@ -96,6 +101,8 @@ class StreamClient final : public StreamSession {
   std::uint64_t position_ = 0;  ///< Of the journal; 0 = nothing watched yet.
   std::vector<std::string> outbox_;
   std::size_t outbox_bytes_ = 0;
+  bool rows_waiting_ = false;   ///< There are rows in it.
+  bool rows_outdated_ = false;  ///< ... that may not be seen any more.
   bool closing_ = false;
   Instant opened_at_{};
   Instant polled_at_{};
