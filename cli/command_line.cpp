@@ -350,6 +350,80 @@ class CommandLine {
         "{\"event\":\"done\",\"deviceId\":1} or {\"event\":\"failed\",\"step\":...,\"code\":722,\"message\":...,\"fix\":...}.");
   }
 
+  void add_user_reference(CLI::App* app) {
+    app->add_option("user", user_reference_, "Id or email address")->required()->type_name("ID|EMAIL");
+  }
+
+  void add_account_commands(CLI::App& users) {
+    auto* app = command(users, "invite", "Invite somebody; the link goes out by mail, or is printed when the server sends none",
+                        [this](Context& context) { return invite_user(context, user_); });
+    add_connection(app);
+    add_organization(app);
+    app->add_option("--email", user_.email, "Email address")->required();
+    app->add_option("--name", user_.name, "Name");
+    app->add_option("--role", user_.role, "Admin, Staff or User (default)");
+
+    auto* const invitations = group(users, "invitation", "Invitations that wait");
+    app = command(*invitations, "list", "List those of an organization",
+                  [this](Context& context) { return list_invitations(context, list_.paging); });
+    add_connection(app);
+    add_organization(app);
+    app = command(*invitations, "resend", "Send one again, with a new link",
+                  [this](Context& context) { return resend_invitation(context, user_reference_); });
+    add_connection(app);
+    add_organization(app);
+    add_user_reference(app);
+    app = command(*invitations, "revoke", "Make a link useless",
+                  [this](Context& context) { return revoke_invitation(context, user_reference_); });
+    add_connection(app);
+    add_organization(app);
+    add_user_reference(app);
+
+    app = command(users, "role", "Give a user another role",
+                  [this](Context& context) { return set_user_role(context, user_reference_, user_.role); });
+    add_connection(app);
+    add_organization(app);
+    add_user_reference(app);
+    app->add_option("role,--role", user_.role, "The role's name")->required();
+
+    app = command(users, "suspend", "The same as disable",
+                  [this](Context& context) { return set_user_enabled(context, user_reference_, false); });
+    add_connection(app);
+    add_organization(app);
+    add_yes(app);
+    add_user_reference(app);
+
+    app = command(users, "transfer", "Move a user to another organization", [this](Context& context) {
+      user_transfer_.user = user_reference_;
+      return transfer_user(context, user_transfer_);
+    });
+    add_connection(app);
+    add_organization(app);
+    add_yes(app);
+    add_user_reference(app);
+    app->add_option("--to-org", user_transfer_.organization, "Its id")->check(whole_number(1));
+    app->add_option("--to-admin", user_transfer_.admin, "Or the email of an administrator there");
+    app->add_option("--role", user_transfer_.role, "Role there (default: the present one)");
+    app->add_flag("--move-devices", user_transfer_.move_devices, "Devices of that user come along");
+    app->add_flag("--release-devices", user_transfer_.release_devices, "They stay, without an owner");
+
+    auto* const sessions = group(users, "sessions", "Where people are signed in");
+    app = command(*sessions, "list", "List sessions: your own, or those of another user",
+                  [this](Context& context) { return list_user_sessions(context, user_reference_); });
+    add_connection(app);
+    add_organization(app);
+    app->add_option("user", user_reference_, "Id or email address (default: yourself)")->type_name("ID|EMAIL");
+    app = command(*sessions, "end", "End all sessions of a user, or one of them",
+                  [this](Context& context) { return end_user_sessions(context, user_reference_, session_); });
+    add_connection(app);
+    add_organization(app);
+    add_user_reference(app);
+    app->add_option("--session", session_, "Only this one, by its id")->check(whole_number(1));
+
+    add_connection(
+        command(app_, "whoami", "Say as whom, and where, you are signed in", [](Context& context) { return show_oneself(context); }));
+  }
+
   void add_organization_commands() {
     auto* const organizations = group(app_, "org", "Organizations");
     auto* app = command(*organizations, "create", "Make an organization beneath yours, or beneath --org",
@@ -477,6 +551,7 @@ class CommandLine {
     app->add_option("--role", user_.role, "Admin, Staff or User (default)");
     add_list(command(*users, "list", "List the users of an organization", [this](Context& context) { return list_users(context, list_); }),
              list_);
+    add_account_commands(*users);
     app = command(*users, "disable", "Keep a user from signing in, and end all sessions",
                   [this](Context& context) { return set_user_enabled(context, user_reference_, false); });
     add_connection(app);
@@ -745,6 +820,8 @@ class CommandLine {
   RoleOptions role_;
   BulkOptions bulk_;
   UserOptions user_;
+  UserTransferOptions user_transfer_;
+  std::optional<std::int64_t> session_;
   AuditOptions audit_;
   AccessOptions access_;
   VerifyAuditOptions verify_audit_;

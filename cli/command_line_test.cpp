@@ -190,6 +190,31 @@ TEST_F(CommandLineTest, LoginSendsThePasswordAndSavesTheAccessToken) {
   EXPECT_EQ(server.requests().size(), 2u);
 }
 
+TEST_F(CommandLineTest, LoginShowsTheMarkOfAnEarlierSignInToItsOwnServerAndAccountOnly) {
+  const auto answering = [](const std::string& mark) {
+    return [mark](const FakeServer::Request& request) {
+      if (request.method == "DELETE") return FakeServer::Answer{204, ""};
+      return FakeServer::Answer{201,
+                                R"({"accessToken":"access-2","expiresAt":5,"userId":1,"organizationId":1,"knownDevice":")" + mark + "\"}"};
+    };
+  };
+  FakeServer server{answering("mark-1")}, other{answering("mark-2")};
+  const auto mark_of = [](const FakeServer::Request& request) {
+    const auto at = request.head.find("Muster-Device: ");
+    return at == std::string::npos ? std::string{} : request.head.substr(at + 15, request.head.find('\r', at) - at - 15);
+  };
+  for (const auto* url : {&server, &other})
+    EXPECT_EQ(run({"login", "--url", url->url(), "--email", "a@b.c"}, {"the password"}), exit_ok) << err;
+  EXPECT_EQ(mark_of(server.requests()[0]), "");
+  EXPECT_EQ(run({"logout", "--url", server.url()}), exit_ok) << err;
+  EXPECT_EQ(run({"login", "--url", server.url(), "--email", "A@b.c"}, {"the password"}), exit_ok) << err;
+  EXPECT_EQ(mark_of(server.requests()[1]), "") << "signing out is no sign-in";
+  EXPECT_EQ(mark_of(server.requests()[2]), "mark-1");
+  EXPECT_EQ(run({"login", "--url", server.url(), "--email", "d@e.f"}, {"the password"}), exit_ok) << err;
+  EXPECT_EQ(mark_of(server.requests()[3]), "");
+  EXPECT_EQ(err, "");
+}
+
 TEST_F(CommandLineTest, SetupTakesCodeAndPasswordFromStdin) {
   FakeServer server{
       [](const auto&) { return FakeServer::Answer{201, R"({"accessToken":"access-3","expiresAt":5,"userId":1,"organizationId":1})"}; }};
@@ -462,6 +487,41 @@ TEST(CommandLine, TimesOfTheAuditLog) {
   EXPECT_EQ(parse_time("2026-01-01T00:00:01").value(), 1'767'225'601'000);
   EXPECT_EQ(parse_time("1767225600000").value(), 1'767'225'600'000);
   for (const auto* wrong : {"", "yesterday", "2026-13-01", "2026-01-01 x", "-5", "2026"}) EXPECT_FALSE(parse_time(wrong)) << wrong;
+}
+
+TEST_F(CommandLineTest, AnInvitationWithoutMailPrintsTheLink) {
+  FakeServer server{[](const FakeServer::Request&) {
+    return FakeServer::Answer{201, R"({"invitationId":7,"email":"ada@example.org","expiresAt":1767225600000,"mailed":false,)"
+                                   R"("link":"/account/invitation?link=abc","reason":"No mail server is configured."})"};
+  }};
+  sign_in(server);
+  ASSERT_EQ(run({"user", "invite", "--email", "ada@example.org", "--role", "Staff"}), exit_ok) << err;
+  EXPECT_NE(out.find("No mail server is configured."), std::string::npos);
+  EXPECT_NE(out.find("\n/account/invitation?link=abc\n"), std::string::npos);
+  ASSERT_EQ(server.requests().size(), 1u);
+  EXPECT_EQ(server.requests()[0].target, "/api/v1/users/invite");
+  EXPECT_NE(server.requests()[0].body.find(R"("role":"Staff")"), std::string::npos);
+}
+
+TEST_F(CommandLineTest, SessionsAreListedAndEnded) {
+  FakeServer server{[](const FakeServer::Request& request) {
+    if (request.target == "/api/v1/session")
+      return FakeServer::Answer{200, R"({"userId":3,"email":"a@b.c","role":"Admin","organizationId":1})"};
+    if (request.method == "GET" && request.target.starts_with("/api/v1/user/sessions"))
+      return FakeServer::Answer{200,
+                                R"({"sessions":[{"id":9,"client":"Web\u001b","ip":"::1","createdAt":1,"lastUsedAt":1,"current":true}]})"};
+    if (request.target.starts_with("/api/v1/user?")) return FakeServer::Answer{200, R"({"id":3,"email":"a@b.c"})"};
+    return FakeServer::Answer{204, ""};
+  }};
+  sign_in(server);
+  ASSERT_EQ(run({"user", "sessions", "list"}), exit_ok) << err;
+  EXPECT_NE(out.find("this one"), std::string::npos);
+  EXPECT_EQ(out.find('\x1b'), std::string::npos);
+  ASSERT_EQ(run({"user", "sessions", "end", "3", "--session", "9"}), exit_ok) << err;
+  EXPECT_EQ(server.requests().back().method, "DELETE");
+  EXPECT_NE(server.requests().back().target.find("sessionId=9"), std::string::npos);
+  ASSERT_EQ(run({"whoami"}), exit_ok) << err;
+  EXPECT_NE(out.find("a@b.c, user 3, Admin of organization 1"), std::string::npos);
 }
 
 }  // namespace

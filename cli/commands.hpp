@@ -140,6 +140,26 @@ struct RoleOptions {
 struct UserOptions {
   std::string email, name, role;
 };
+struct UserTransferOptions {
+  std::string user;  ///< Id or email address.
+  std::optional<std::int64_t> organization;
+  std::string admin;  ///< Of the destination, by email; instead of `organization`.
+  std::string role;
+  bool move_devices = false, release_devices = false;
+};
+/// Without mail the link is printed, for handing over.
+[[nodiscard]] Outcome<void> invite_user(Context& context, const UserOptions& options);
+[[nodiscard]] Outcome<void> list_invitations(Context& context, const Paging& paging);
+[[nodiscard]] Outcome<void> resend_invitation(Context& context, const std::string& id_or_email);
+[[nodiscard]] Outcome<void> revoke_invitation(Context& context, const std::string& id_or_email);
+[[nodiscard]] Outcome<void> set_user_role(Context& context, const std::string& id_or_email, const std::string& role);
+[[nodiscard]] Outcome<void> transfer_user(Context& context, const UserTransferOptions& options);
+/// `id_or_email` empty: one's own.
+[[nodiscard]] Outcome<void> list_user_sessions(Context& context, const std::string& id_or_email);
+/// `session` none: all of them; of oneself all others.
+[[nodiscard]] Outcome<void> end_user_sessions(Context& context, const std::string& id_or_email, std::optional<std::int64_t> session);
+[[nodiscard]] Outcome<void> show_oneself(Context& context);
+
 struct AuditOptions {
   std::string action, from, to, user, object, text, out;
   bool with_sub_organizations = false;

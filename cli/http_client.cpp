@@ -52,6 +52,7 @@ std::string format_query(const Query& query) {
 
 struct HttpClient::Impl {
   std::string url, ca_file;
+  std::string known_device;
   CURL* curl = nullptr;
   std::array<char, CURL_ERROR_SIZE> detail{};
 
@@ -72,6 +73,7 @@ HttpClient& HttpClient::operator=(HttpClient&&) noexcept = default;
 
 const std::string& HttpClient::url() const noexcept { return impl_->url; }
 const std::string& HttpClient::ca_file() const noexcept { return impl_->ca_file; }
+void HttpClient::set_known_device(std::string mark) { impl_->known_device = std::move(mark); }
 
 Outcome<HttpAnswer> HttpClient::send(std::string_view method, const std::string& path_and_query, std::string_view access_token,
                                      const std::optional<std::string>& body) {
@@ -100,6 +102,7 @@ Outcome<HttpAnswer> HttpClient::send(std::string_view method, const std::string&
   curl_slist* headers = curl_slist_append(nullptr, "Accept: application/json");
   // The access token goes into a header that curl does not log and never sends to another host: nothing is followed.
   if (!access_token.empty()) headers = curl_slist_append(headers, ("Authorization: Bearer " + std::string{access_token}).c_str());
+  if (!impl_->known_device.empty()) headers = curl_slist_append(headers, ("Muster-Device: " + impl_->known_device).c_str());
   if (body) {
     headers = curl_slist_append(headers, "Content-Type: application/json");
     headers = curl_slist_append(headers, "Expect:");

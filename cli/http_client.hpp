@@ -35,6 +35,8 @@ class HttpClient {
   /// Errors: exit_unreachable, with a sentence that says why and what to do.
   [[nodiscard]] Outcome<HttpAnswer> send(std::string_view method, const std::string& path_and_query, std::string_view access_token,
                                          const std::optional<std::string>& body);
+  /// Shown to the server as `Muster-Device` with every request from now on; empty: nothing is.
+  void set_known_device(std::string mark);
   [[nodiscard]] const std::string& url() const noexcept;
   [[nodiscard]] const std::string& ca_file() const noexcept;
 

@@ -9,6 +9,7 @@
 
 #include "cli/commands.hpp"
 #include "cli/json_text.hpp"
+#include "cli/people.hpp"
 #include "cloud/domain/rules.hpp"
 
 namespace muster::cli {
@@ -21,7 +22,16 @@ std::optional<std::int64_t> parse_number(std::string_view text) {
   return error == std::errc{} && end == text.data() + text.size() && number > 0 ? std::optional{number} : std::nullopt;
 }
 
-/// A user by id or email. Errors: exit_refused when there is none.
+void print_user(Context& context, const json::value& user, std::string_view what) {
+  if (context.globals.json) {
+    print_json(context.out, user);
+  } else {
+    context.out << "User " << text_of(user, "id") << " " << printable(text_of(user, "email")) << " " << what << ".\n";
+  }
+}
+
+}  // namespace
+
 Outcome<json::value> find_user(Context& context, ApiClient& client, const std::string& id_or_email) {
   if (const auto id = parse_number(id_or_email)) return client.call("GET", "/api/v1/user", {{"userId", std::to_string(*id)}});
   if (id_or_email.find('@') == std::string::npos)
@@ -36,16 +46,6 @@ Outcome<json::value> find_user(Context& context, ApiClient& client, const std::s
   }
   return refused("No user with the email " + printable(email) + " in this organization; name another one with --org.", "not_found");
 }
-
-void print_user(Context& context, const json::value& user, std::string_view what) {
-  if (context.globals.json) {
-    print_json(context.out, user);
-  } else {
-    context.out << "User " << text_of(user, "id") << " " << printable(text_of(user, "email")) << " " << what << ".\n";
-  }
-}
-
-}  // namespace
 
 // --- organizations -----------------------------------------------------------------------------------------------------------------
 

@@ -4,6 +4,7 @@
 
 #include "cli/commands.hpp"
 #include "cli/json_text.hpp"
+#include "cli/known_device.hpp"
 #include "cli/saved_login.hpp"
 #include "cloud/base/ip_address.hpp"
 
@@ -76,6 +77,16 @@ Outcome<void> remember(const std::string& url, Login login) {
   return saved->save(*directory);
 }
 
+/// So that the next sign-in from this machine is let in, whatever strangers try meanwhile. Without it that sign-in may have to wait.
+void remember_device(const Context& context, const std::string& url, const std::string& email, const json::value& answer) {
+  const auto directory = SavedLogins::directory();
+  const std::string mark = text_of(answer, "knownDevice");
+  if (!directory || mark.empty()) return;
+  KnownDevices known = KnownDevices::load(*directory);
+  known.put(url, email, mark);
+  if (const auto saved = known.save(*directory); !saved) context.err << "Warning: " << saved.error().message << "\n";
+}
+
 /// An access token that nobody holds any more should not be left alive.
 void end_former(const Context& context, const Target& target) {
   if (target.saved_access_token.empty()) return;
@@ -131,6 +142,7 @@ Outcome<void> set_up(Context& context, const SetupOptions& options) {
   if (!answer) return answer.error();
   if (auto done = remember(client->url(), {options.email, text_of(*answer, "accessToken"), absolute(client->ca_file())}); !done)
     return done;
+  remember_device(context, client->url(), options.email, *answer);
   print_signed_in(context, client->url(), options.email, *answer);
   if (!context.globals.json) context.out << "Next: muster template create --name \"My product\"\n";
   return {};
@@ -139,7 +151,9 @@ Outcome<void> set_up(Context& context, const SetupOptions& options) {
 Outcome<void> log_in(Context& context, const std::string& email) {
   const auto target = find_target(context.globals);
   if (!target) return target.error();
-  ApiClient client{HttpClient{target->url, target->ca}, {}};
+  HttpClient http{target->url, target->ca};
+  if (const auto directory = SavedLogins::directory()) http.set_known_device(KnownDevices::load(*directory).find(target->url, email));
+  ApiClient client{std::move(http), {}};
   auto password = ask_password(context.input, "Password for " + printable(email) + ": ");
   if (!password) return password.error();
   warn_plain_text(context, client.url());
@@ -153,6 +167,7 @@ Outcome<void> log_in(Context& context, const std::string& email) {
   }
   if (!answer) return answer.error();
   if (auto done = remember(client.url(), {email, text_of(*answer, "accessToken"), absolute(client.ca_file())}); !done) return done;
+  remember_device(context, client.url(), email, *answer);
   end_former(context, *target);
   print_signed_in(context, client.url(), email, *answer);
   return {};

@@ -33,8 +33,9 @@ MAY_INCLUDE = {
     "cloud/store": ["cloud/base", "cloud/domain"],
     "cloud/store/sqlite": ["cloud/base", "cloud/domain", "cloud/store"],
     "cloud/store/faulty": ["cloud/base", "cloud/domain", "cloud/store"],
-    "cloud/api": ["wire", "cloud/base", "cloud/domain"],
-    "cloud/net": ["wire", "cloud/base", "cloud/domain", "cloud/protocol", "cloud/api"],
+    "cloud/mail": ["cloud/base", "cloud/domain"],
+    "cloud/api": ["wire", "cloud/base", "cloud/domain", "cloud/mail"],
+    "cloud/net": ["wire", "cloud/base", "cloud/domain", "cloud/mail", "cloud/protocol", "cloud/api"],  # mail: what the API's options hold.
     "cloud/main": ["wire", "cloud"],
     "cli": ["wire", "agent/port", "agent/ports/linux", "agent/ports/sim", "provisioner", "cloud/base", "cloud/domain", "cloud/main", "cloud/store/backup"],  # Concrete backends are for cloud/main to name.
     "bench": ["wire", "cloud"],  # What prepares or measures parts of the cloud from the inside; the load generator has a codec of its own.
@@ -67,6 +68,7 @@ TEST_EXTRA = {
     "cloud/store": ["cloud/store"],
     "cloud/store/sqlite": ["cloud/store"],
     "cloud/store/faulty": ["cloud/store"],
+    "cloud/mail": ["cloud/store"],
     "cloud/api": ["cloud/store", "cloud/bus"],
     "cloud/net": ["cloud/store", "cloud/bus", "agent"],
     "cli": ["cloud"],

@@ -4,6 +4,7 @@
 #include <exception>
 #include <new>
 
+#include "cloud/api/account/account_pages.hpp"
 #include "cloud/api/core.hpp"
 #include "cloud/api/errors.hpp"
 #include "cloud/api/external_routes.hpp"
@@ -32,6 +33,7 @@ struct Api::Impl {
   Core core;
   Router router{core};
   ExternalApi external{core};
+  AccountPages account{core};
 
   /// Counts what is refused; `response` is on its way out.
   void count(const Response& response) {
@@ -50,6 +52,12 @@ bool Api::answer_from_memory(const Request& request, Response& response) {
   }
   if (is_health_path(request.path)) {
     auto answer = health_from_memory(impl_->core, request);
+    if (!answer) return false;
+    response = std::move(*answer);
+    return true;
+  }
+  if (AccountPages::owns(request.path)) {
+    auto answer = impl_->account.answer_from_memory(request);
     if (!answer) return false;
     response = std::move(*answer);
     return true;
@@ -78,6 +86,7 @@ bool Api::answer_from_memory(const Request& request, Response& response) {
 
 Lane Api::lane(const Request& request) const noexcept {
   if (request.path.starts_with(ExternalApi::prefix)) return impl_->external.lane(request);
+  if (AccountPages::owns(request.path)) return AccountPages::lane(request);
   for (const Route& route : route_table()) {
     if (route.lane == Lane::password && route.path == request.path && route.method == request.method) return Lane::password;
   }
@@ -91,6 +100,8 @@ Response Api::handle(const Request& request) {
       return response;  // The state may have changed since the loop asked; also for callers without a loop.
     if (request.path.starts_with(ExternalApi::prefix)) {
       response = impl_->external.handle(request);
+    } else if (AccountPages::owns(request.path)) {
+      response = impl_->account.handle(request);
     } else if (is_health_path(request.path)) {
       return readiness(impl_->core);
     } else {
@@ -106,6 +117,7 @@ Response Api::handle(const Request& request) {
     return response;
   } catch (const std::bad_alloc&) {
     log::error("out_of_memory", {{"path", request.path}});
+    if (AccountPages::owns(request.path)) return impl_->account.unavailable();
     return request.path.starts_with(ExternalApi::prefix) ? ExternalApi::unavailable() : too_busy();
   } catch (const std::exception& exception) {
     // The path alone: a query can hold an AuthToken.
@@ -124,6 +136,7 @@ std::size_t Api::body_max_bytes(const Request& header) const noexcept {
 Response Api::unavailable(const Request& request) const {
   impl_->core.metrics.http_unavailable_total.add();
   if (request.path.starts_with(ExternalApi::prefix)) return ExternalApi::unavailable();
+  if (AccountPages::owns(request.path)) return impl_->account.unavailable();
   Response response = error_response(503, "unavailable", "The server is busy or not ready; try again soon.");
   response.headers.emplace_back("Retry-After", "1");
   return response;
@@ -172,6 +185,7 @@ std::vector<Api::RouteInfo> Api::routes() {
     all.push_back({std::string{method_word(route.method)}, std::string{route.path}, rule_text(route.rule)});
   all.push_back({"GET", std::string{stream_path}, "see on device, checked for every row"});
   all.push_back({"GET", std::string{device_websocket_path}, "device token"});
+  for (auto& route : AccountPages::routes()) all.push_back(std::move(route));
   for (auto& route : ExternalApi::routes()) all.push_back(std::move(route));
   return all;
 }

@@ -20,8 +20,12 @@
 #include "cloud/domain/value_cache.hpp"
 #include "cloud/domain/views.hpp"
 #include "cloud/domain/write_behind.hpp"
+#include "cloud/mail/texts.hpp"
 
 namespace muster::api {
+
+/// Who may make an account without an invitation.
+enum class SignUpMode : std::uint8_t { closed, clients, partners, both };
 
 struct ApiOptions {
   std::string public_url;  ///< Empty: none given.
@@ -42,6 +46,10 @@ struct ApiOptions {
   std::chrono::hours access_token_life{30 * 24};
   std::size_t stream_clients_max = 1'000;
   std::size_t stream_rows_max = 10'000;  ///< Subscribed rows a client.
+  mail::Brand brand;
+  bool has_smtp = false;  ///< Queued mail is taken to a server; it also needs `public_url` to be queued at all.
+  SignUpMode sign_up = SignUpMode::closed;
+  unsigned invitations_per_day = 25;  ///< Of one organization; 0 = no limit.
 };
 
 /// The gateway, as far as handlers need it: pushes to live devices, and what both protocols decide by one rule.

@@ -23,6 +23,9 @@ inline constexpr std::string_view session_cookie = "muster_session";
 /// apart: a retired device that goes on asking must not lock out who works behind the same address.
 inline constexpr unsigned unknown_tokens_per_minute = 120;
 
+/// Of one address.
+inline constexpr unsigned link_requests_per_hour = 20, unknown_links_per_hour = 30;
+
 /// What every handler may use. Built by Api, borrowed by handlers for the call.
 struct Core {
   Core(const Api::Dependencies& dependencies, ApiOptions given)
@@ -38,11 +41,15 @@ struct Core {
         metrics{dependencies.metrics},
         options{std::move(given)},
         sign_in_throttle{options.sign_in_failures_per_address, options.sign_in_block},
+        known_device_throttle{options.sign_in_failures_per_address, options.sign_in_block},
         organization_rate{options.requests_per_minute_per_organization, std::chrono::seconds{60}},
         program_rate{1, std::chrono::seconds{60}},
         updates{options.updates_per_day_per_device, std::chrono::hours{24}},
         provision_tokens{options.provision_tokens_per_hour_per_user, std::chrono::hours{1}},
         provision_requests{options.provision_requests_per_hour_per_device, std::chrono::hours{1}},
+        links_per_address{link_requests_per_hour, std::chrono::hours{1}},
+        links_per_email{1, std::chrono::seconds{60}},
+        unknown_links{unknown_links_per_hour, std::chrono::hours{1}},
         unknown_access_tokens{unknown_tokens_per_minute, std::chrono::seconds{60}},
         unknown_auth_tokens{unknown_tokens_per_minute, std::chrono::seconds{60}},
         stream{StreamHub::Dependencies{store, views, sessions, values, keys, clock, metrics},
@@ -62,11 +69,15 @@ struct Core {
   const ApiOptions options;
 
   SignInThrottle sign_in_throttle;
+  SignInThrottle known_device_throttle;  ///< By the mark of a device that signed in before.
   RateLimit organization_rate;
   RateLimit program_rate;        ///< By API key or OAuth2 client; the limit is given with each request.
   RateLimit updates;             ///< By device.
   RateLimit provision_tokens;    ///< By user.
   RateLimit provision_requests;  ///< By device.
+  RateLimit links_per_address;   ///< Resets and sign-ups that strangers ask for.
+  RateLimit links_per_email;     ///< A person's mailbox is not to be filled.
+  RateLimit unknown_links;       ///< By address: links that are none.
   RateLimit unknown_access_tokens, unknown_auth_tokens;
   Idempotency idempotency;
   KeyUses key_uses;

@@ -5,7 +5,9 @@
 
 #include <functional>
 
+#include "cloud/api/core.hpp"
 #include "cloud/api/test_server.hpp"
+#include "cloud/base/password.hpp"
 #include "cloud/store/faulty/faulty_store.hpp"
 
 namespace muster::api {
@@ -84,7 +86,8 @@ TEST_F(IdempotencyKey, EveryCreateRouteMakesItsThingOnce) {
   const auto lamp = server_.make_template(server_.root, "Lamp");
   const std::string id = str(lamp.id);
   std::size_t routes = 0;
-  for (const auto& route : Api::routes()) routes += route.method == "POST" && route.path.find("/create") != std::string::npos ? 1 : 0;
+  for (const auto& route : Api::routes())
+    routes += route.method == "POST" && route.path.starts_with("/api/") && route.path.find("/create") != std::string::npos ? 1 : 0;
   const std::vector<std::pair<std::string, std::string>> all{
       {"/api/v1/organization/create", R"({"name":"Branch"})"},
       {"/api/v1/role/create", R"({"name":"Installer"})"},
@@ -125,6 +128,23 @@ TEST_F(IdempotencyKey, EveryCreateRouteMakesItsThingOnce) {
   }
   EXPECT_EQ(count("/api/v1/apikeys"), 1);
   EXPECT_EQ(count("/api/v1/oauth/clients"), 1);
+}
+
+TEST_F(IdempotencyKey, KeepsNoLinkAndNoSecondFactor) {
+  const std::string invitation = R"({"email":"ada@example.org"})";
+  const Response invited = post("/api/v1/users/invite", invitation, "link");
+  ASSERT_NE(invited.body.find("link="), std::string::npos) << invited.body;
+  EXPECT_EQ(code_of(post("/api/v1/users/invite", invitation, "link")), "already_done");
+  const std::string resend = R"({"invitationId":)" + str(number_in(invited, "invitationId")) + "}";
+  ASSERT_EQ(post("/api/v1/users/invitation/resend", resend, "again").status, 200u);
+  EXPECT_EQ(code_of(post("/api/v1/users/invitation/resend", resend, "again")), "already_done");
+  const std::string verifier = make_password_verifier(password_prehash("the password", "root@example.org"));
+  ASSERT_TRUE(server_.store->set_password(server_.admin, verifier, server_.keys->digest(access_token_domain, server_.admin_token).newest(),
+                                          server_.actor()));
+  const std::string password = R"({"password":"the password"})";
+  const Response begun = post("/api/v1/user/totp", password, "totp");
+  ASSERT_EQ(begun.status, 200u) << begun.body;
+  EXPECT_EQ(code_of(post("/api/v1/user/totp", password, "totp")), "already_done");
 }
 
 TEST_F(IdempotencyKey, HoldsForEveryPostOfWhoeverIsSignedIn) {

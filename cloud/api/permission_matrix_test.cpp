@@ -57,6 +57,7 @@ class PermissionMatrix : public ::testing::Test {
     ApiOptions options;
     options.sign_in_failures_per_address = 0;  // These rows are refused for their content, thousands of times.
     options.requests_per_minute_per_organization = 0;
+    options.invitations_per_day = 0;
     server_ = std::make_unique<TestServer>(std::move(options));
     server_->set_up();
     middle_ = server_->organization(server_->root, "Middle");
@@ -80,6 +81,13 @@ class PermissionMatrix : public ::testing::Test {
       if (text.find(name) != std::string::npos) replace_all(text, name, unknown ? std::string{"987654"} : str(make()));
     };
     put("{org}", [&] { return places_[place]; });
+    put("{invitation}", [&] { return make_invitation(places_[place]); });
+    if (text.find("{sign_in}") != std::string::npos) {
+      const UserId someone = server_->user(places_[place], domain::user_role, "someone" + std::to_string(++unique_) + "@example.org");
+      (void)server_->access_token(someone);
+      replace_all(text, "{user}", unknown ? "987654" : str(someone));
+      replace_all(text, "{sign_in}", str(server_->store->sign_ins(someone).value().at(0).id));
+    }
     put("{user}", [&] { return server_->user(places_[place], domain::user_role, "someone" + std::to_string(++unique_) + "@example.org"); });
     put("{device}",
         [&] { return server_->device(places_[place], place_templates_[place], "Device " + std::to_string(++unique_), owner).id; });
@@ -112,6 +120,15 @@ class PermissionMatrix : public ::testing::Test {
     return text;
   }
 
+  LinkId make_invitation(OrganizationId organization) {
+    domain::NewLink made;
+    made.link.email = "invited" + std::to_string(++unique_) + "@example.org";
+    made.link.organization_id = organization;
+    made.link.role_id = domain::user_role;
+    made.link.expires_at = {server_->clock.utc_now().ms + 3'600'000};
+    made.digest = server_->keys->digest("link", made.link.email).newest();
+    return server_->store->create_invitation(made, std::nullopt, 0, server_->actor()).value().id;
+  }
   /// A provisioning session that somebody else started there.
   ProvisionSessionId make_session(OrganizationId organization) {
     domain::NewProvisionSession wanted;

@@ -7,7 +7,7 @@
 #include "cloud/api/json.hpp"
 #include "cloud/api/test_fuzz_world.hpp"
 
-// A whole request: "METHOD target\nbody". Whatever comes: an answer, JSON in its errors, no 500, and the AuthToken never in it.
+// A whole request: "METHOD target\nbody". Whatever comes: an answer, JSON or a page in its errors, no 500, and the AuthToken never in it.
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace muster::api;
   static FuzzWorld world;
@@ -43,6 +43,12 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   Response response;
   if (!world.api->answer_from_memory(request, response)) response = world.api->handle(request);
   if (response.status < 200 || response.status > 599 || response.status == 500) std::abort();
+  if (request.path == "/account" || request.path.starts_with("/account/")) {
+    // Pages for people, without script whatever is in the address.
+    if (response.status != 303 && response.content_type != "text/html; charset=utf-8") std::abort();
+    if (response.body.find("<script") != std::string::npos) std::abort();
+    return 0;
+  }
   if (response.status >= 400) {
     const auto parsed = parse_json(response.body);
     if (parsed.problem != JsonProblem::none) std::abort();

@@ -97,6 +97,7 @@ struct Route {
 [[nodiscard]] std::span<const Route> organization_routes() noexcept;
 [[nodiscard]] std::span<const Route> role_routes() noexcept;
 [[nodiscard]] std::span<const Route> user_routes() noexcept;
+[[nodiscard]] std::span<const Route> people_routes() noexcept;
 [[nodiscard]] std::span<const Route> template_routes() noexcept;
 [[nodiscard]] std::span<const Route> device_routes() noexcept;
 [[nodiscard]] std::span<const Route> transfer_routes() noexcept;

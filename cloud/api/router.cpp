@@ -7,6 +7,7 @@
 #include <unordered_map>
 
 #include "cloud/api/credential.hpp"
+#include "cloud/api/people/known_device.hpp"
 #include "cloud/api/query.hpp"
 #include "cloud/base/ip_network.hpp"
 #include "cloud/base/log.hpp"
@@ -189,8 +190,8 @@ std::string rule_text(const Rule& rule) {
 std::span<const Route> route_table() noexcept {
   static const std::vector<Route> all = [] {
     std::vector<Route> routes;
-    for (const auto part : {session_routes(), organization_routes(), role_routes(), user_routes(), template_routes(), device_routes(),
-                            transfer_routes(), job_routes(), provision_routes(), audit_routes(), access_routes()})
+    for (const auto part : {session_routes(), organization_routes(), role_routes(), user_routes(), people_routes(), template_routes(),
+                            device_routes(), transfer_routes(), job_routes(), provision_routes(), audit_routes(), access_routes()})
       routes.insert(routes.end(), part.begin(), part.end());
     return routes;
   }();
@@ -426,7 +427,9 @@ std::optional<Response> Router::refuse_early(const Route& route, const Request& 
     if (!request.header("Origin").empty() && !origin_is_ours(request, core_.options.public_url)) {
       return error_response(403, "origin_refused", "Requests from pages of other servers are refused.");
     }
-    if (const auto wait = core_.sign_in_throttle.address_blocked(request.peer.limit_key(), core_.clock.now())) {
+    const auto wait = core_.sign_in_throttle.address_blocked(request.peer.limit_key(), core_.clock.now());
+    // A device that signed in before is counted by itself, wherever it is.
+    if (wait && !is_known_device(core_, sent_known_device(request))) {
       core_.metrics.http_throttled_total.add();
       return too_many("too_many_failures", "Too many failed attempts; wait and try again.", wait->count());
     }

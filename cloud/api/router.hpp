@@ -148,7 +148,19 @@ struct IssuedAccessToken {
 };
 [[nodiscard]] Result<IssuedAccessToken> issue_access_token(Core& core, UserId user, const domain::Actor& actor);
 [[nodiscard]] Response signed_in_response(Core& core, const Request& request, const IssuedAccessToken& issued, UserId user,
-                                          OrganizationId organization);
+                                          OrganizationId organization, std::string_view known_device = {});
+/// Like en_US.
+[[nodiscard]] bool is_locale(std::string_view text) noexcept;
+
+/// The role named by roleId or role, which must not allow more than the caller may do in the organization of the context.
+struct RoleChoice {
+  std::optional<domain::Role> role;
+  std::optional<Response> refusal;
+};
+[[nodiscard]] RoleChoice read_role(Context& context, const std::vector<domain::Role>& roles, std::optional<RoleId> fallback);
+/// A caller cannot act on somebody whose role allows more than his own does there.
+[[nodiscard]] std::optional<Response> refuse_stronger(const Context& context);
+
 /// Keys that the sign-in throttle counts by.
 [[nodiscard]] std::uint64_t account_key(const Core& core, std::string_view email);
 

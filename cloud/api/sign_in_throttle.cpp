@@ -60,6 +60,14 @@ std::optional<std::chrono::seconds> SignInThrottle::begin(std::uint64_t address,
   return std::nullopt;
 }
 
+std::optional<std::chrono::seconds> SignInThrottle::begin_address(std::uint64_t address, Instant now) {
+  if (failures_max_ == 0) return std::nullopt;
+  const std::lock_guard lock{mutex_};
+  if (const auto by_address = wait(addresses_, address, now)) return by_address;
+  charge(addresses_, address, now);
+  return std::nullopt;
+}
+
 void SignInThrottle::succeeded(std::uint64_t address, std::uint64_t account) {
   const std::lock_guard lock{mutex_};
   refund(addresses_, address);

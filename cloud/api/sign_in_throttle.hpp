@@ -22,6 +22,8 @@ class SignInThrottle {
   [[nodiscard]] std::optional<std::chrono::seconds> address_blocked(std::uint64_t address, Instant now) const;
   /// Charges a failure before the password is looked at, so that parallel guesses count. nullopt: go on.
   [[nodiscard]] std::optional<std::chrono::seconds> begin(std::uint64_t address, std::uint64_t account, Instant now);
+  /// The same for the address alone, for whom the account's block does not hold.
+  [[nodiscard]] std::optional<std::chrono::seconds> begin_address(std::uint64_t address, Instant now);
   /// Takes back what `begin` charged, and forgets the account's failures. Those of the address stay: an attacker
   /// with an account of his own must not wash them off.
   void succeeded(std::uint64_t address, std::uint64_t account);

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
 
+#include "cloud/api/people/sign_in.hpp"
 #include "cloud/api/router.hpp"
 #include "cloud/base/password.hpp"
 #include "cloud/base/time_zone_name.hpp"
 #include "cloud/domain/rules.hpp"
+#include "cloud/mail/address.hpp"
 
 namespace muster::api {
 namespace {
@@ -46,12 +48,6 @@ Response user_response(Context& context, unsigned status, const domain::User& us
   return json_response(status, json.take());
 }
 
-bool is_word(std::string_view text, std::size_t size_max, std::string_view extra) {
-  return !text.empty() && text.size() <= size_max && std::all_of(text.begin(), text.end(), [&](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || extra.find(c) != std::string_view::npos;
-  });
-}
-
 /// Name, locale and time zone, as far as they are given.
 std::optional<Response> read_fields(const Arguments& arguments, domain::UserChange& change) {
   if (const auto name = arguments.text("name")) {
@@ -59,7 +55,7 @@ std::optional<Response> read_fields(const Arguments& arguments, domain::UserChan
     if (const auto complaint = domain::check_user_name(*change.name)) return invalid_value("name", *complaint);
   }
   if (const auto locale = arguments.text("locale")) {
-    if (!is_word(*locale, 16, "_-")) return invalid_value("locale", "locale must be like en_US.");
+    if (!is_locale(*locale)) return invalid_value("locale", "locale must be like en_US.");
     change.locale = *locale;
   }
   if (const auto zone = arguments.text("timeZone")) {
@@ -69,17 +65,19 @@ std::optional<Response> read_fields(const Arguments& arguments, domain::UserChan
   return std::nullopt;
 }
 
-struct RoleChoice {
-  std::optional<domain::Role> role;
-  std::optional<Response> refusal;
-};
-
 /// What a role allows in the target's organization (the values of that organization, capped in a PERSONAL one).
 domain::PermissionSet values_of(const Context& context, RoleId role) {
   return context.core.views.directory.permissions_in({{}, context.organization, role}, context.organization);
 }
 
-/// The role named by roleId or role, which must not allow more than the caller may do in the organization.
+}  // namespace
+
+bool is_locale(std::string_view text) noexcept {
+  return !text.empty() && text.size() <= 16 && std::all_of(text.begin(), text.end(), [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-';
+  });
+}
+
 RoleChoice read_role(Context& context, const std::vector<domain::Role>& roles, std::optional<RoleId> fallback) {
   const auto id = context.arguments.integer("roleId");
   const auto name = context.arguments.text("role");
@@ -97,11 +95,12 @@ RoleChoice read_role(Context& context, const std::vector<domain::Role>& roles, s
   return {std::nullopt, invalid_value(id ? "roleId" : "role", "There is no such role.")};
 }
 
-/// A caller cannot act on somebody whose role allows more than his own does there.
 std::optional<Response> refuse_stronger(const Context& context) {
   if (context.permissions.contains(values_of(context, context.user->role_id))) return std::nullopt;
   return error_response(403, "role_exceeds_own", "This user's role allows more than you may do yourself there.");
 }
+
+namespace {
 
 Response set_status(Context& context, domain::UserStatus status) {
   if (auto refused = refuse_stronger(context)) return std::move(*refused);
@@ -161,7 +160,7 @@ Response create_user_in_organization(Context& context) {
   const std::string password = *context.arguments.text("password");
   domain::User user;
   user.organization_id = context.organization;
-  user.email = domain::lower_ascii(domain::trim(*context.arguments.text("email")));
+  user.email = mail::normal_address(*context.arguments.text("email"));
   user.status = domain::UserStatus::active;
   if (const auto complaint = domain::check_email(user.email)) return invalid_value("email", *complaint);
   if (const auto complaint = domain::check_password(password)) return invalid_value("password", *complaint);
@@ -205,28 +204,8 @@ Response put_user_password(Context& context) {
     if (!current)
       return error_response(400, "missing_field", "Give currentPassword to change your own password.",
                             {{"currentPassword", "Field \"currentPassword\" is missing."}});
-    const std::uint64_t address = context.request.peer.limit_key();
-    const std::uint64_t account = account_key(core, context.user->email);
-    if (const auto wait = core.sign_in_throttle.begin(address, account, core.clock.now())) {
-      core.metrics.http_throttled_total.add();
-      return too_many("too_many_failures", "Too many failed attempts; wait and try again.", wait->count());
-    }
-    const auto credentials = core.store.find_credentials(context.user->email);
-    if (!credentials) {
-      core.sign_in_throttle.undecided(address, account);
-      return error_response(credentials.error());
-    }
-    const PasswordVerdict verdict =
-        *credentials ? verify_password((*credentials)->verifier, password_prehash(current->substr(0, 1024), context.user->email))
-                     : PasswordVerdict::wrong;
-    if (verdict == PasswordVerdict::no_memory) {
-      core.sign_in_throttle.undecided(address, account);
-      return too_busy();
-    }
-    if (verdict != PasswordVerdict::right) {
-      return error_response(401, "invalid_credentials", "The present password is wrong.");
-    }
-    core.sign_in_throttle.succeeded(address, account);
+    const auto checked = check_own_password(core, context.request, *context.user, *current);
+    if (const auto* refusal = std::get_if<Refusal>(&checked)) return response_of(*refusal);
   } else {
     if (auto refused = refuse_stronger(context)) return std::move(*refused);
   }

@@ -16,6 +16,7 @@
 #include <utility>
 
 #include "cloud/base/error.hpp"
+#include "cloud/base/sealed_key.hpp"
 #include "cloud/base/secure_file.hpp"
 #include "cloud/base/sodium.hpp"
 
@@ -401,6 +402,11 @@ std::string KeyRing::seal(std::string_view context, std::string_view plain, Rand
   crypto_aead_xchacha20poly1305_ietf_encrypt(out + seal_head_bytes + nonce_bytes, &written, as_bytes(plain), plain.size(), as_bytes(bound),
                                              bound.size(), nullptr, out + seal_head_bytes, key.seal_key.data());
   return sealed;
+}
+
+std::uint16_t key_of_sealed(std::string_view sealed) noexcept {
+  if (sealed.size() < seal_head_bytes || static_cast<unsigned char>(sealed[0]) != seal_format) return 0;
+  return static_cast<std::uint16_t>((static_cast<unsigned char>(sealed[1]) << 8) | static_cast<unsigned char>(sealed[2]));
 }
 
 Result<std::string> KeyRing::open_sealed(std::string_view context, std::string_view sealed) const {

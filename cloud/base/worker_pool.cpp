@@ -2,6 +2,8 @@
 #include "cloud/base/worker_pool.hpp"
 
 #include <pthread.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <csignal>
@@ -40,9 +42,14 @@ WorkerPool::WorkerPool(const WorkerPoolOptions& options) {
   for (std::size_t i = 0; i < lane_count; ++i) {
     LaneState& lane = lanes_[i];
     lane.queue_max = options.lanes[i].queue_max;
+    const int nice = options.lanes[i].nice;
     const unsigned count = std::max(1u, options.lanes[i].threads);
     for (unsigned n = 0; n < count; ++n) {
-      lane.threads.emplace_back([&lane] { work(lane); });
+      lane.threads.emplace_back([&lane, nice] {
+        // Linux keeps it for each thread. Giving way needs no right; if it fails all the same, the work is done no worse.
+        if (nice != 0) (void)::setpriority(PRIO_PROCESS, static_cast<id_t>(::gettid()), nice);
+        work(lane);
+      });
       pthread_setname_np(lane.threads.back().native_handle(), thread_names[i]);
     }
   }

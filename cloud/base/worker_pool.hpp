@@ -18,6 +18,7 @@ namespace muster {
 struct LaneOptions {
   unsigned threads = 1;         ///< At least 1.
   std::size_t queue_max = 256;  ///< Jobs that wait; those being run do not count.
+  int nice = 0;                 ///< Of its threads: 19 gives way to all others.
 };
 
 /// The lanes of a WorkerPool, in the order of `Lane`: login, api, password, values.

@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 #include <pthread.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <csignal>
@@ -43,6 +45,19 @@ TEST(WorkerPool, RunsJobsOfALaneInOrder) {
   pool.stop(WorkerPool::Waiting::run);
   ASSERT_EQ(order.size(), 100u);
   for (int i = 0; i < 100; ++i) EXPECT_EQ(order[static_cast<std::size_t>(i)], i);
+}
+
+TEST(WorkerPool, OneLaneGivesWayToAllOthers) {
+  WorkerPoolOptions options = narrow(10);
+  options[Lane::password].nice = 19;
+  WorkerPool pool{options};
+  const auto nice_of = [&pool](Lane lane) {
+    std::promise<int> found;
+    EXPECT_TRUE(pool.post(lane, [&found] { found.set_value(::getpriority(PRIO_PROCESS, static_cast<id_t>(::gettid()))); }));
+    return found.get_future().get();
+  };
+  EXPECT_EQ(nice_of(Lane::password), 19);
+  EXPECT_EQ(nice_of(Lane::api), ::getpriority(PRIO_PROCESS, 0));
 }
 
 TEST(WorkerPool, RefusesWhenTheQueueIsFullAndDoesNotRunWhatItRefused) {

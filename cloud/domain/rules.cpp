@@ -253,6 +253,8 @@ Complaint check_email(std::string_view email) {
   if (at == std::string_view::npos || at == 0 || at > 64) return wrong;
   for (const char c : email.substr(0, at)) {
     constexpr std::string_view refused = "\"(),:;<>[\\]";
+    if (static_cast<unsigned char>(c) >= 0x80)
+      return "What stands before the @ must be ASCII: many mail servers deliver to no other address.";
     if (c <= ' ' || c >= 0x7F || refused.find(c) != std::string_view::npos) return wrong;
   }
   const auto local = email.substr(0, at);

@@ -9,6 +9,9 @@
 
 #include "cloud/base/ip_network.hpp"
 #include "cloud/base/secure_file.hpp"
+#include "cloud/domain/rules.hpp"
+#include "cloud/mail/texts.hpp"
+#include "cloud/main/mail_parts.hpp"
 
 namespace muster::main {
 namespace {
@@ -96,8 +99,47 @@ std::vector<Key> schema(Config& c) {
       {"provision.requests_per_hour_per_device", "calls of /external/api/provision with one token in an hour; 0: no limit", 0, million,
        &c.api.provision_requests_per_hour_per_device},
       {"organizations.depth_max", "levels of the tree of organizations, the root counted", 1, 16, &c.organization_depth_max},
+      {"people.sign_up", "who may make an account without an invitation: closed, clients, partners or both", 0, 0, &c.sign_up},
+      {"people.invitations_per_day", "invitations of one organization in a day; 0: no limit", 0, million, &c.api.invitations_per_day},
+      {"mail.url", "smtp://HOST[:PORT] or smtps://HOST[:PORT] of the server that takes our mail; empty: no mail is sent", 0, 0,
+       &c.mail.url},
+      {"mail.tls", "of smtp://: starttls, or none for a relay on this machine", 0, 0, &c.mail.tls},
+      {"mail.user", "name for that server; empty: it wants none", 0, 0, &c.mail.user},
+      {"mail.password_file", "file with the password, for the owner only (0600); may be an age file", 0, 0, &c.mail.password_file},
+      {"mail.identity_file", "file with the age key that opens it", 0, 0, &c.mail.identity_file},
+      {"mail.from", "address that our mail comes from", 0, 0, &c.mail.from},
+      {"mail.ca_file", "PEM file of the authority that vouches for the mail server; empty: the system's", 0, 0, &c.mail.ca_file},
+      {"mail.timeout_s", "how long sending one mail may take", 1, 600, &c.mail.timeout},
+      {"mail.retry_first_ms", "wait after the first failure; each further one doubles it, up to an hour", 100, 3'600'000,
+       &c.mail.retry_first},
+      {"brand.name", "how this server calls itself in mails and on its pages", 0, 0, &c.api.brand.name},
+      {"brand.logo_url", "https:// address of a picture; empty: the name is shown", 0, 0, &c.api.brand.logo_url},
+      {"brand.color", "of buttons, as #rrggbb", 0, 0, &c.api.brand.color},
+      {"brand.support", "email or https:// address for help; empty: none is shown", 0, 0, &c.api.brand.support},
+      {"brand.terms_url", "address of your terms; who signs up must accept them", 0, 0, &c.api.brand.terms_url},
+      {"brand.privacy_url", "address of your privacy notice", 0, 0, &c.api.brand.privacy_url},
       {"values.memory_mib", "memory for last values", 1, 1'000'000, &c.values_memory_mib},
   };
+}
+
+/// Puts what two keys say together where it is used; what is wrong, or empty.
+std::string judge_people(Config& config) {
+  static constexpr std::pair<std::string_view, api::SignUpMode> modes[] = {{"closed", api::SignUpMode::closed},
+                                                                           {"clients", api::SignUpMode::clients},
+                                                                           {"partners", api::SignUpMode::partners},
+                                                                           {"both", api::SignUpMode::both}};
+  const auto mode = std::find_if(std::begin(modes), std::end(modes), [&](const auto& each) { return each.first == config.sign_up; });
+  if (mode == std::end(modes)) return fmt::format("people.sign_up must be closed, clients, partners or both, not \"{}\"", config.sign_up);
+  config.api.sign_up = mode->second;
+  if (const auto complaint = mail::check_brand(config.api.brand); !complaint.empty()) return "brand: " + complaint;
+  config.api.has_smtp = !config.mail.url.empty();
+  if (!config.api.has_smtp) return {};
+  if (!parse_mail_url(config.mail.url)) return "mail.url must be like smtp://mail.example.org:587 or smtps://mail.example.org";
+  if (config.mail.tls != "starttls" && config.mail.tls != "none") return "mail.tls must be starttls or none";
+  if (const auto complaint = domain::check_email(config.mail.from)) return "mail.from: " + *complaint;
+  if (config.mail.user.empty() != config.mail.password_file.empty())
+    return "mail.user and mail.password_file go together: give both or neither";
+  return {};
 }
 
 std::size_t distance(std::string_view a, std::string_view b) {
@@ -204,6 +246,7 @@ std::variant<Config, ConfigError> parse_config(std::string_view text, const std:
                       name, proxy)};
     }
   }
+  if (const auto complaint = judge_people(config); !complaint.empty()) return ConfigError{fmt::format("{}: {}", name, complaint)};
   if (config.tls.certificate_file.empty() != config.tls.key_file.empty()) {
     return ConfigError{fmt::format("{}: tls.certificate_file and tls.key_file go together: give both or neither", name)};
   }

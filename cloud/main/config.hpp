@@ -29,12 +29,27 @@ struct TlsConfig {
   std::vector<std::string> extra_names;  ///< More subject names for the private CA's certificate.
 };
 
+/// The server that takes our mail. Nothing is sent while `url` is empty.
+struct MailConfig {
+  std::string url;               ///< smtp://HOST[:PORT] or smtps://HOST[:PORT]
+  std::string tls = "starttls";  ///< Of smtp://: starttls or none.
+  std::string user;
+  std::string password_file;  ///< Text, or an age file.
+  std::string identity_file;  ///< The age key that opens it.
+  std::string from;           ///< "muster@example.org"
+  std::string ca_file;        ///< PEM; empty: the system's.
+  std::chrono::seconds timeout{60};
+  std::chrono::milliseconds retry_first{30'000};
+};
+
 /// What muster.toml says; every key has a default. One section a struct.
 struct Config {
   protocol::GatewayLimits gateway;
   api::ApiOptions api;
   NetworkConfig network;
   TlsConfig tls;
+  MailConfig mail;
+  std::string sign_up = "closed";  ///< api.sign_up is made of it.
   std::string log_level = "info";
   std::size_t values_memory_mib = 256;
   std::size_t organization_depth_max = 4;  ///< Levels of the tree, the root counted.

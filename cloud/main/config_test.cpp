@@ -3,10 +3,14 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
 #include <sstream>
 
+#include "cloud/base/age.hpp"
+#include "cloud/base/random.hpp"
 #include "cloud/base/secure_file.hpp"
 #include "cloud/base/temporary_folder.hpp"
+#include "cloud/main/mail_parts.hpp"
 
 namespace muster::main {
 namespace {
@@ -82,6 +86,63 @@ TEST(Config, ItsOwnDescriptionWithTheCommentMarksTakenOffIsValid) {
     text += line.starts_with("# ") && line.find(" = ") != std::string::npos ? line.substr(2) + "\n" : line + "\n";
   const auto result = parse_config(text, "described");
   EXPECT_TRUE(std::holds_alternative<Config>(result)) << std::get<ConfigError>(result).message << text;
+}
+
+TEST(Config, MailAndBrandAreJudgedAsAWhole) {
+  const std::string mail = "[mail]\nurl = \"smtp://mail.example.org\"\nfrom = \"muster@example.org\"\n";
+  EXPECT_EQ(complaint(mail), "");
+  EXPECT_TRUE(std::get<Config>(parse_config(mail, "muster.toml")).api.has_smtp);
+  EXPECT_FALSE(std::get<Config>(parse_config("", "muster.toml")).api.has_smtp);
+  const auto refused = [](std::string_view text, std::string_view word) { return complaint(text).find(word) != std::string::npos; };
+  EXPECT_TRUE(refused("[mail]\nurl = \"smtp://mail.example.org\"\n", "mail.from"));
+  EXPECT_TRUE(refused("[mail]\nurl = \"http://mail.example.org\"\nfrom = \"m@example.org\"\n", "mail.url"));
+  EXPECT_TRUE(refused(mail + "user = \"m\"\n", "go together"));
+  EXPECT_TRUE(refused(mail + "tls = \"maybe\"\n", "mail.tls"));
+  EXPECT_TRUE(refused("[people]\nsign_up = \"open\"\n", "closed, clients, partners or both"));
+  EXPECT_TRUE(refused("[brand]\nlogo_url = \"javascript:x\"\n", "logo_url"));
+  EXPECT_EQ(std::get<Config>(parse_config("[people]\nsign_up = \"both\"\n", "muster.toml")).api.sign_up, api::SignUpMode::both);
+}
+
+TEST(MailUrl, HasAHostAPortAndAKind) {
+  const auto plain = parse_mail_url("smtp://mail.example.org");
+  ASSERT_TRUE(plain);
+  EXPECT_EQ(plain->host, "mail.example.org");
+  EXPECT_EQ(plain->port, 587);
+  EXPECT_EQ(plain->security, mail::SmtpSecurity::starttls);
+  const auto tls = parse_mail_url("smtps://[::1]:4465/");
+  ASSERT_TRUE(tls);
+  EXPECT_EQ(tls->host, "::1");
+  EXPECT_EQ(tls->port, 4465);
+  EXPECT_EQ(parse_mail_url("smtps://m.example")->port, 465);
+  for (const std::string_view wrong : {"", "smtp://", "mail.example.org", "smtp://u@m.example", "smtp://m.example:0",
+                                       "smtp://m.example:70000", "smtp://m.example/x", "smtp://[::1", "smtp://m.example:25x"})
+    EXPECT_FALSE(parse_mail_url(wrong)) << wrong;
+}
+
+TEST(MailTransport, ReadsItsPasswordFromAFileForItsOwnerOnly) {
+  const TemporaryFolder folder;
+  Config config;
+  config.mail.url = "smtp://mail.example.org";
+  config.mail.user = "m";
+  config.mail.password_file = folder / "password";
+  const auto made = [&config] { return std::holds_alternative<std::unique_ptr<mail::Transport>>(make_mail_transport(config, "")); };
+  EXPECT_FALSE(made()) << "it is not there";
+  ASSERT_TRUE(write_file_atomically(folder / "password", "secret\n", 0644));
+  EXPECT_FALSE(made()) << "others may read it";
+  ASSERT_TRUE(write_file_atomically(folder / "password", "secret\n", 0600));
+  EXPECT_TRUE(made());
+  // As an age file.
+  SecureRandom random;
+  const age::Identity identity = age::Identity::generate(random);
+  std::istringstream plain{"secret\n"};
+  std::ostringstream sealed;
+  const std::array recipients{identity.recipient()};
+  ASSERT_TRUE(age::encrypt(plain, sealed, recipients, random));
+  ASSERT_TRUE(write_file_atomically(folder / "password", sealed.str(), 0600));
+  EXPECT_FALSE(made()) << "nobody said with which key";
+  ASSERT_TRUE(write_file_atomically(folder / "identity", identity.reveal() + "\n", 0600));
+  config.mail.identity_file = folder / "identity";
+  EXPECT_TRUE(made());
 }
 
 TEST(Config, KnowsWhichChangesNeedARestart) {

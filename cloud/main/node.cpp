@@ -27,6 +27,7 @@
 #include "cloud/main/audit_heads.hpp"
 #include "cloud/main/data_store.hpp"
 #include "cloud/main/key_fit.hpp"
+#include "cloud/main/mail_parts.hpp"
 #include "cloud/main/public_url.hpp"
 #include "cloud/main/turn.hpp"
 #include "cloud/main/version.hpp"
@@ -45,6 +46,7 @@ constexpr auto write_behind_interval = 500ms;  // What kill -9 may lose of value
 constexpr auto audit_head_interval = 60s;      // How much of the audit log's end could be cut off without a head that tells.
 constexpr auto expiry_interval = 60s;          // How long after its end a provisioning session may still be shown as open.
 constexpr std::size_t expired_at_once = 200;   // In one transaction: others wait for it.
+constexpr std::size_t expired_links_at_once = 1'000;
 constexpr auto housekeeping_interval = 10min;
 constexpr std::int64_t changes_kept = 100'000;  // A consumer further behind than this rebuilds.
 constexpr auto stop_grace = 8s;
@@ -60,8 +62,9 @@ std::string make_setup_code(Random& random) {
 WorkerPoolOptions lanes() {
   WorkerPoolOptions options;
   options[Lane::login] = {2, 2'048};
-  options[Lane::api] = {8, 1'024};    // They wait for group commits most of the time.
-  options[Lane::password] = {1, 64};  // One hash at a time: 64 MiB and all of a core each.
+  options[Lane::api] = {8, 1'024};  // They wait for group commits most of the time.
+  // 64 MiB and all of a core each: half the cores at most, and those only when nobody else wants them.
+  options[Lane::password] = {std::max(1u, std::thread::hardware_concurrency() / 2), 64, 19};
   options[Lane::values] = {1, 4'096};
   options[Lane::device_writes] = {4, 4'096};  // They wait for group commits most of the time.
   return options;
@@ -151,6 +154,8 @@ struct Node::Parts final : domain::Views::Listener {
   std::unique_ptr<net::TlsContext> tls;
   std::unique_ptr<domain::Store> store;
   std::unique_ptr<domain::Views> views;
+  std::unique_ptr<mail::Transport> mail_transport;  ///< Null: none is configured.
+  std::unique_ptr<mail::Mailer> mailer;
   domain::SessionRegistry sessions;
   domain::ValueCache values;
   domain::PresenceQueue presence;
@@ -342,6 +347,7 @@ struct Node::Parts final : domain::Views::Listener {
   }
 
   void keep_house() {
+    if (views->ready() && !store->expire_links(clock.utc_now(), expired_links_at_once)) metrics.store_errors_total.add();
     if (const auto rotated = tickets->rotate_if_due(); !rotated)
       log::warning("ticket_keys_not_written", {{"reason", rotated.error().message()}});
     if (const auto up_to = views->applied_change() - changes_kept; up_to > 0) {
@@ -443,6 +449,17 @@ std::variant<std::unique_ptr<Node>, Node::Problem> Node::start(const ServeOption
                                                               .audit_key = p.audit_key,
                                                               .organization_depth_max = static_cast<int>(config.organization_depth_max)});
   p.views = std::make_unique<domain::Views>(*p.store);
+  if (config.api.has_smtp) {
+    auto transport = make_mail_transport(config, host_of(options.public_url));
+    if (auto* problem = std::get_if<std::string>(&transport)) return Problem{std::move(*problem)};
+    p.mail_transport = std::move(std::get<std::unique_ptr<mail::Transport>>(transport));
+    mail::MailerOptions mailer;
+    mailer.from = {config.mail.from, config.api.brand.name};
+    mailer.backoff_first = config.mail.retry_first;
+    p.mailer = std::make_unique<mail::Mailer>(mail::Mailer::Dependencies{*p.store, *p.keys, *p.mail_transport, p.clock}, mailer);
+    if (options.public_url.empty())
+      log::warning("mail_needs_public_url", {{"why", "links in mails are made of --public-url only; without it none is queued"}});
+  }
   p.pool = std::make_unique<WorkerPool>(lanes());
   p.server = std::make_unique<net::Server>(net::Server::Dependencies{*p.pool, p.clock, p.metrics, p.tls.get()},
                                            net::ServerOptions{.listen = options.listen,
@@ -480,6 +497,7 @@ std::variant<std::unique_ptr<Node>, Node::Problem> Node::start(const ServeOption
 
   p.follower = std::thread{[&p] { p.follow(); }};
   p.writer = std::thread{[&p] { p.write_behind_until_stopped(); }};
+  if (p.mailer) p.mailer->start();
   auto node = std::unique_ptr<Node>{new Node{std::move(parts)}};
   if (const auto started = p.server->start(*p.device_handler, *p.http_handler); !started)
     return Problem{fmt::format("the network threads cannot start: {}", started.error().message())};
@@ -534,6 +552,7 @@ void Node::stop() {
     p.stopping = true;
   }
   p.changed.notify_all();
+  if (p.mailer) p.mailer->stop();
   if (p.follower.joinable()) p.follower.join();
   p.pool->stop(WorkerPool::Waiting::drop);
   if (p.writer.joinable()) p.writer.join();  // After the workers: what they wrote is written, too.

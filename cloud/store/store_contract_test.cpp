@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cloud/store/access_contract.hpp"
 #include "cloud/store/organization_contract.hpp"
+#include "cloud/store/people_contract.hpp"
 
 #include "cloud/base/temporary_folder.hpp"
 #include "cloud/store/faulty/faulty_store.hpp"
@@ -64,6 +65,7 @@ const auto name_of = [](const auto& tested) { return tested.param.name; };
 INSTANTIATE_TEST_SUITE_P(Backends, StoreContract, backends, name_of);
 INSTANTIATE_TEST_SUITE_P(Backends, OrganizationContract, backends, name_of);
 INSTANTIATE_TEST_SUITE_P(Backends, AccessContract, backends, name_of);
+INSTANTIATE_TEST_SUITE_P(Backends, PeopleContract, backends, name_of);
 
 }  // namespace
 }  // namespace muster::domain

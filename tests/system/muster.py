@@ -123,7 +123,8 @@ class Muster:
             connection.close()
 
     def api(self, method, path, body=None, expected=(200, 201, 204)):
-        status, text = self.request(method, "/api/v1/" + path, body)
+        # Passwords are hashed by threads that give way to everybody: on a busy machine that takes its time.
+        status, text = self.request(method, "/api/v1/" + path, body, timeout=60)
         if status not in expected:
             raise Refused(status, text)
         return json.loads(text) if text else None

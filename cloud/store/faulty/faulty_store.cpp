@@ -454,4 +454,113 @@ Result<std::vector<std::uint16_t>> FaultyStore::key_ids_in_use() {
   return with_faults("key_ids_in_use", [&] { return below_.key_ids_in_use(); });
 }
 
+// --- mail and people -----------------------------------------------------------------------------------------------------
+
+Result<void> FaultyStore::queue_mail(const domain::NewMail& mail, OrganizationId organization, UtcTime now) {
+  return with_faults("queue_mail", [&] { return below_.queue_mail(mail, organization, now); });
+}
+Result<std::vector<domain::QueuedMail>> FaultyStore::due_mail(UtcTime now, std::size_t limit) {
+  return with_faults("due_mail", [&] { return below_.due_mail(now, limit); });
+}
+Result<void> FaultyStore::mail_sent(MailId id) {
+  return with_faults("mail_sent", [&] { return below_.mail_sent(id); });
+}
+Result<void> FaultyStore::mail_failed(MailId id, std::optional<UtcTime> next_try_at, std::string_view reason, UtcTime now) {
+  return with_faults("mail_failed", [&] { return below_.mail_failed(id, next_try_at, reason, now); });
+}
+Result<domain::PageOf<domain::QueuedMail>> FaultyStore::queued_mail(OrganizationId organization, const domain::Page& page) {
+  return with_faults("queued_mail", [&] { return below_.queued_mail(organization, page); });
+}
+Result<domain::Link> FaultyStore::create_invitation(const domain::NewLink& link, const std::optional<domain::NewMail>& mail,
+                                                    std::size_t per_day_max, const domain::Actor& actor) {
+  return with_faults("create_invitation", [&] { return below_.create_invitation(link, mail, per_day_max, actor); });
+}
+Result<domain::Link> FaultyStore::renew_invitation(LinkId id, const TokenDigest& digest, UtcTime expires_at,
+                                                   const std::optional<domain::NewMail>& mail, std::size_t per_day_max,
+                                                   const domain::Actor& actor) {
+  return with_faults("renew_invitation", [&] { return below_.renew_invitation(id, digest, expires_at, mail, per_day_max, actor); });
+}
+Result<void> FaultyStore::revoke_invitation(LinkId id, const domain::Actor& actor) {
+  return with_faults("revoke_invitation", [&] { return below_.revoke_invitation(id, actor); });
+}
+Result<domain::PageOf<domain::Link>> FaultyStore::invitations(OrganizationId organization, const domain::Page& page) {
+  return with_faults("invitations", [&] { return below_.invitations(organization, page); });
+}
+Result<std::optional<domain::Link>> FaultyStore::find_invitation(LinkId id) {
+  return with_faults("find_invitation", [&] { return below_.find_invitation(id); });
+}
+Result<void> FaultyStore::request_link(const domain::NewLink& link, const domain::NewMail& mail, bool needs_account,
+                                       const domain::Actor& actor) {
+  return with_faults("request_link", [&] { return below_.request_link(link, mail, needs_account, actor); });
+}
+Result<std::optional<domain::Link>> FaultyStore::find_link(domain::LinkKind kind, std::span<const TokenDigest> digests) {
+  return with_faults("find_link", [&] { return below_.find_link(kind, digests); });
+}
+Result<std::size_t> FaultyStore::expire_links(UtcTime now, std::size_t limit) {
+  return with_faults("expire_links", [&] { return below_.expire_links(now, limit); });
+}
+Result<domain::User> FaultyStore::accept_invitation(std::span<const TokenDigest> digests, std::string_view verifier, std::string_view name,
+                                                    const domain::Actor& actor) {
+  return with_faults("accept_invitation", [&] { return below_.accept_invitation(digests, verifier, name, actor); });
+}
+Result<domain::User> FaultyStore::accept_invitation_as(std::span<const TokenDigest> digests, UserId user, domain::OwnedDevices devices,
+                                                       const domain::Actor& actor) {
+  return with_faults("accept_invitation_as", [&] { return below_.accept_invitation_as(digests, user, devices, actor); });
+}
+Result<domain::User> FaultyStore::complete_sign_up(std::span<const TokenDigest> digests, std::string_view verifier, std::string_view name,
+                                                   OrganizationId group, std::string_view organization_name, const domain::Actor& actor) {
+  return with_faults("complete_sign_up", [&] { return below_.complete_sign_up(digests, verifier, name, group, organization_name, actor); });
+}
+Result<domain::User> FaultyStore::reset_password(std::span<const TokenDigest> digests, std::string_view verifier,
+                                                 const std::optional<domain::NewMail>& note, const domain::Actor& actor) {
+  return with_faults("reset_password", [&] { return below_.reset_password(digests, verifier, note, actor); });
+}
+Result<UserId> FaultyStore::confirm_email(std::span<const TokenDigest> digests, const domain::Actor& actor) {
+  return with_faults("confirm_email", [&] { return below_.confirm_email(digests, actor); });
+}
+Result<UtcTime> FaultyStore::email_confirmed_at(UserId user) {
+  return with_faults("email_confirmed_at", [&] { return below_.email_confirmed_at(user); });
+}
+Result<domain::User> FaultyStore::transfer_user(UserId user, OrganizationId to, RoleId role, domain::OwnedDevices devices,
+                                                const domain::Actor& actor) {
+  return with_faults("transfer_user", [&] { return below_.transfer_user(user, to, role, devices, actor); });
+}
+Result<void> FaultyStore::leave(UserId user, domain::OwnedDevices devices, const domain::Actor& actor) {
+  return with_faults("leave", [&] { return below_.leave(user, devices, actor); });
+}
+Result<std::vector<domain::AuditEntry>> FaultyStore::acts_of(UserId user, std::size_t limit) {
+  return with_faults("acts_of", [&] { return below_.acts_of(user, limit); });
+}
+Result<std::vector<domain::SignIn>> FaultyStore::sign_ins(UserId user) {
+  return with_faults("sign_ins", [&] { return below_.sign_ins(user); });
+}
+Result<void> FaultyStore::end_sign_in(UserId user, SignInId id, const domain::Actor& actor) {
+  return with_faults("end_sign_in", [&] { return below_.end_sign_in(user, id, actor); });
+}
+Result<void> FaultyStore::end_sign_ins(UserId user, const std::optional<TokenDigest>& keep, const domain::Actor& actor) {
+  return with_faults("end_sign_ins", [&] { return below_.end_sign_ins(user, keep, actor); });
+}
+Result<std::optional<domain::SecondFactor>> FaultyStore::find_second_factor(UserId user) {
+  return with_faults("find_second_factor", [&] { return below_.find_second_factor(user); });
+}
+Result<void> FaultyStore::begin_second_factor(UserId user, std::string_view sealed) {
+  return with_faults("begin_second_factor", [&] { return below_.begin_second_factor(user, sealed); });
+}
+Result<void> FaultyStore::enable_second_factor(UserId user, std::int64_t step, std::span<const TokenDigest> recovery_codes,
+                                               const std::optional<TokenDigest>& keep, const domain::Actor& actor) {
+  return with_faults("enable_second_factor", [&] { return below_.enable_second_factor(user, step, recovery_codes, keep, actor); });
+}
+Result<void> FaultyStore::use_totp_step(UserId user, std::int64_t step) {
+  return with_faults("use_totp_step", [&] { return below_.use_totp_step(user, step); });
+}
+Result<void> FaultyStore::use_recovery_code(UserId user, std::span<const TokenDigest> digests, const domain::Actor& actor) {
+  return with_faults("use_recovery_code", [&] { return below_.use_recovery_code(user, digests, actor); });
+}
+Result<void> FaultyStore::replace_recovery_codes(UserId user, std::span<const TokenDigest> codes, const domain::Actor& actor) {
+  return with_faults("replace_recovery_codes", [&] { return below_.replace_recovery_codes(user, codes, actor); });
+}
+Result<void> FaultyStore::remove_second_factor(UserId user, const domain::Actor& actor) {
+  return with_faults("remove_second_factor", [&] { return below_.remove_second_factor(user, actor); });
+}
+
 }  // namespace muster::store

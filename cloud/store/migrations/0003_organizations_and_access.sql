@@ -30,7 +30,91 @@ CREATE INDEX device_activated ON device (organization_id, activated_at);
 
 -- --- links, second factors, sessions of people -----------------------------------------------------------------------------
 
+-- Links that were sent to somebody. Each works once: its row goes with its use. kind: 1 invitation, 2 sign-up, 3 reset, 4 confirm email.
+CREATE TABLE link (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  kind INTEGER NOT NULL CHECK (kind BETWEEN 1 AND 4),
+  key_id INTEGER NOT NULL,
+  mac BLOB NOT NULL UNIQUE CHECK (length(mac) = 32),
+  email TEXT NOT NULL CHECK (length(email) BETWEEN 3 AND 254),
+  organization_id INTEGER REFERENCES organization (id) ON DELETE CASCADE,
+  role_id INTEGER REFERENCES role (id) ON DELETE CASCADE,
+  name TEXT NOT NULL CHECK (length(name) <= 60),
+  locale TEXT NOT NULL,
+  -- 1 client, 2 partner.
+  sign_up INTEGER NOT NULL,
+  created_by INTEGER NOT NULL,
+  created_at INTEGER NOT NULL,
+  expires_at INTEGER NOT NULL
+) STRICT;
+-- The newer one of a kind takes the place of the older; an organization does not see what others invite.
+CREATE UNIQUE INDEX link_of_person ON link (kind, email, ifnull(organization_id, 0));
+CREATE INDEX link_organization ON link (organization_id, id) WHERE organization_id IS NOT NULL;
+CREATE INDEX link_role ON link (role_id) WHERE role_id IS NOT NULL;
+CREATE INDEX link_expires ON link (expires_at);
+CREATE INDEX link_key ON link (key_id);
+
+-- How many invitations an organization sent on a day (days since 1970).
+CREATE TABLE invitation_count (
+  organization_id INTEGER NOT NULL REFERENCES organization (id) ON DELETE CASCADE,
+  day INTEGER NOT NULL,
+  count INTEGER NOT NULL,
+  PRIMARY KEY (organization_id, day)
+) STRICT, WITHOUT ROWID;
+
+ALTER TABLE user ADD COLUMN email_confirmed_at INTEGER NOT NULL DEFAULT 0;
+
+-- What people see of their sessions. The id is drawn at random and has nothing to do with the digest.
+ALTER TABLE access_token ADD COLUMN id INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE access_token ADD COLUMN client TEXT NOT NULL DEFAULT '';
+ALTER TABLE access_token ADD COLUMN ip TEXT NOT NULL DEFAULT '';
+ALTER TABLE access_token ADD COLUMN last_used_at INTEGER NOT NULL DEFAULT 0;
+UPDATE access_token SET id = random() & 0x1FFFFFFFFFFFFF, last_used_at = created_at;
+
+CREATE TABLE second_factor (
+  user_id INTEGER PRIMARY KEY REFERENCES user (id) ON DELETE CASCADE,
+  sealed BLOB NOT NULL,
+  key_id INTEGER NOT NULL,
+  -- 0: nobody has shown a code of it yet, and it is not asked for.
+  enabled_at INTEGER NOT NULL
+) STRICT;
+CREATE INDEX second_factor_key ON second_factor (key_id);
+
+CREATE TABLE recovery_code (
+  user_id INTEGER NOT NULL REFERENCES user (id) ON DELETE CASCADE,
+  mac BLOB NOT NULL CHECK (length(mac) = 32),
+  key_id INTEGER NOT NULL,
+  PRIMARY KEY (user_id, mac)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX recovery_code_key ON recovery_code (key_id);
+
+-- Steps whose code was taken: the newest few of each person, by the order of their use, so that a clock that is set back opens nothing.
+CREATE TABLE totp_used (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  user_id INTEGER NOT NULL REFERENCES user (id) ON DELETE CASCADE,
+  step INTEGER NOT NULL
+) STRICT;
+CREATE UNIQUE INDEX totp_used_step ON totp_used (user_id, step);
+
 -- --- mail ------------------------------------------------------------------------------------------------------------------
+
+CREATE TABLE mail (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  organization_id INTEGER NOT NULL,
+  recipient TEXT NOT NULL CHECK (length(recipient) <= 254),
+  kind TEXT NOT NULL,
+  sealed BLOB NOT NULL,
+  key_id INTEGER NOT NULL,
+  -- 1 waits, 2 given up, 3 never goes anywhere: what an unknown email gets, so that it costs the same.
+  state INTEGER NOT NULL CHECK (state BETWEEN 1 AND 3),
+  queued_at INTEGER NOT NULL,
+  next_try_at INTEGER NOT NULL,
+  tries INTEGER NOT NULL DEFAULT 0,
+  reason TEXT NOT NULL DEFAULT ''
+) STRICT;
+CREATE INDEX mail_due ON mail (next_try_at, id) WHERE state = 1;
+CREATE INDEX mail_organization ON mail (organization_id, id);
+CREATE INDEX mail_key ON mail (key_id);
 
 -- --- OAuth2 clients and API keys ---------------------------------------------------------------------------------------------
 
@@ -117,6 +201,8 @@ CREATE TABLE audit (
   about_digest BLOB NOT NULL
 ) STRICT;
 CREATE INDEX audit_organization ON audit (organization_id, id);
+-- Who was invited is erased with the user that came of it.
+CREATE INDEX audit_invitation ON audit (number) WHERE object_kind = 'invitation';
 
 -- What names a person in an entry, to be erased with the person. part: 0 the address that the actor came from, 1 whom the entry is
 -- about (a JSON object that goes over the entry's details). user_id: whose it is.

@@ -114,8 +114,13 @@ Result<void> lay_audit_entry(Connection& connection, const AuditKey& key, const 
   return about.store(connection, content.number, part_about, object_user ? object_user : entry.actor_user_id);
 }
 
-Result<void> erase_audit_traces(Connection& connection, UserId user) {
+Result<void> erase_audit_traces(Connection& connection, UserId user, std::string_view email) {
   MUSTER_TRY_VOID(connection.run("DELETE FROM audit_personal WHERE user_id = ?1", user));
+  // An invitation was about nobody with a number: its entry is counted to whoever invited.
+  MUSTER_TRY_VOID(
+      connection.run("DELETE FROM audit_personal WHERE part = ?1 AND json_extract(text, '$.email') = ?2 AND entry IN "
+                     "(SELECT number FROM audit WHERE object_kind = 'invitation')",
+                     part_about, email));
   return {};
 }
 

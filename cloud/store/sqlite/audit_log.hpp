@@ -15,8 +15,9 @@ namespace muster::store {
 [[nodiscard]] Result<domain::AuditTip> read_audit_tip(Connection& connection);
 /// Of the connection's open transaction. `entry.at` must be set; `detail` empty means {}.
 [[nodiscard]] Result<void> lay_audit_entry(Connection& connection, const AuditKey& key, const domain::AuditEntry& entry);
-/// Takes what names this user out of the log; the entries stay, and the chain stays whole.
-[[nodiscard]] Result<void> erase_audit_traces(Connection& connection, UserId user);
+/// Takes what names this user out of the log, also as the guest that somebody invited by `email`; the entries stay, and the chain stays
+/// whole.
+[[nodiscard]] Result<void> erase_audit_traces(Connection& connection, UserId user, std::string_view email);
 
 /// What migration 0003 left in `audit_unchained` goes into the chain, in its order, and an entry ("audit.chain") marks where that ended.
 [[nodiscard]] Result<void> chain_existing_audit(Connection& connection, const AuditKey& key, UtcTime now);

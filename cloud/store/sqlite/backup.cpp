@@ -92,6 +92,9 @@ Result<void> prepare_restored(const std::filesystem::path& database, const Audit
     MUSTER_TRY_VOID(write_setting(*connection, "unknown_tokens", static_cast<std::int64_t>(domain::UnknownTokens::hold)));
     MUSTER_TRY_VOID(connection->run("DELETE FROM access_token"));
     MUSTER_TRY_VOID(connection->run("DELETE FROM oauth_token"));
+    // Links may have been used since, and mail was sent.
+    MUSTER_TRY_VOID(connection->run("DELETE FROM link"));
+    MUSTER_TRY_VOID(connection->run("DELETE FROM mail"));
     MUSTER_TRY(const auto root, connection->number("SELECT id FROM organization WHERE parent_id IS NULL"));
     MUSTER_TRY_VOID(transaction.audit({}, OrganizationId{static_cast<std::int32_t>(root.value_or(0))}, "store.restore", "settings", 0,
                                       JsonText{}.text("unknownTokens", "hold")));

@@ -184,6 +184,50 @@ class SqliteStore final : public domain::Store {
   Result<std::vector<domain::SealedToken>> sealed_tokens(std::uint16_t key, std::size_t limit) override;
   Result<std::vector<std::uint16_t>> key_ids_in_use() override;
 
+  Result<void> queue_mail(const domain::NewMail& mail, OrganizationId organization, UtcTime now) override;
+  Result<std::vector<domain::QueuedMail>> due_mail(UtcTime now, std::size_t limit) override;
+  Result<void> mail_sent(MailId id) override;
+  Result<void> mail_failed(MailId id, std::optional<UtcTime> next_try_at, std::string_view reason, UtcTime now) override;
+  Result<domain::PageOf<domain::QueuedMail>> queued_mail(OrganizationId organization, const domain::Page& page) override;
+
+  Result<domain::Link> create_invitation(const domain::NewLink& link, const std::optional<domain::NewMail>& mail, std::size_t per_day_max,
+                                         const domain::Actor& actor) override;
+  Result<domain::Link> renew_invitation(LinkId id, const TokenDigest& digest, UtcTime expires_at,
+                                        const std::optional<domain::NewMail>& mail, std::size_t per_day_max,
+                                        const domain::Actor& actor) override;
+  Result<void> revoke_invitation(LinkId id, const domain::Actor& actor) override;
+  Result<domain::PageOf<domain::Link>> invitations(OrganizationId organization, const domain::Page& page) override;
+  Result<std::optional<domain::Link>> find_invitation(LinkId id) override;
+  Result<void> request_link(const domain::NewLink& link, const domain::NewMail& mail, bool needs_account,
+                            const domain::Actor& actor) override;
+  Result<std::optional<domain::Link>> find_link(domain::LinkKind kind, std::span<const TokenDigest> digests) override;
+  Result<std::size_t> expire_links(UtcTime now, std::size_t limit) override;
+  Result<domain::User> accept_invitation(std::span<const TokenDigest> digests, std::string_view verifier, std::string_view name,
+                                         const domain::Actor& actor) override;
+  Result<domain::User> accept_invitation_as(std::span<const TokenDigest> digests, UserId user, domain::OwnedDevices devices,
+                                            const domain::Actor& actor) override;
+  Result<domain::User> complete_sign_up(std::span<const TokenDigest> digests, std::string_view verifier, std::string_view name,
+                                        OrganizationId group, std::string_view organization_name, const domain::Actor& actor) override;
+  Result<domain::User> reset_password(std::span<const TokenDigest> digests, std::string_view verifier,
+                                      const std::optional<domain::NewMail>& note, const domain::Actor& actor) override;
+  Result<UserId> confirm_email(std::span<const TokenDigest> digests, const domain::Actor& actor) override;
+  Result<UtcTime> email_confirmed_at(UserId user) override;
+  Result<domain::User> transfer_user(UserId user, OrganizationId to, RoleId role, domain::OwnedDevices devices,
+                                     const domain::Actor& actor) override;
+  Result<void> leave(UserId user, domain::OwnedDevices devices, const domain::Actor& actor) override;
+  Result<std::vector<domain::AuditEntry>> acts_of(UserId user, std::size_t limit) override;
+  Result<std::vector<domain::SignIn>> sign_ins(UserId user) override;
+  Result<void> end_sign_in(UserId user, SignInId id, const domain::Actor& actor) override;
+  Result<void> end_sign_ins(UserId user, const std::optional<TokenDigest>& keep, const domain::Actor& actor) override;
+  Result<std::optional<domain::SecondFactor>> find_second_factor(UserId user) override;
+  Result<void> begin_second_factor(UserId user, std::string_view sealed) override;
+  Result<void> enable_second_factor(UserId user, std::int64_t step, std::span<const TokenDigest> recovery_codes,
+                                    const std::optional<TokenDigest>& keep, const domain::Actor& actor) override;
+  Result<void> use_totp_step(UserId user, std::int64_t step) override;
+  Result<void> use_recovery_code(UserId user, std::span<const TokenDigest> digests, const domain::Actor& actor) override;
+  Result<void> replace_recovery_codes(UserId user, std::span<const TokenDigest> codes, const domain::Actor& actor) override;
+  Result<void> remove_second_factor(UserId user, const domain::Actor& actor) override;
+
  private:
   struct Impl;
   explicit SqliteStore(std::unique_ptr<Impl> impl) noexcept;

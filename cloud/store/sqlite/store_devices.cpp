@@ -211,22 +211,24 @@ Result<void> SqliteStore::set_device_home(DeviceId id, const Home& home, const A
   });
 }
 
+Result<void> remove_device(Transaction& transaction, DeviceId id, const Actor& actor) {
+  MUSTER_TRY(const auto before, load_device(*transaction, id));
+  MUSTER_TRY_VOID(domain::permit(state_of(before), DeviceEvent::remove));
+  MUSTER_TRY(const MovedTokens tokens, move_tokens_of(transaction, id, domain::TokenEvent::device_removed));
+  if (tokens.refusal) return *tokens.refusal;
+  MUSTER_TRY_VOID(end_sessions_of_devices(transaction, "id = ?1", id.value()));
+  MUSTER_TRY_VOID(transaction->run("DELETE FROM device WHERE id = ?1", id));
+  MUSTER_TRY_VOID(transaction.audit(actor, before->organization_id, "device.delete", "device", id.value(),
+                                    JsonText{}.object("before", JsonText{}
+                                                                    .text("name", before->name)
+                                                                    .number("organizationId", before->organization_id.value())
+                                                                    .number("templateId", before->template_id.value())
+                                                                    .number("ownerId", before->owner_id.value()))));
+  return transaction.change(ChangeKind::device, id.value());
+}
+
 Result<void> SqliteStore::delete_device(DeviceId id, const Actor& actor) {
-  return impl_->write([&](Transaction& transaction) -> Result<void> {
-    MUSTER_TRY(const auto before, load_device(*transaction, id));
-    MUSTER_TRY_VOID(domain::permit(state_of(before), DeviceEvent::remove));
-    MUSTER_TRY(const MovedTokens tokens, move_tokens_of(transaction, id, domain::TokenEvent::device_removed));
-    if (tokens.refusal) return *tokens.refusal;
-    MUSTER_TRY_VOID(end_sessions_of_devices(transaction, "id = ?1", id.value()));
-    MUSTER_TRY_VOID(transaction->run("DELETE FROM device WHERE id = ?1", id));
-    MUSTER_TRY_VOID(transaction.audit(actor, before->organization_id, "device.delete", "device", id.value(),
-                                      JsonText{}.object("before", JsonText{}
-                                                                      .text("name", before->name)
-                                                                      .number("organizationId", before->organization_id.value())
-                                                                      .number("templateId", before->template_id.value())
-                                                                      .number("ownerId", before->owner_id.value()))));
-    return transaction.change(ChangeKind::device, id.value());
-  });
+  return impl_->write([&](Transaction& transaction) { return remove_device(transaction, id, actor); });
 }
 
 Result<std::int64_t> delete_devices_of_template(Transaction& transaction, TemplateId id, const Actor& actor) {

@@ -87,6 +87,25 @@ void bind_limit(Statement& statement, const domain::Page& page);
 [[nodiscard]] Result<std::optional<domain::Template>> load_template(Connection& connection, TemplateId id);
 [[nodiscard]] Result<std::optional<domain::Device>> load_device(Connection& connection, DeviceId id);
 
+/// What delete_device and delete_organization do, inside a larger operation.
+[[nodiscard]] Result<void> remove_device(Transaction& transaction, DeviceId id, const domain::Actor& actor);
+[[nodiscard]] Result<void> remove_organization(Transaction& transaction, OrganizationId id, const domain::Actor& actor);
+
+/// Whether `user` is the only active Admin of its organization.
+[[nodiscard]] Result<bool> is_last_administrator(Connection& connection, const domain::User& user);
+/// All of them but `keep`.
+[[nodiscard]] Result<void> end_access_tokens(Transaction& transaction, UserId user, const std::optional<TokenDigest>& keep);
+/// What create_user does.
+[[nodiscard]] Result<domain::User> insert_user(Transaction& transaction, const domain::User& user, std::string_view verifier,
+                                               const domain::Actor& actor);
+/// What create_organization does.
+[[nodiscard]] Result<domain::Organization> insert_organization(Transaction& transaction, const domain::Organization& organization,
+                                                               int depth_max, const domain::Actor& actor);
+/// A mail that waits; `goes` nowhere: a row like any other that is never sent. Shown in `organization`.
+enum class MailGoes : std::uint8_t { out, nowhere };
+[[nodiscard]] Result<void> insert_mail(Transaction& transaction, const domain::NewMail& mail, OrganizationId organization, MailGoes goes,
+                                       UtcTime at);
+
 /// Its row alone; `id` none: the next one. Errors: DomainError::limit_reached.
 [[nodiscard]] Result<DeviceId> insert_device(Transaction& transaction, const domain::Device& device, DeviceId id,
                                              const domain::Actor& actor);

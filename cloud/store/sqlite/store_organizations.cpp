@@ -162,6 +162,9 @@ Result<UserId> SqliteStore::recover_administrator(std::string_view email, std::s
       if (rows == 0) return DomainError::email_taken;  // Belongs to another organization.
       MUSTER_TRY_VOID(transaction->run("DELETE FROM access_token WHERE user_id = ?1", id));
       MUSTER_TRY_VOID(transaction.change(ChangeKind::access_token, id.value()));
+      // Whoever is locked out may have lost the phone.
+      MUSTER_TRY_VOID(transaction->run("DELETE FROM second_factor WHERE user_id = ?1", id));
+      MUSTER_TRY_VOID(transaction->run("DELETE FROM recovery_code WHERE user_id = ?1", id));
     } else {
       MUSTER_TRY(id, insert_administrator(transaction, *organization, email, verifier, at));
     }
@@ -226,25 +229,29 @@ Result<void> check_device_limit(Connection& connection, OrganizationId organizat
   return {};
 }
 
+Result<Organization> insert_organization(Transaction& transaction, const Organization& organization, int depth_max, const Actor& actor) {
+  MUSTER_TRY(const auto parent, load_organization(*transaction, organization.parent_id));
+  if (!parent) return DomainError::not_found;
+  if (organization.type == OrganizationType::root) return DomainError::invalid_value;
+  if (!parent->can_create_sub_organizations) return DomainError::limit_reached;
+  MUSTER_TRY(const int depth, depth_of(*transaction, parent->id));
+  if (depth >= depth_max) return DomainError::tree_too_deep;
+  MUSTER_TRY(const bool taken,
+             transaction->exists("SELECT 1 FROM organization WHERE parent_id = ?1 AND name = ?2", parent->id, organization.name));
+  if (taken) return DomainError::name_taken;
+  Organization value = organization;
+  if (parent->type == OrganizationType::personal) value.type = OrganizationType::personal;
+  MUSTER_TRY(const auto id, insert(transaction, value, transaction.at(actor)));
+  MUSTER_TRY_VOID(transaction.audit(actor, id, "organization.create", "organization", id.value(),
+                                    describe(value).number("parentId", parent->id.value())));
+  MUSTER_TRY_VOID(transaction.change(ChangeKind::organization, id.value()));
+  MUSTER_TRY(const auto stored, load_organization(*transaction, id));
+  return stored.value();
+}
+
 Result<Organization> SqliteStore::create_organization(const Organization& organization, const Actor& actor) {
-  return impl_->write([&](Transaction& transaction) -> Result<Organization> {
-    MUSTER_TRY(const auto parent, load_organization(*transaction, organization.parent_id));
-    if (!parent) return DomainError::not_found;
-    if (organization.type == OrganizationType::root) return DomainError::invalid_value;
-    if (!parent->can_create_sub_organizations) return DomainError::limit_reached;
-    MUSTER_TRY(const int depth, depth_of(*transaction, parent->id));
-    if (depth >= impl_->options.organization_depth_max) return DomainError::tree_too_deep;
-    MUSTER_TRY(const bool taken,
-               transaction->exists("SELECT 1 FROM organization WHERE parent_id = ?1 AND name = ?2", parent->id, organization.name));
-    if (taken) return DomainError::name_taken;
-    Organization value = organization;
-    if (parent->type == OrganizationType::personal) value.type = OrganizationType::personal;
-    MUSTER_TRY(const auto id, insert(transaction, value, transaction.at(actor)));
-    MUSTER_TRY_VOID(transaction.audit(actor, id, "organization.create", "organization", id.value(),
-                                      describe(value).number("parentId", parent->id.value())));
-    MUSTER_TRY_VOID(transaction.change(ChangeKind::organization, id.value()));
-    MUSTER_TRY(const auto stored, load_organization(*transaction, id));
-    return stored.value();
+  return impl_->write([&](Transaction& transaction) {
+    return insert_organization(transaction, organization, impl_->options.organization_depth_max, actor);
   });
 }
 
@@ -281,46 +288,48 @@ Result<Organization> SqliteStore::update_organization(OrganizationId id, const d
   });
 }
 
+Result<void> remove_organization(Transaction& transaction, OrganizationId id, const Actor& actor) {
+  MUSTER_TRY(const auto present, load_organization(*transaction, id));
+  if (!present) return DomainError::not_found;
+  if (!present->parent_id || present->group != OrganizationGroup::none) return DomainError::protected_entity;
+  MUSTER_TRY(const bool used,
+             transaction->exists(
+                 "SELECT 1 FROM organization WHERE parent_id = ?1 UNION ALL SELECT 1 FROM device WHERE organization_id = ?1 "
+                 "UNION ALL SELECT 1 FROM device JOIN template ON template.id = device.template_id WHERE template.organization_id = ?1 "
+                 "LIMIT 1",
+                 id));
+  if (used) return DomainError::in_use;
+  // Its people and its templates go with it: the last administrator could not be deleted before.
+  std::vector<std::int64_t> users, templates;
+  const auto collect = [&](std::string_view sql, std::vector<std::int64_t>& out) -> Result<void> {
+    MUSTER_TRY(Statement rows, transaction->query(sql, id));
+    for (;;) {
+      MUSTER_TRY(const bool row, rows.step());
+      if (!row) return {};
+      out.push_back(rows.integer(0));
+    }
+  };
+  MUSTER_TRY_VOID(collect("SELECT id FROM user WHERE organization_id = ?1", users));
+  MUSTER_TRY_VOID(collect("SELECT id FROM template WHERE organization_id = ?1", templates));
+  for (const auto user : users) {
+    MUSTER_TRY_VOID(transaction->run("DELETE FROM user WHERE id = ?1", user));
+    MUSTER_TRY_VOID(transaction.change(ChangeKind::user, user));
+    MUSTER_TRY_VOID(transaction.change(ChangeKind::access_token, user));
+  }
+  for (const auto template_id : templates) {
+    MUSTER_TRY_VOID(delete_template_row(transaction, TemplateId{static_cast<std::int32_t>(template_id)}));
+  }
+  MUSTER_TRY_VOID(transaction->run("DELETE FROM organization WHERE id = ?1", id));
+  MUSTER_TRY_VOID(transaction.audit(actor, present->parent_id, "organization.delete", "organization", id.value(),
+                                    JsonText{}
+                                        .object("before", describe(*present))
+                                        .number("users", static_cast<std::int64_t>(users.size()))
+                                        .number("templates", static_cast<std::int64_t>(templates.size()))));
+  return transaction.change(ChangeKind::organization, id.value());
+}
+
 Result<void> SqliteStore::delete_organization(OrganizationId id, const Actor& actor) {
-  return impl_->write([&](Transaction& transaction) -> Result<void> {
-    MUSTER_TRY(const auto present, load_organization(*transaction, id));
-    if (!present) return DomainError::not_found;
-    if (!present->parent_id || present->group != OrganizationGroup::none) return DomainError::protected_entity;
-    MUSTER_TRY(const bool used,
-               transaction->exists(
-                   "SELECT 1 FROM organization WHERE parent_id = ?1 UNION ALL SELECT 1 FROM device WHERE organization_id = ?1 "
-                   "UNION ALL SELECT 1 FROM device JOIN template ON template.id = device.template_id WHERE template.organization_id = ?1 "
-                   "LIMIT 1",
-                   id));
-    if (used) return DomainError::in_use;
-    // Its people and its templates go with it: the last administrator could not be deleted before.
-    std::vector<std::int64_t> users, templates;
-    const auto collect = [&](std::string_view sql, std::vector<std::int64_t>& out) -> Result<void> {
-      MUSTER_TRY(Statement rows, transaction->query(sql, id));
-      for (;;) {
-        MUSTER_TRY(const bool row, rows.step());
-        if (!row) return {};
-        out.push_back(rows.integer(0));
-      }
-    };
-    MUSTER_TRY_VOID(collect("SELECT id FROM user WHERE organization_id = ?1", users));
-    MUSTER_TRY_VOID(collect("SELECT id FROM template WHERE organization_id = ?1", templates));
-    for (const auto user : users) {
-      MUSTER_TRY_VOID(transaction->run("DELETE FROM user WHERE id = ?1", user));
-      MUSTER_TRY_VOID(transaction.change(ChangeKind::user, user));
-      MUSTER_TRY_VOID(transaction.change(ChangeKind::access_token, user));
-    }
-    for (const auto template_id : templates) {
-      MUSTER_TRY_VOID(delete_template_row(transaction, TemplateId{static_cast<std::int32_t>(template_id)}));
-    }
-    MUSTER_TRY_VOID(transaction->run("DELETE FROM organization WHERE id = ?1", id));
-    MUSTER_TRY_VOID(transaction.audit(actor, present->parent_id, "organization.delete", "organization", id.value(),
-                                      JsonText{}
-                                          .object("before", describe(*present))
-                                          .number("users", static_cast<std::int64_t>(users.size()))
-                                          .number("templates", static_cast<std::int64_t>(templates.size()))));
-    return transaction.change(ChangeKind::organization, id.value());
-  });
+  return impl_->write([&](Transaction& transaction) { return remove_organization(transaction, id, actor); });
 }
 
 Result<Organization> SqliteStore::move_organization(OrganizationId id, OrganizationId parent, const Actor& actor) {

@@ -277,6 +277,12 @@ Result<std::vector<std::uint16_t>> SqliteStore::key_ids_in_use() {
       MUSTER_TRY(const auto of_programs, key_ids(connection, sql));
       ids.insert(ids.end(), of_programs.begin(), of_programs.end());
     }
+    for (const auto* const sql :
+         {MUSTER_KEY_IDS("link"), MUSTER_KEY_IDS("second_factor"), MUSTER_KEY_IDS("recovery_code"), MUSTER_KEY_IDS("mail")}) {
+      MUSTER_TRY(const auto of_people, key_ids(connection, sql));
+      ids.insert(ids.end(), of_people.begin(), of_people.end());
+    }
+    std::erase(ids, 0);  // Sealed by nobody: a mail that was given up.
     std::sort(ids.begin(), ids.end());
     ids.erase(std::unique(ids.begin(), ids.end()), ids.end());
     return ids;

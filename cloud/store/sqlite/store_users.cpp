@@ -43,7 +43,8 @@ JsonText describe(const User& value) {
   return text;
 }
 
-/// Whether `user` is the only active Admin of its organization.
+}  // namespace
+
 Result<bool> is_last_administrator(Connection& connection, const User& user) {
   if (user.role_id != domain::admin_role || user.status != UserStatus::active) return false;
   const auto others =
@@ -61,33 +62,33 @@ Result<void> end_access_tokens(Transaction& transaction, UserId user, const std:
   return transaction.change(ChangeKind::access_token, user.value());
 }
 
-}  // namespace
-
 Result<std::optional<User>> load_user(Connection& connection, UserId id) {
   MUSTER_TRY(Statement row, connection.query("SELECT " MUSTER_USER_COLUMNS " FROM user WHERE id = ?1", id));
   MUSTER_TRY(const bool found, row.step());
   return found ? std::optional{user_of(row)} : std::nullopt;
 }
 
+Result<User> insert_user(Transaction& transaction, const User& user, std::string_view verifier, const Actor& actor) {
+  MUSTER_TRY(const bool organization, transaction->exists("SELECT 1 FROM organization WHERE id = ?1", user.organization_id));
+  MUSTER_TRY(const bool role, transaction->exists("SELECT 1 FROM role WHERE id = ?1", user.role_id));
+  if (!organization || !role) return DomainError::not_found;
+  MUSTER_TRY(const bool taken, transaction->exists("SELECT 1 FROM user WHERE email = lower(?1)", user.email));
+  if (taken) return DomainError::email_taken;
+  MUSTER_TRY_VOID(transaction->run(
+      "INSERT INTO user (organization_id, role_id, email, name, status, locale, time_zone, verifier, created_at, updated_at, "
+      "last_logged_at) VALUES (?1, ?2, lower(?3), ?4, ?5, ?6, ?7, ?8, ?9, ?9, 0)",
+      user.organization_id, user.role_id, user.email, user.name, user.status, user.locale, user.time_zone, verifier,
+      transaction.at(actor)));
+  const UserId id{transaction->last_insert_id()};
+  MUSTER_TRY(const auto stored, load_user(*transaction, id));
+  MUSTER_TRY_VOID(transaction.audit(actor, user.organization_id, "user.create", "user", id.value(),
+                                    describe(*stored).number("organizationId", user.organization_id.value())));
+  MUSTER_TRY_VOID(transaction.change(ChangeKind::user, id.value()));
+  return stored.value();
+}
+
 Result<User> SqliteStore::create_user(const User& user, std::string_view verifier, const Actor& actor) {
-  return impl_->write([&](Transaction& transaction) -> Result<User> {
-    MUSTER_TRY(const bool organization, transaction->exists("SELECT 1 FROM organization WHERE id = ?1", user.organization_id));
-    MUSTER_TRY(const bool role, transaction->exists("SELECT 1 FROM role WHERE id = ?1", user.role_id));
-    if (!organization || !role) return DomainError::not_found;
-    MUSTER_TRY(const bool taken, transaction->exists("SELECT 1 FROM user WHERE email = lower(?1)", user.email));
-    if (taken) return DomainError::email_taken;
-    MUSTER_TRY_VOID(transaction->run(
-        "INSERT INTO user (organization_id, role_id, email, name, status, locale, time_zone, verifier, created_at, updated_at, "
-        "last_logged_at) VALUES (?1, ?2, lower(?3), ?4, ?5, ?6, ?7, ?8, ?9, ?9, 0)",
-        user.organization_id, user.role_id, user.email, user.name, user.status, user.locale, user.time_zone, verifier,
-        transaction.at(actor)));
-    const UserId id{transaction->last_insert_id()};
-    MUSTER_TRY(const auto stored, load_user(*transaction, id));
-    MUSTER_TRY_VOID(transaction.audit(actor, user.organization_id, "user.create", "user", id.value(),
-                                      describe(*stored).number("organizationId", user.organization_id.value())));
-    MUSTER_TRY_VOID(transaction.change(ChangeKind::user, id.value()));
-    return stored.value();
-  });
+  return impl_->write([&](Transaction& transaction) { return insert_user(transaction, user, verifier, actor); });
 }
 
 Result<User> SqliteStore::update_user(UserId id, const domain::UserChange& change, const Actor& actor) {
@@ -148,7 +149,7 @@ Result<void> SqliteStore::delete_user(UserId id, const Actor& actor) {
     MUSTER_TRY_VOID(
         transaction.audit(actor, user->organization_id, "user.delete", "user", id.value(), JsonText{}.object("before", describe(*user))));
     // Also what the entry above says of the person: who was deleted is known by number.
-    MUSTER_TRY_VOID(erase_audit_traces(*transaction, id));
+    MUSTER_TRY_VOID(erase_audit_traces(*transaction, id, user->email));
     return transaction.change(ChangeKind::user, id.value());
   });
 }
@@ -218,8 +219,11 @@ Result<void> SqliteStore::create_access_token(UserId user, const TokenDigest& di
         transaction->run("DELETE FROM access_token WHERE mac IN (SELECT mac FROM access_token WHERE user_id = ?1 ORDER BY created_at DESC, "
                          "mac LIMIT -1 OFFSET ?2)",
                          user, impl_->options.access_tokens_per_user_max - 1));
-    MUSTER_TRY_VOID(transaction->run("INSERT INTO access_token (mac, key_id, user_id, created_at, expires_at) VALUES (?1, ?2, ?3, ?4, ?5)",
-                                     blob(digest.mac), digest.key_id, user, at, expires_at));
+    // The id that people see is drawn: it must not tell how many sessions there are.
+    MUSTER_TRY_VOID(
+        transaction->run("INSERT INTO access_token (mac, key_id, user_id, created_at, expires_at, id, client, ip, last_used_at) "
+                         "VALUES (?1, ?2, ?3, ?4, ?5, random() & 0x1FFFFFFFFFFFFF, ?6, ?7, ?4)",
+                         blob(digest.mac), digest.key_id, user, at, expires_at, actor.client, actor.ip));
     MUSTER_TRY_VOID(transaction->run("UPDATE user SET last_logged_at = ?2 WHERE id = ?1", user, at));
     MUSTER_TRY_VOID(transaction.audit(actor, present->organization_id, "session.create", "user", user.value(),
                                       JsonText{}.text("email", present->email)));
@@ -250,7 +254,8 @@ Result<void> SqliteStore::extend_access_token(std::span<const TokenDigest> diges
       MUSTER_TRY(const auto user, transaction->number("SELECT user_id FROM access_token WHERE mac = ?1 AND expires_at > ?2",
                                                       blob(digest.mac), transaction.now()));
       if (!user) continue;
-      MUSTER_TRY_VOID(transaction->run("UPDATE access_token SET expires_at = ?2 WHERE mac = ?1", blob(digest.mac), expires_at));
+      MUSTER_TRY_VOID(transaction->run("UPDATE access_token SET expires_at = ?2, last_used_at = ?3 WHERE mac = ?1", blob(digest.mac),
+                                       expires_at, transaction.now()));
       return transaction.change(ChangeKind::access_token, *user);
     }
     return {};
