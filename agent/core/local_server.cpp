@@ -74,14 +74,20 @@ int hex_digit(char c) noexcept {
   return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-/// Undoes the encoding of forms. What does not fit is cut; `out` is larger than all that is valid, so that it stays invalid.
-std::string_view decoded(std::string_view text, char (&out)[value_size_max_bytes]) noexcept {
+/// Undoes the encoding of forms. What does not fit is cut; `out` is larger than all that is valid, so that it stays invalid. `broken` is set
+/// when a percent sign begins no byte: what was meant is not known, and a password that was guessed would fail much later.
+std::string_view decoded(std::string_view text, char (&out)[value_size_max_bytes], bool& broken) noexcept {
   std::size_t size = 0;
   for (std::size_t i = 0; i < text.size() && size < sizeof out; ++i) {
     char c = text[i];
     if (c == '+') {
       c = ' ';
-    } else if (c == '%' && i + 2 < text.size() && hex_digit(text[i + 1]) >= 0 && hex_digit(text[i + 2]) >= 0) {
+    } else if (c == '%') {
+      const bool whole = text.size() - i > 2 && hex_digit(text[i + 1]) >= 0 && hex_digit(text[i + 2]) >= 0;
+      if (!whole) {
+        broken = true;
+        break;
+      }
       c = static_cast<char>(hex_digit(text[i + 1]) << 4 | hex_digit(text[i + 2]));
       i += 2;
     }
@@ -138,9 +144,7 @@ bool LocalServer::on_open(ConnectionId connection, Millis now) {
       place = &each;
       break;
     }
-    // Browsers open connections in advance and leave them silent.
-    const bool silent = each.phase == Phase::request_line && each.size == 0;
-    if (silent && (place == nullptr || each.due < place->due)) {
+    if (each.may_be_left_for_another() && (place == nullptr || each.may_go_before(*place))) {
       place = &each;
     }
   }
@@ -277,6 +281,16 @@ void LocalServer::Connection::end() noexcept {
   due = never;
 }
 
+/// Whoever has not asked yet: a visitor who never finishes must not keep the next one out.
+bool LocalServer::Connection::may_be_left_for_another() const noexcept { return phase != Phase::free && phase != Phase::scanning; }
+
+/// Those that have said nothing go first, because browsers open connections in advance; then the oldest.
+bool LocalServer::Connection::may_go_before(const Connection& other) const noexcept {
+  const bool silent = phase == Phase::request_line && size == 0;
+  const bool other_is_silent = other.phase == Phase::request_line && other.size == 0;
+  return silent == other_is_silent ? due < other.due : silent;
+}
+
 void LocalServer::Connection::keep(char c) noexcept {
   if (text_size == sizeof text) {
     cut = true;
@@ -361,7 +375,9 @@ void LocalServer::Connection::take_argument() noexcept {
     std::string_view value = kept();
     value.remove_prefix(name.size() + 1);
     char key[value_size_max_bytes], text_value[value_size_max_bytes];
-    settings.set(decoded(name, key), decoded(value, text_value));  // Unknown ones are ignored.
+    bool broken = false;
+    settings.set(decoded(name, key, broken), decoded(value, text_value, broken));  // Unknown ones are ignored.
+    malformed = malformed || (broken && !cut);                                     // What was cut is too long anyway.
   }
   end_piece();
 }

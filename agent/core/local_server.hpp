@@ -42,7 +42,7 @@ class LocalServer final {
   struct Options {
     bool portal = true;  ///< Requests for foreign hosts are sent to the set-up page, so that phones open it by themselves.
     std::string_view address = "192.168.4.1";  ///< Of the page.
-    std::uint32_t request_timeout_ms = 10'000;
+    std::uint32_t request_timeout_ms = 5'000;
     std::uint32_t scan_timeout_ms = 20'000;
     std::uint32_t drain_ms = 1'000;  ///< What a client sends behind a refused request is read so long, that it sees the answer.
   };
@@ -54,7 +54,7 @@ class LocalServer final {
   LocalServer(const LocalServer&) = delete;
   LocalServer& operator=(const LocalServer&) = delete;
 
-  /// False: no place; close it. (One that has sent nothing yet makes place.)
+  /// False: no place; close it. (One that has not sent a whole request yet makes place, a silent one first, then the oldest.)
   [[nodiscard]] bool on_open(ConnectionId connection, Millis now);
   void on_bytes(ConnectionId connection, wire::ByteView bytes, Millis now);
   /// The peer is gone. Half-closed counts as not gone.
@@ -99,6 +99,8 @@ class LocalServer final {
     void begin(ConnectionId connection, Millis end) noexcept;
     void end() noexcept;
     void keep(char c) noexcept;
+    [[nodiscard]] bool may_be_left_for_another() const noexcept;
+    [[nodiscard]] bool may_go_before(const Connection& other) const noexcept;
     [[nodiscard]] std::string_view kept() const noexcept { return {text, text_size}; }
     void end_piece() noexcept;
     void take_request_line_byte(char c) noexcept;

@@ -398,24 +398,54 @@ TEST(LocalServer, HoldsItsLimits) {
   EXPECT_EQ(head.find("<html"), std::string::npos);
 }
 
-TEST(LocalServer, SilentConnectionsMakePlaceAndSlowOnesEnd) {
+TEST(LocalServer, AnEscapeThatIsNoneIsRefused) {
+  const std::string rest = "ssid=new&blynk=ABCDEFGHIJKLMNOPQRSTUVWXYZ012345&host=h.a";
+  for (const auto* bad :
+       {"&pass=secret45%", "&pass=secret45%4", "&pass=secret45%4g", "&pass=secret45%%41", "&pass=%zzsecret4", "&p%6=secret45"}) {
+    WebRig rig;
+    EXPECT_THAT(rig.get("/config?" + rest + bad), StartsWith("HTTP/1.1 400 ")) << bad;
+    EXPECT_THAT(rig.post("/config", rest + bad), StartsWith("HTTP/1.1 400 ")) << bad;
+    rig.pass_ms(200);
+    EXPECT_NE(rig.state(), DeviceState::connecting_net);
+  }
   WebRig rig;
-  for (std::size_t i = 0; i < LocalServer::connections_max; ++i) rig.connection();
-  rig.bytes(2, "GET");
+  EXPECT_THAT(rig.get("/config?" + rest + "&pass=secret4%25"), HasSubstr("Trying"));
+}
+
+TEST(LocalServer, VisitorsWhoHaveNotAskedYetMakePlaceAndSlowOnesEnd) {
+  WebRig rig;
+  for (std::size_t i = 0; i < LocalServer::connections_max; ++i) {
+    rig.connection();
+    ++rig.now;
+  }
+  rig.bytes(1, "GET");
   EXPECT_TRUE(rig.web.on_open(100, rig.now));
-  EXPECT_EQ(rig.sink.closed[1], 1);
+  EXPECT_EQ(rig.sink.closed[2], 1);  // The oldest of the silent ones.
   rig.bytes(3, "G");
   rig.bytes(4, "G");
   rig.bytes(100, "G");
-  EXPECT_FALSE(rig.web.on_open(101, rig.now));
-  rig.web.on_closed(3, rig.now);
-  EXPECT_TRUE(rig.web.on_open(101, rig.now));
-  rig.now += 10'000;
+  // As many as like may say half a sentence: whoever comes next is heard.
+  for (ConnectionId id = 101; id < 140; ++id) {
+    EXPECT_TRUE(rig.web.on_open(id, ++rig.now));
+    rig.bytes(id, "GET / HTTP/1.1\r\nHost: ");
+  }
+  EXPECT_EQ(rig.sink.closed[1], 1);
+  EXPECT_EQ(rig.sink.closed[135], 1);
+  EXPECT_EQ(rig.sink.closed[136], 0);
+  rig.last = 200;
+  EXPECT_THAT(rig.get("/"), HasSubstr("<html"));
+  rig.now += 5'000;
   rig.web.on_timer(rig.now);
-  EXPECT_EQ(rig.sink.closed[2], 1);
+  EXPECT_EQ(rig.sink.closed[139], 1);
   EXPECT_EQ(rig.web.next_deadline(), never);
   rig.bytes(2, "GET / HTTP/1.1\r\n\r\n");  // Late bytes of a connection that is no more.
   EXPECT_EQ(rig.sink.sent[2], "");
+  // Who has asked and waits for the answer is never sent away.
+  for (ConnectionId id = 301; id < 305; ++id) {
+    EXPECT_TRUE(rig.web.on_open(id, rig.now));
+    rig.bytes(id, "GET /wifi_scan.json HTTP/1.1\r\n\r\n");
+  }
+  EXPECT_FALSE(rig.web.on_open(305, rig.now));
 }
 
 TEST(LocalServer, AConnectionThatBreaksInTheAnswerIsForgotten) {
