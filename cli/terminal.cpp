@@ -14,6 +14,7 @@
 #include <utility>
 
 #include "cloud/domain/rules.hpp"
+#include "wire/utf8.hpp"
 
 namespace muster::cli {
 
@@ -169,21 +170,15 @@ Outcome<void> confirm(Input& input, bool yes, std::string_view question) {
 std::string printable(std::string_view text) {
   std::string shown;
   shown.reserve(text.size());
-  const bool is_utf8 = domain::is_valid_utf8(text);
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    const auto byte = static_cast<unsigned char>(text[i]);
-    const auto at = [&](std::size_t offset) { return i + offset < text.size() ? static_cast<unsigned char>(text[i + offset]) : 0u; };
-    if (byte < 0x20 || byte == 0x7F || (byte >= 0x80 && !is_utf8)) {
-      shown += '?';
-    } else if (byte == 0xC2 && at(1) < 0xA0) {  // C1 controls.
-      shown += '?';
-      ++i;
-    } else if (byte == 0xE2 && ((at(1) == 0x80 && at(2) >= 0xA8 && at(2) <= 0xAE) || (at(1) == 0x81 && at(2) >= 0xA6 && at(2) <= 0xA9))) {
-      shown += '?';  // Line separators, and marks that turn the direction of text.
-      i += 2;
+  while (!text.empty()) {
+    const auto character = wire::first_character(text);
+    const std::size_t size = std::max<std::size_t>(character.size_bytes, 1);
+    if (character.shown) {
+      shown += text.substr(0, size);
     } else {
-      shown += text[i];
+      shown += '?';
     }
+    text.remove_prefix(size);
   }
   return shown;
 }

@@ -3,36 +3,13 @@
 
 #include <algorithm>
 
+#include "wire/utf8.hpp"
+
 namespace muster::agent::app {
 
 namespace {
 
 constexpr std::string_view replacement = "\xef\xbf\xbd";  // U+FFFD
-
-/// The size of the UTF-8 sequence at the front of `text`, 0 when there is none.
-std::size_t sequence_size(std::string_view text) {
-  const auto byte = [&](std::size_t i) { return i < text.size() ? static_cast<unsigned char>(text[i]) : 0U; };
-  const auto follows = [&](std::size_t i) { return (byte(i) & 0xc0U) == 0x80U; };
-  const unsigned first = byte(0);
-  if (first < 0x80) {
-    return 1;
-  }
-  if (first >= 0xc2 && first <= 0xdf) {
-    return follows(1) ? 2 : 0;
-  }
-  if (first >= 0xe0 && first <= 0xef) {
-    const bool good = follows(1) && follows(2) && !(first == 0xe0 && byte(1) < 0xa0) && !(first == 0xed && byte(1) > 0x9f);
-    return good ? 3 : 0;
-  }
-  if (first >= 0xf0 && first <= 0xf4) {
-    const bool good = follows(1) && follows(2) && follows(3) && !(first == 0xf0 && byte(1) < 0x90) && !(first == 0xf4 && byte(1) > 0x8f);
-    return good ? 4 : 0;
-  }
-  return 0;
-}
-
-/// C1 controls (U+0080 to U+009F) steer terminals as C0 ones do.
-bool is_c1(std::string_view text, std::size_t size) { return size == 2 && text[0] == '\xc2' && static_cast<unsigned char>(text[1]) < 0xa0; }
 
 /// What a failure means to a person, and what to do about it.
 const char* advice(CloseReason reason) {
@@ -69,14 +46,15 @@ std::string place(const Event& event) {
 std::string json_string(std::string_view text) {
   std::string out = "\"";
   while (!text.empty()) {
-    const std::size_t size = sequence_size(text);
-    const auto first = static_cast<unsigned char>(text.front());
+    const auto character = wire::first_character(text);
+    const std::size_t size = character.size_bytes;
+    const bool is_control = !character.shown && (size == 1 || size == 2);
     if (size == 0) {
       out += replacement;
     } else if (text.front() == '"' || text.front() == '\\') {
       out += '\\';
       out += text.front();
-    } else if (first < 0x20 || first == 0x7f || is_c1(text, size)) {
+    } else if (is_control) {
       constexpr std::string_view hex = "0123456789abcdef";
       const auto code = static_cast<unsigned char>(text[size - 1]);
       out += "\\u00";
@@ -85,7 +63,7 @@ std::string json_string(std::string_view text) {
     } else {
       out += text.substr(0, size);
     }
-    text.remove_prefix(size == 0 ? 1 : size);
+    text.remove_prefix(std::max<std::size_t>(size, 1));
   }
   return out + '"';
 }
@@ -94,17 +72,17 @@ std::string printable(std::string_view text) {
   constexpr std::size_t size_max_bytes = 200;
   std::string out;
   while (!text.empty()) {
-    const std::size_t size = sequence_size(text);
+    const auto character = wire::first_character(text);
+    const std::size_t size = std::max<std::size_t>(character.size_bytes, 1);
     if (out.size() + size > size_max_bytes) {
       return out + "...";
     }
-    const auto first = static_cast<unsigned char>(text.front());
-    if (size == 0 || first < 0x20 || first == 0x7f || is_c1(text, size)) {
-      out += '?';
-    } else {
+    if (character.shown) {
       out += text.substr(0, size);
+    } else {
+      out += '?';
     }
-    text.remove_prefix(size == 0 ? 1 : size);
+    text.remove_prefix(size);
   }
   return out;
 }

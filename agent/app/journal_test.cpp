@@ -49,6 +49,9 @@ TEST(Printable, KeepsTheTerminalSafeAndTheLineShort) {
   EXPECT_EQ(printable("\xc2\x9b"
                       "31m"),
             "?31m");  // C1: CSI in one character.
+  EXPECT_EQ(printable("a\xe2\x80\xae"
+                      "b"),
+            "a?b");  // Turns the direction of text.
   EXPECT_EQ(printable("\xff"), "?");
   EXPECT_EQ(printable(std::string(201, 'x')), std::string(200, 'x') + "...");
 }
