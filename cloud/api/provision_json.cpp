@@ -7,6 +7,8 @@
 namespace muster::api {
 namespace {
 
+static_assert(domain::stopped_by_person == static_cast<std::uint16_t>(wire::ActivationFailure::stopped_by_user));
+
 std::string_view source_word(domain::StepSource source) {
   switch (source) {
     case domain::StepSource::app: return "app";

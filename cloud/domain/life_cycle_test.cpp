@@ -121,6 +121,7 @@ TEST(ProvisionSessionLifeCycle, EveryStateAndEvent) {
       {"expired", {"EXPIRED", "EXPIRED", "EXPIRED", "DONE", "-", "-", "-", "-", "-", "EXPIRED", "-"}},
       {"superseded", {"SUPERSEDED", "SUPERSEDED", "SUPERSEDED", "-", "-", "-", "-", "-", "-", "SUPERSEDED", "SUPERSEDED"}},
       {"device_removed", {"-", "-", "-", "DONE", "-", "-", "-", "-", "-", "CANCELED", "CANCELED"}},
+      {"given_up", {"FAILED", "FAILED", "FAILED", "-", "-", "-", "-", "-", "-", "FAILED", "-"}},
   };
   ASSERT_EQ(expected.size(), provision_event_count);
   for (std::size_t event = 0; event < provision_event_count; ++event) {

@@ -31,14 +31,15 @@ constexpr std::array<Row, provision_event_count> table = {{
     /* expired        */ {expired, expired, expired, done, no, no, no, no, no, expired, no},
     /* superseded     */ {superseded, superseded, superseded, no, no, no, no, no, no, superseded, superseded},
     /* device_removed */ {no, no, no, done, no, no, no, no, no, canceled, canceled},
+    /* given_up       */ {failed, failed, failed, no, no, no, no, no, no, failed, no},
 }};
 
 constexpr std::array<std::string_view, provision_state_count> state_names = {"TOKEN_ISSUED", "DELIVERING",     "CONNECTED", "ACTIVE",
                                                                              "DONE",         "FAILED",         "CANCELED",  "EXPIRED",
                                                                              "SUPERSEDED",   "REPROVISIONING", "PROVING"};
-constexpr std::array<std::string_view, provision_event_count> event_names = {"step_posted", "login",   "info_accepted", "info_refused",
-                                                                             "owner_gone",  "proved",  "fell_back",     "finished",
-                                                                             "canceled",    "expired", "superseded",    "device_removed"};
+constexpr std::array<std::string_view, provision_event_count> event_names = {
+    "step_posted", "login",    "info_accepted", "info_refused", "owner_gone",     "proved",  "fell_back",
+    "finished",    "canceled", "expired",       "superseded",   "device_removed", "given_up"};
 
 constexpr std::size_t index_of(ProvisionState state) noexcept { return static_cast<std::size_t>(state) - 1; }
 

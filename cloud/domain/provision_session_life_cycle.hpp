@@ -28,8 +28,9 @@ enum class ProvisionEvent : std::uint8_t {
   expired,          ///< Its time is over.
   superseded,       ///< A newer session for the same user and uid, or for the same device.
   device_removed,   ///< The device was deleted.
+  given_up,         ///< By its app, after what it or its device had told had gone wrong.
 };
-inline constexpr std::size_t provision_event_count = 12;
+inline constexpr std::size_t provision_event_count = 13;
 inline constexpr std::size_t provision_state_count = 11;
 
 struct ProvisionTransition {
@@ -53,6 +54,12 @@ struct ProvisionTransition {
 /// Nothing but late steps comes any more.
 [[nodiscard]] constexpr bool is_ended(ProvisionState state) noexcept {
   return !is_open(state) && state != ProvisionState::active && state != ProvisionState::proving;
+}
+/// What apps post when the person stopped them.
+inline constexpr std::uint16_t stopped_by_person = 910;
+/// What it means that somebody lets go of an open session, by the failure that was told before: a person who stops is none.
+[[nodiscard]] constexpr ProvisionEvent event_of_letting_go(std::uint16_t failure_code) noexcept {
+  return failure_code == 0 || failure_code == stopped_by_person ? ProvisionEvent::canceled : ProvisionEvent::given_up;
 }
 [[nodiscard]] std::string_view provision_state_name(ProvisionState state) noexcept;  ///< "TOKEN_ISSUED", ...
 [[nodiscard]] std::optional<ProvisionState> parse_provision_state(std::string_view name) noexcept;

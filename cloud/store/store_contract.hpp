@@ -2068,15 +2068,23 @@ TEST_P(StoreContract, ASessionThatIsLetGoSaysWhatWentWrongBefore) {
   wrong_password.source = StepSource::app;
   wrong_password.step = "join_network";
   wrong_password.code = 722;
-  const auto canceled = make_session(1), expired = make_session(2), untroubled = make_session(3);
-  for (const auto id : {canceled.id, expired.id}) ASSERT_OK(store().post_provision_step(id, wrong_password));
-  for (const auto id : {canceled.id, untroubled.id}) ASSERT_OK(store().cancel_provision_session(id, actor()));
+  ProvisionStep stopped = wrong_password;
+  stopped.code = 910;
+  const auto failed = make_session(1), expired = make_session(2), untroubled = make_session(3), canceled = make_session(4);
+  for (const auto id : {failed.id, expired.id, canceled.id}) ASSERT_OK(store().post_provision_step(id, wrong_password));
+  ASSERT_OK(store().post_provision_step(canceled.id, stopped));
+  for (const auto id : {failed.id, untroubled.id, canceled.id}) ASSERT_OK(store().cancel_provision_session(id, actor()));
   ASSERT_OK(store().expire_provision_sessions({t0 + 100 * hour}, 100));
+  EXPECT_EQ(session_now(failed.id).state, ProvisionState::failed);
+  EXPECT_EQ(session_now(failed.id).failure_code, 722);
+  EXPECT_EQ(kind_of(1), TokenKind::revoked);
   EXPECT_EQ(session_now(canceled.id).state, ProvisionState::canceled);
-  EXPECT_EQ(session_now(canceled.id).failure_code, 722);
+  EXPECT_EQ(session_now(canceled.id).failure_code, 910);
   EXPECT_EQ(session_now(expired.id).state, ProvisionState::expired);
   EXPECT_EQ(session_now(expired.id).failure_code, 722);
+  EXPECT_EQ(session_now(untroubled.id).state, ProvisionState::canceled);
   EXPECT_EQ(session_now(untroubled.id).failure_code, 804);
+  EXPECT_EQ(steps_of(failed.id).back(), "given_up");
   EXPECT_EQ(steps_of(canceled.id).back(), "canceled");
 }
 

@@ -122,7 +122,7 @@ Result<void> move_session(Transaction& transaction, ProvisionSession& session, P
 
 /// What a session that ends shall say of why. Where its device or app told what went wrong, that is the reason, not that somebody then let go.
 std::uint16_t reason_of_end(const ProvisionSession& session, ProvisionEvent event, ProvisionFailure failure) {
-  const bool was_let_go = event == ProvisionEvent::canceled || event == ProvisionEvent::expired;
+  const bool was_let_go = event == ProvisionEvent::canceled || event == ProvisionEvent::given_up || event == ProvisionEvent::expired;
   return was_let_go && session.failure_code != 0 ? session.failure_code : static_cast<std::uint16_t>(failure);
 }
 
@@ -558,8 +558,9 @@ Result<void> SqliteStore::cancel_provision_session(ProvisionSessionId id, const 
   return impl_->write([&](Transaction& transaction) -> Result<void> {
     MUSTER_TRY(auto session, load_session(*transaction, id));
     if (!session) return DomainError::not_found;
-    MUSTER_TRY_VOID(
-        end_open_session(transaction, *session, ProvisionEvent::canceled, ProvisionFailure::canceled, "canceled", transaction.at(actor)));
+    const auto event = domain::event_of_letting_go(session->failure_code);
+    const auto failure = event == ProvisionEvent::canceled ? ProvisionFailure::canceled : ProvisionFailure::none;
+    MUSTER_TRY_VOID(end_open_session(transaction, *session, event, failure, domain::provision_event_name(event), transaction.at(actor)));
     return audit_session(transaction, actor, "provision.cancel", *session);
   });
 }
