@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <atomic>
 #include <boost/json/fwd.hpp>
 #include <cstdint>
 #include <optional>
@@ -31,6 +32,8 @@ class ApiClient {
   /// The rows of a list, fetched page by page.
   [[nodiscard]] Outcome<boost::json::array> list(std::string_view path, const Query& query, const Paging& paging);
 
+  /// As HttpClient's.
+  void end_when(const std::atomic<bool>& ended) noexcept { http_.end_when(ended); }
   [[nodiscard]] const std::string& url() const noexcept { return http_.url(); }
   [[nodiscard]] const std::string& ca_file() const noexcept { return http_.ca_file(); }
   [[nodiscard]] const std::string& access_token() const noexcept { return access_token_; }

@@ -7,6 +7,7 @@
 #include <charconv>
 #include <cmath>
 #include <functional>
+#include <initializer_list>
 #include <ostream>
 #include <sstream>
 
@@ -31,6 +32,13 @@ CLI::Validator whole_number(std::int64_t least) {
                           return fits ? std::string{} : "\"" + text + "\" is not a whole number from " + std::to_string(least) + " on.";
                         },
                         "", "whole number"};
+}
+
+/// No command means anything by one; where a script's variable is not set, it would quietly do something else than was asked.
+CLI::Validator not_empty() {
+  return CLI::Validator{
+      [](const std::string& text) { return text.empty() ? std::string{"its value is empty: give one, or leave it out."} : ""; }, "",
+      "not empty"};
 }
 
 CLI::Validator finite_number() {
@@ -64,6 +72,7 @@ class CommandLine {
     add_access_commands();
     add_offline_commands();
     add_other_commands();
+    refuse_empty_values(app_);
   }
 
   /// nullopt: to be done by action(). Else the exit code.
@@ -93,6 +102,11 @@ class CommandLine {
 
  private:
   // --- what commands have in common ---------------------------------------------------------------------------------------------
+  static void refuse_empty_values(CLI::App& app) {
+    for (auto* const option : app.get_options([](const CLI::Option* one) { return one->get_items_expected_max() > 0; }))
+      option->check(not_empty());
+    for (auto* const sub : app.get_subcommands([](const CLI::App*) { return true; })) refuse_empty_values(*sub);
+  }
   CLI::App* group(CLI::App& parent, const std::string& name, const std::string& description) {
     auto* const made = parent.add_subcommand(name, description);
     made->require_subcommand(1);
@@ -328,11 +342,14 @@ class CommandLine {
     add_paging(sessions, list_.paging);
     add_connection(app);
     add_organization(app);
-    app->add_option("--radio", provision_.radio,
-                    "How the device is found: wpa or wpa:INTERFACE, a Wi-Fi card of this computer (as root; its own network is put back);\n"
-                    "ble or ble:ADAPTER, Bluetooth LE by bluetoothd;\n"
-                    "sim or sim:PATH, the simulated air of this machine's agents")
+    app->add_option(
+           "--radio", provision_.radio,
+           "How the device is found: nm or nm:INTERFACE, a Wi-Fi card of this computer by NetworkManager (its own network is put back);\n"
+           "wpa or wpa:INTERFACE, the same by wpa_supplicant, as root;\n"
+           "ble or ble:ADAPTER, Bluetooth LE by bluetoothd;\n"
+           "sim or sim:PATH, the simulated air of this machine's agents")
         ->type_name("RADIO");
+    app->add_flag("--ble", provision_.ble, "Bluetooth LE: the same as --radio ble");
     app->add_option("--device-url", provision_.device_url,
                     "Instead: where the device answers, when this computer is on its network already")
         ->type_name("URL");
@@ -739,13 +756,42 @@ class CommandLine {
   [[nodiscard]] std::string path_of(const CLI::App* app) const {
     return app == &app_ ? "muster" : path_of(app->get_parent()) + " " + app->get_name();
   }
+  static bool is_any_of(const CLI::ParseError& error, std::initializer_list<CLI::ExitCodes> codes) {
+    return std::any_of(codes.begin(), codes.end(), [&](CLI::ExitCodes code) { return error.get_exit_code() == static_cast<int>(code); });
+  }
+  /// The option that no command on the way knows; empty when it is not that which is wrong first.
+  [[nodiscard]] std::string unknown_option(const CLI::ParseError& error) const {
+    if (!is_any_of(error, {CLI::ExitCodes::ExtrasError, CLI::ExitCodes::RequiredError})) return {};
+    const auto left = app_.remaining(true);
+    if (left.empty() || left.front().size() < 2 || left.front().front() != '-') return {};
+    return left.front().substr(0, left.front().find('='));
+  }
+  static void explain_unknown_option(const CLI::App& app, const std::string& path, const std::string& name, std::ostream& err) {
+    if (app.get_option_no_throw(name) != nullptr) {  // It stood before the command that it belongs to.
+      err << path << ": write " << name << " behind the command: " << path << " " << name << " ...\n";
+      return;
+    }
+    std::vector<std::string> options;
+    for (const auto* const option : app.get_options()) {
+      for (const auto& long_name : option->get_lnames()) options.push_back("--" + long_name);
+    }
+    const auto meant = nearest(name, options);
+    err << path << ": there is no option " << printable(name) << (meant.empty() ? "." : "; did you mean " + meant + "?") << "\n";
+  }
   void explain(const CLI::ParseError& error, const std::vector<std::string>& arguments, std::ostream& err) {
     CLI::App* const app = deepest();
     const auto path = path_of(app);
+    if (const auto option = unknown_option(error); !option.empty()) {
+      explain_unknown_option(*app, path, option, err);
+      err << "Run `" << path << " --help` for help.\n";
+      return;
+    }
     std::vector<std::string> known;
     for (const auto* const sub : app->get_subcommands([](const CLI::App*) { return true; })) known.push_back(sub->get_name());
     // A group without a command of its own: the first word behind it is a typing mistake.
-    if (!known.empty()) {
+    const bool is_about_a_value =
+        is_any_of(error, {CLI::ExitCodes::ValidationError, CLI::ExitCodes::ArgumentMismatch, CLI::ExitCodes::ConversionError});
+    if (!known.empty() && !is_about_a_value) {
       std::size_t depth = 0;
       for (const CLI::App* above = app; above != &app_; above = above->get_parent()) ++depth;
       std::size_t seen = 0;
@@ -773,20 +819,7 @@ class CommandLine {
             << (meant.empty() ? ".\n" : "\n");
       }
     } else {
-      err << path << ": " << printable(error.what());
-      for (const auto& argument : arguments) {
-        if (!argument.starts_with("--")) continue;
-        const auto name = argument.substr(0, argument.find('='));
-        std::vector<std::string> options;
-        for (const auto* const option : app->get_options()) options.push_back(option->get_name());
-        if (std::find(options.begin(), options.end(), name) != options.end() || app->get_option_no_throw(name) != nullptr) continue;
-        for (const auto* const option : app->get_options()) {
-          for (const auto& long_name : option->get_lnames()) options.push_back("--" + long_name);
-        }
-        if (const auto meant = nearest(name, options); !meant.empty()) err << "; did you mean " << meant << "?";
-        break;
-      }
-      err << "\n";
+      err << path << ": " << printable(error.what()) << "\n";
     }
     err << "Run `" << path << " --help` for help.\n";
   }

@@ -83,6 +83,7 @@ TEST_F(CommandLineTest, WrongUsageEndsWithTwoAndAHint) {
                                                     {"provision", "--radio", "magic"},
                                                     {"provision", "--radio", "sim", "--device-url", "http://x"},
                                                     {"provision", "--device-url", "ftp://x"},
+                                                    {"provision", "--ble", "--radio", "sim"},
                                                     {"provision", "--reconfigure", "x"}};
   for (const auto& arguments : wrong) {
     std::string shown;
@@ -96,7 +97,33 @@ TEST_F(CommandLineTest, WrongUsageEndsWithTwoAndAHint) {
   run({"device", "lst"});
   EXPECT_NE(err.find("did you mean list?"), std::string::npos) << err;
   run({"device", "list", "--jsn"});
-  EXPECT_NE(err.find("did you mean --json?"), std::string::npos) << err;
+  EXPECT_NE(err.find("there is no option --jsn; did you mean --json?"), std::string::npos) << err;
+  // A command that has commands beneath it, and one that wants something that is not there either.
+  run({"provision", "--blu"});
+  EXPECT_NE(err.find("muster provision: there is no option --blu; did you mean --ble?"), std::string::npos) << err;
+  run({"provision", "--radio", "sim", "--quantum=3"});
+  EXPECT_NE(err.find("there is no option --quantum."), std::string::npos) << err;
+  run({"device", "create", "--nmae", "x"});
+  EXPECT_NE(err.find("there is no option --nmae; did you mean --name?"), std::string::npos) << err;
+  run({"provision", "--reconfigure"});
+  EXPECT_NE(err.find("--reconfigure"), std::string::npos) << err;
+  run({"provision", "sesions"});
+  EXPECT_NE(err.find("did you mean sessions?"), std::string::npos) << err;
+  run({"--json", "device", "list"});
+  EXPECT_NE(err.find("write --json behind the command: muster device list --json"), std::string::npos) << err;
+}
+
+TEST_F(CommandLineTest, AnEmptyValueIsRefusedBeforeAnythingIsDone) {
+  for (const std::vector<std::string>& arguments : {std::vector<std::string>{"provision", "--radio", "sim", "--reconfigure", ""},
+                                                    {"provision", "--radio", "sim", "--ssid", ""},
+                                                    {"provision", "--radio", ""},
+                                                    {"user", "passwd", ""},
+                                                    {"device", "rename", "1", ""}}) {
+    EXPECT_EQ(run(arguments), exit_usage) << arguments.back();
+    EXPECT_NE(err.find("leave it out"), std::string::npos) << arguments.front() << err;
+  }
+  run({"provision", "--radio", "sim", "--reconfigure", ""});
+  EXPECT_NE(err.find("--reconfigure"), std::string::npos) << err;
 }
 
 TEST_F(CommandLineTest, HelpNeedsNoManual) {

@@ -117,9 +117,10 @@ struct BulkOptions {
 // --- provisioning ----------------------------------------------------------------------------------------------------------------
 struct ProvisionOptions {
   std::string device_url;  ///< http://HOST[:PORT]; or
-  std::string radio;       ///< wpa[:INTERFACE], sim[:PATH]; see cli/provision/host_link.hpp
+  std::string radio;       ///< nm[:INTERFACE], wpa[:INTERFACE], ble[:ADAPTER], sim[:PATH]; see cli/provision/host_link.hpp
   std::string template_id, ssid, prefix, device_name;
   std::string reconfigure;  ///< Id of a device of the cloud that gets a new network and token; empty: a new device.
+  bool ble = false;         ///< As radio "ble".
   bool password_from_stdin = false;
 };
 /// With --json the last line is {"event":"done","deviceId":...} or {"event":"failed","step":...,"code":...,"message":...,"fix":...}.

@@ -4,6 +4,7 @@
 #include <curl/curl.h>
 
 #include <array>
+#include <atomic>
 #include <cstdlib>
 
 #include "cli/saved_login.hpp"
@@ -39,6 +40,11 @@ std::size_t take(char* bytes, std::size_t size, std::size_t count, void* to) {
   return length;
 }
 
+/// Not 0: curl ends the transfer. It asks about once a second, and oftener while bytes come.
+int ask_whether_ended(void* flag, curl_off_t, curl_off_t, curl_off_t, curl_off_t) {
+  return static_cast<const std::atomic<bool>*>(flag)->load() ? 1 : 0;
+}
+
 }  // namespace
 
 std::string format_query(const Query& query) {
@@ -55,6 +61,7 @@ struct HttpClient::Impl {
   std::string known_device;
   CURL* curl = nullptr;
   std::array<char, CURL_ERROR_SIZE> detail{};
+  const std::atomic<bool>* ended = nullptr;
 
   ~Impl() {
     if (curl != nullptr) curl_easy_cleanup(curl);
@@ -71,6 +78,7 @@ HttpClient::~HttpClient() = default;
 HttpClient::HttpClient(HttpClient&&) noexcept = default;
 HttpClient& HttpClient::operator=(HttpClient&&) noexcept = default;
 
+void HttpClient::end_when(const std::atomic<bool>& ended) noexcept { impl_->ended = &ended; }
 const std::string& HttpClient::url() const noexcept { return impl_->url; }
 const std::string& HttpClient::ca_file() const noexcept { return impl_->ca_file; }
 void HttpClient::set_known_device(std::string mark) { impl_->known_device = std::move(mark); }
@@ -95,6 +103,11 @@ Outcome<HttpAnswer> HttpClient::send(std::string_view method, const std::string&
   curl_easy_setopt(curl, CURLOPT_USERAGENT, "muster-cli/" MUSTER_VERSION);
   curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, &take);
   curl_easy_setopt(curl, CURLOPT_WRITEDATA, &answer.body);
+  if (impl_->ended != nullptr) {
+    curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, &ask_whether_ended);
+    curl_easy_setopt(curl, CURLOPT_XFERINFODATA, impl_->ended);
+    curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
+  }
   if (!impl_->ca_file.empty()) curl_easy_setopt(curl, CURLOPT_CAINFO, impl_->ca_file.c_str());
   // A proxy cannot reach this machine for us.
   if (std::getenv("no_proxy") == nullptr && std::getenv("NO_PROXY") == nullptr)

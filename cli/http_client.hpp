@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <optional>
 #include <string>
@@ -37,6 +38,8 @@ class HttpClient {
                                          const std::optional<std::string>& body);
   /// Shown to the server as `Muster-Device` with every request from now on; empty: nothing is.
   void set_known_device(std::string mark);
+  /// From when this is true, requests end within about a second, also the one under way on another thread. It must outlive the client.
+  void end_when(const std::atomic<bool>& ended) noexcept;
   [[nodiscard]] const std::string& url() const noexcept;
   [[nodiscard]] const std::string& ca_file() const noexcept;
 

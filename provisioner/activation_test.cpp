@@ -184,7 +184,7 @@ struct Activation : ::testing::Test, CloudApi, Front {
     after([this, id] { muster->on_template(id == "TMPL12345678", net.now()); });
   }
   void ask_reconfigure(std::int64_t) override {
-    after([this] { muster->on_reconfigure(false, net.now()); });
+    after([this] { muster->on_reconfigure({}, net.now()); });
   }
   void ask_token(const TokenRequest&) override {
     after([this] { muster->on_token({cloud_token, 7, 3, "cloud.example", 9443, 8080, {}}, net.now()); });

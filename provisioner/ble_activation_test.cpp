@@ -80,6 +80,7 @@ struct Ble final : HostRadio, BleLink, agent::InjectServer::Sink, CloudApi, Fron
 
   // --- the link
   [[nodiscard]] bool keeps_internet() const override { return true; }
+  [[nodiscard]] bool borrows_wifi() const override { return false; }
   void scan() override {
     later(200, [this] {
       std::vector<AccessPoint> found;

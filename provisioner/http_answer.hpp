@@ -20,6 +20,8 @@ class HttpAnswerReader {
   /// The stream has ended.
   State finish();
   [[nodiscard]] State state() const noexcept { return state_; }
+  /// Not one byte has come.
+  [[nodiscard]] bool empty() const noexcept { return part_ == Part::head && pending_.empty(); }
   [[nodiscard]] int status() const noexcept { return status_; }
   [[nodiscard]] const std::string& body() const noexcept { return body_; }
 
@@ -35,6 +37,9 @@ class HttpAnswerReader {
   std::size_t left_ = 0;
   bool has_length_ = false;
 };
+
+/// What there is to say of a bad one.
+inline constexpr const char* unreadable_answer = "Its answer is longer than any device's, or not as long as it says.";
 
 /// Percent-encodes all but letters, digits and -._~
 [[nodiscard]] std::string percent_encode(std::string_view text);

@@ -27,6 +27,8 @@ class HostRadio {
  public:
   /// False: while it is on a device's access point, the cloud cannot be reached (its only network is this radio).
   [[nodiscard]] virtual bool keeps_internet() const = 0;
+  /// False: the host's own Wi-Fi is not touched at all.
+  [[nodiscard]] virtual bool borrows_wifi() const { return true; }
   virtual void scan() = 0;  ///< Answer: on_scanned.
   virtual void join_open(std::string_view ssid,
                          std::uint16_t channel) = 0;  ///< Answer: on_host_joined or on_host_join_failed; later on_host_lost at most once.
@@ -72,7 +74,7 @@ class DeviceListener {
   virtual void on_device_networks(std::vector<SeenNetwork> networks, bool readable, agent::Millis now) = 0;
   virtual void on_device_forgot(agent::Millis now) = 0;
   virtual void on_settings_answer(bool taken, const std::string& message, agent::Millis now) = 0;
-  virtual void on_device_unreadable(const std::string& why, agent::Millis now) = 0;
+  virtual void on_device_unreadable(const std::string& why, agent::Millis now) = 0;  ///< There was an answer, and it makes no sense.
   virtual void on_device_no_answer(agent::Millis now) = 0;
   // Unasked, of devices whose info says `live`.
   virtual void on_device_progress(DeviceProgress progress, const std::string& detail, agent::Millis now) = 0;
@@ -85,8 +87,9 @@ class DeviceListener {
 /// One GET at a time to the device that was joined (or to the address of --device-url).
 class DeviceHttp {
  public:
-  virtual void get(const std::string& target) = 0;  ///< "/config?..."; answer: on_device_answer or on_device_no_answer.
-  virtual void cancel() = 0;                        ///< Nothing more comes of the request.
+  virtual void get(
+      const std::string& target) = 0;  ///< "/config?..."; answer: on_device_answer, on_device_unreadable or on_device_no_answer.
+  virtual void cancel() = 0;           ///< Nothing more comes of the request.
 
  protected:
   ~DeviceHttp() = default;
@@ -124,6 +127,12 @@ struct CloudTrouble {
   bool unreachable = false;  ///< Else it refused.
   bool not_found = false;
   std::string message;  ///< A sentence.
+};
+
+/// What the cloud knows of a device that is to be reconfigured. Texts are empty when it does not know them.
+struct KnownDevice {
+  std::string uid, hotspot_name;
+  bool offline = false;
 };
 
 /// The cloud, as signed in. One question at a time besides steps, which are sent in order and answered by nothing.

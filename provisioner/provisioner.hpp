@@ -10,6 +10,7 @@
 #include "agent/port/clock.hpp"
 #include "provisioner/device_answers.hpp"
 #include "provisioner/ports.hpp"
+#include "provisioner/steps.hpp"
 #include "wire/activation_failure.hpp"
 
 /// Makes one device active: finds it, hands it network and token, follows it and the cloud until it is online, and puts the host's own
@@ -21,32 +22,6 @@ using agent::Millis;
 using wire::ActivationFailure;
 
 class HttpDialect;
-
-/// In the order in which they happen. The names (to_text) are stable: people and scripts read them.
-enum class StepKind : std::uint8_t {
-  open_device,  ///< reconfigure: the cloud asks the device to open for set-up.
-  find_device,
-  join_device,
-  device_info,
-  check_template,
-  list_networks,
-  choose_network,
-  get_token,
-  send_settings,
-  join_network,  ///< The device's part; reported with the failures that belong to it.
-  reach_cloud,
-  restore_wifi,
-};
-[[nodiscard]] std::string_view to_text(StepKind step) noexcept;
-
-enum class StepState : std::uint8_t { begun, done, failed };
-
-struct Report {
-  StepKind step = StepKind::find_device;
-  StepState state = StepState::begun;
-  std::uint16_t code = 0;  ///< Of wire/activation_failure.hpp, when failed.
-  std::string message;     ///< What there is to say; not printable yet when a device said it.
-};
 
 /// Who shows it to a person. Called from inside the provisioner's on_... functions; may answer its questions at once.
 class Front {
@@ -66,8 +41,10 @@ class Front {
 
 struct Times {
   Millis find_ms = 30'000, scan_again_ms = 2'000, join_ms = 25'000, answer_ms = 10'000, list_ms = 25'000;
-  Millis retry_ms = 500;      ///< After an answer that did not come.
-  Millis refresh_ms = 3'000;  ///< G2 scans so long in the background.
+  Millis named_first_ms = 10'000;  ///< Reconfigure: so long only a device of the known name is taken, because its network opens only now.
+  Millis info_ms = 15'000, send_ms = 15'000;  ///< For all tries of one question together.
+  Millis retry_ms = 500;                      ///< After an answer that did not come.
+  Millis refresh_ms = 3'000;                  ///< G2 scans so long in the background.
   Millis device_poll_ms = 500, cloud_poll_ms = 250;
   Millis cloud_ms = 65'000;         ///< For one answer of the cloud.
   Millis silence_ms = 110'000;      ///< Settings were taken, and nothing was heard.
@@ -134,7 +111,7 @@ class Provisioner final : public DeviceListener {
 
   // From the cloud.
   void on_template(bool usable, Millis now);
-  void on_reconfigure(bool device_is_offline, Millis now);
+  void on_reconfigure(const KnownDevice& known, Millis now);
   void on_token(const ProvisionToken& token, Millis now);
   void on_session(const SessionView& session, Millis now);
   void on_cloud_trouble(const CloudTrouble& trouble, Millis now);
@@ -170,17 +147,27 @@ class Provisioner final : public DeviceListener {
   /// Where the host's radio is while the device is followed.
   enum class Link : std::uint8_t { none, up, gone, looking, rejoining };
 
+  // provisioner.cpp: steps, and how it ends
   void begin(StepKind step, Millis now);
   void done(StepKind step, Millis now, std::string message = {});
+  void leave(Millis now);
+  void report_failed(const Report& failure, Millis now);
   void fail(StepKind step, ActivationFailure code, Millis now, std::string message = {});
   void fail_code(StepKind step, std::uint16_t code, Millis now, std::string message = {});
   void wrap_up(Millis now);
 
+  // finding.cpp
   void find(Millis now);
+  void take_candidates(std::vector<AccessPoint> devices, Millis now);
+  [[nodiscard]] std::vector<AccessPoint> wanted_of(std::vector<AccessPoint> devices, Millis now);
+  [[nodiscard]] bool is_wanted(const DeviceInfo& info, Millis now);
+  void look_on(const std::string& why, Millis now);
+  void find_no_device(Millis now);
   void join(const AccessPoint& device, Millis now);
   void read_info(Millis now);
   void take_info(const DeviceInfo& info, Millis now);
-  void after_template(Millis now);
+
+  // handing_over.cpp
   void list(Millis now);
   void take_networks(std::vector<SeenNetwork> found, bool readable, Millis now);
   void ask_network(Millis now);
@@ -188,11 +175,16 @@ class Provisioner final : public DeviceListener {
   void warn_of_token(Millis now);
   void prepare(Millis now);
   void send(Millis now);
+  void send_again(Millis now);
+
+  // following.cpp
   void follow(Millis now);
+  void device_has_joined(Millis now, const std::string& detail = {});
   void take_last_error(const DeviceInfo& info, Millis now);
   void take_failure(std::uint16_t code, const std::string& message, Millis now);
   void ask_password_again(Millis now);
   void become_active(Millis now);
+
   void post(std::string_view step, Millis now, std::uint16_t code = 0, std::string_view message = {});
   void expect_answer(Millis now, Millis patience);
   [[nodiscard]] bool answered();  ///< Whether an answer was due.
@@ -211,9 +203,15 @@ class Provisioner final : public DeviceListener {
   Phase phase_ = Phase::idle;
   Link link_ = Link::none;
   StepKind step_ = StepKind::find_device;
-  bool succeeded_ = false;
+  bool step_is_open_ = false, succeeded_ = false;
   Report failure_;
 
+  KnownDevice known_;                ///< Reconfigure: what the cloud knows of it.
+  std::vector<std::string> others_;  ///< Seen, and not the device that is wanted.
+  std::string doubt_;                ///< Why one of them might be it all the same.
+  bool picked_ = false;              ///< A person has said that it is this one.
+  bool on_trial_ = false;            ///< It was joined to find out which one it is.
+  Millis find_until_ = 0, any_name_from_ = 0;
   AccessPoint access_point_;
   DeviceInfo info_;
   std::uint16_t stale_error_ = 0;

@@ -23,8 +23,9 @@ MAY_INCLUDE = {
     "agent/ports/sim": ["wire", "agent/core", "agent/port"],
     "agent/app": ["wire", "agent"],
     "agent/size": ["wire", "agent/core", "agent/port"],
-    "provisioner": ["wire", "agent/port", "agent/ports/sim"],  # Of the simulation its air only.
-    "provisioner/radios": ["wire", "agent/port", "agent/ports", "provisioner"],  # What a device's radio knows of the machine, a host's does too.
+    "provisioner": ["wire", "agent/port/clock.hpp"],  # It needs a number for the time.
+    # Its ways to a device: of the simulation the air only; and what a device's radio knows of the machine, a host's does too.
+    "provisioner/radios": ["wire", "agent/port", "agent/ports/linux", "agent/ports/sim/air.hpp", "agent/ports/sim/air_radio.hpp", "provisioner"],
     "cloud/base": ["wire"],
     "cloud/domain": ["cloud/base"],
     "cloud/protocol": ["wire", "cloud/base", "cloud/domain"],
@@ -51,6 +52,7 @@ SOCKETS = r"sys/socket\.h|sys/epoll\.h|netinet/.*|arpa/inet\.h|netdb\.h|boost/as
 FORBIDDEN = {
     "wire": rf"{SOCKETS}|boost/.*|sodium\.h|sqlite3\.h|iostream|fstream|vector|string|memory|functional|map|unordered_map",
     "agent/core": rf"{SOCKETS}|boost/.*|sodium\.h|sqlite3\.h|iostream|fstream|thread|mutex",
+    "provisioner": rf"{SOCKETS}|poll\.h|unistd\.h|boost/.*|fstream|iostream|thread|mutex|chrono",
     "cloud/domain": rf"{SOCKETS}|boost/(json|beast).*|sqlite3\.h|libpq-fe\.h|sodium\.h|fstream|iostream|unistd\.h|fcntl\.h",
     "cloud/protocol": rf"{SOCKETS}|boost/(json|beast).*|sqlite3\.h|libpq-fe\.h|unistd\.h|fcntl\.h",
     "cloud/api": r"sys/socket\.h|sys/epoll\.h|netinet/.*|arpa/inet\.h|netdb\.h|boost/asio.*|openssl/(ssl|bio)\.h|sqlite3\.h|libpq-fe\.h",
@@ -149,6 +151,11 @@ def self_test() -> int:
         ("agent/core/x.cpp", '#include "agent/ports/linux/x.hpp"'),
         ("agent/core/x.cpp", '#include "cloud/base/clock.hpp"'),
         ("agent/ports/linux/x.cpp", '#include "cloud/base/clock.hpp"'),
+        ("provisioner/x.cpp", '#include "agent/ports/sim/air.hpp"'),
+        ("provisioner/x.cpp", '#include "agent/ports/linux/loop.hpp"'),
+        ("provisioner/x.cpp", "#include <sys/socket.h>"),
+        ("provisioner/radios/x.cpp", '#include "agent/ports/sim/network.hpp"'),
+        ("provisioner/radios/x.cpp", '#include "agent/core/device.hpp"'),
         ("bench/load_generator.cpp", '#include "wire/frame.hpp"'),
         ("cloud/net/x.cpp", '#include "loop.hpp"'),
         ("cloud/net/x.cpp", '#include "../base/log.hpp"'),

@@ -9,8 +9,10 @@ namespace muster::wire {
 
 inline constexpr FailureText device_failures[] = {
     {ActivationFailure::settings_invalid, "settings_invalid", "The device did not take the settings.",
-     "The token, the network name or the password has a length that no network takes, or the device could not store them.",
-     "Check the password: 8 to 63 characters, or 64 hexadecimal digits. If it is right, restart the device and try again."},
+     "One of them cannot be right as it is: token, network, password, the cloud's host or port, an address. Or the device could not store "
+     "them.",
+     "Check each: a password has 8 to 63 characters or 64 hexadecimal digits, a token 32 characters. If all are right, restart the "
+     "device."},
     {ActivationFailure::network_timeout, "network_timeout", "The device could not join the Wi-Fi network in time.",
      "The network is too weak where the device is, the password is wrong, or the router is busy.",
      "Move the device nearer to the router, check the password, and try again."},

@@ -34,6 +34,20 @@ pv::ProvisionToken read_token(const json::value& answer) {
   return token;
 }
 
+/// Of a device's metadata, what it has told about itself.
+pv::KnownDevice read_known_device(const json::value& answer) {
+  pv::KnownDevice known;
+  const auto* const object = answer.if_object();
+  const auto* const fields = object == nullptr ? nullptr : object->if_contains("content");
+  if (fields == nullptr || !fields->is_array()) return known;
+  for (const auto& field : fields->get_array()) {
+    const auto name = text_of(field, "name");
+    if (name == "Device UID") known.uid = text_of(field, "value");
+    if (name == "Hotspot Name") known.hotspot_name = text_of(field, "value");
+  }
+  return known;
+}
+
 pv::SessionView read_session(const json::value& answer) {
   pv::SessionView view;
   view.state = text_of(answer, "state");
@@ -48,13 +62,17 @@ pv::SessionView read_session(const json::value& answer) {
 }  // namespace
 
 CloudThread::CloudThread(ApiClient client, const WakePipe& pipe, std::optional<std::int64_t> organization)
-    : client_{std::move(client)}, pipe_{pipe}, organization_{organization}, thread_{[this] { work(); }} {}
+    : client_{std::move(client)}, pipe_{pipe}, organization_{organization} {
+  client_.end_when(abandoned_);
+  thread_ = std::thread{[this] { work(); }};
+}
 
 CloudThread::~CloudThread() {
   {
     const std::lock_guard lock{mutex_};
     stopping_ = true;
   }
+  abandoned_ = true;
   wanted_.notify_all();
   thread_.join();
 }
@@ -65,8 +83,14 @@ void CloudThread::ask_template(const std::string& id) {
 }
 
 void CloudThread::ask_reconfigure(std::int64_t id) {
-  ask("POST", "/api/v1/organization/device/provision/reconfigure", {}, json::object{{"deviceId", id}},
-      [](pv::Provisioner& to, const json::value& answer, Millis now) { to.on_reconfigure(flag_of(answer, "deviceIsOffline"), now); });
+  ask("GET", "/api/v1/organization/device/metafield", {{"deviceId", std::to_string(id)}}, std::nullopt,
+      [this, id](pv::Provisioner&, const json::value& fields, Millis) {
+        ask("POST", "/api/v1/organization/device/provision/reconfigure", {}, json::object{{"deviceId", id}},
+            [known = read_known_device(fields)](pv::Provisioner& to, const json::value& answer, Millis now) mutable {
+              known.offline = flag_of(answer, "deviceIsOffline");
+              to.on_reconfigure(known, now);
+            });
+      });
 }
 
 void CloudThread::ask_token(const pv::TokenRequest& request) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <atomic>
 #include <boost/json/object.hpp>
 #include <boost/json/value.hpp>
 #include <condition_variable>
@@ -65,7 +66,8 @@ class CloudThread final : public provisioner::CloudApi {
   std::deque<Work> work_;
   std::deque<std::function<void(agent::Millis)>> answers_;
   bool stopping_ = false, busy_ = false;
-  std::thread thread_;  // Last: it uses all of the above.
+  std::atomic<bool> abandoned_{false};  ///< Nobody waits for the request under way any more.
+  std::thread thread_;                  // Last: it uses all of the above.
 };
 
 }  // namespace muster::cli

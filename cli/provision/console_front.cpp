@@ -8,6 +8,7 @@
 #include <array>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <ostream>
 #include <utility>
 
@@ -55,7 +56,13 @@ std::size_t number_in(const std::string& answer, std::size_t count) {
 
 ConsoleFront::ConsoleFront(Context& context, const ProvisionOptions& options, const WakePipe& pipe, const StopSignals& signals,
                            agent::Clock& clock)
-    : context_{context}, options_{options}, pipe_{pipe}, signals_{signals}, clock_{clock}, began_{clock.now()} {}
+    : context_{context},
+      options_{options},
+      pipe_{pipe},
+      signals_{signals},
+      clock_{clock},
+      began_{clock.now()},
+      is_live_{!context.globals.json && context.input.is_terminal() && ::isatty(STDOUT_FILENO) == 1} {}
 
 // ---- what is shown
 
@@ -63,27 +70,34 @@ void ConsoleFront::on_report(const pv::Report& report, Millis now) {
   const auto step = std::string{pv::to_text(report.step)};
   const auto message = printable(report.message);
   if (context_.globals.json) {
-    constexpr std::array<std::string_view, 3> states{"begun", "done", "failed"};
-    json::object event{
-        {"event", "step"}, {"step", step}, {"state", states[static_cast<std::size_t>(report.state)]}, {"atMs", now - began_}};
+    json::object event{{"event", "step"}, {"step", step}, {"state", std::string{pv::to_text(report.state)}}, {"atMs", now - began_}};
     if (report.code != 0) event["code"] = report.code;
     if (!message.empty()) event["message"] = message;
     print_json(context_.out, event);
     context_.out.flush();
     return;
   }
-  if (report.state == pv::StepState::begun) return;
+  clear_line();
+  if (report.state == pv::StepState::left) return;
+  const bool begun = report.state == pv::StepState::begun;
+  if (begun && !is_live_) return;
   char time[32];
   std::snprintf(time, sizeof time, "%7.1f s", static_cast<double>(now - began_) / 1000.0);
-  context_.out << time << (report.state == pv::StepState::done ? "  ok      " : "  FAILED  ") << step
-               << (message.empty() ? "" : ": " + message) << "\n";
-  context_.out.flush();
+  const char* const word = begun ? "  ...     " : report.state == pv::StepState::done ? "  ok      " : "  FAILED  ";
+  context_.out << time << word << step << (message.empty() ? "" : ": " + message) << (begun ? "" : "\n") << std::flush;
+  line_is_open_ = begun;
+}
+
+/// Of the step under way; other words take its place.
+void ConsoleFront::clear_line() {
+  if (std::exchange(line_is_open_, false)) context_.out << "\r\x1b[K" << std::flush;
 }
 
 void ConsoleFront::on_warning(std::string_view code, const std::string& message, Millis) {
   if (context_.globals.json) {
-    print_json(context_.out, json::object{{"event", "warning"}, {"code", std::string{code}}, {"message", printable(message)}});
+    print_json(context_.out, json::object{{"event", "warning"}, {"name", std::string{code}}, {"message", printable(message)}});
   } else {
+    clear_line();
     context_.err << "Warning: " << printable(message) << "\n";
   }
 }
@@ -111,14 +125,19 @@ Outcome<void> ConsoleFront::read_given_password() {
     auto line = ask("Password of " + (options_.ssid.empty() ? "the Wi-Fi network" : printable(options_.ssid)) + ": ", true);
     if (!line) return line.error();
     password_ = std::move(*line);
-  } else if (const char* const known = std::getenv(password_variable); known != nullptr) {
+  } else if (char* const known = std::getenv(password_variable); known != nullptr) {
     password_ = known;
+    // Neither programs that are started from here nor whoever looks into /proc shall find it.
+    explicit_bzero(known, std::strlen(known));
+    ::unsetenv(password_variable);
   }
   return {};
 }
 
 void ConsoleFront::serve() {
-  if (question_) std::exchange(question_, nullptr)();
+  if (!question_) return;
+  clear_line();
+  std::exchange(question_, nullptr)();
 }
 
 void ConsoleFront::refuse(const Failure& failure) {
@@ -127,6 +146,10 @@ void ConsoleFront::refuse(const Failure& failure) {
 }
 
 void ConsoleFront::choose(const std::string& question, const std::vector<std::string>& names, bool network) {
+  if (!context_.input.is_terminal() && !network && names.size() == 1) {
+    provisioner_->choose_device(names.front(), clock_.now());
+    return;
+  }
   if (!context_.input.is_terminal()) {
     refuse(usage(network ? "Say which network the device shall join: --ssid NAME"
                          : "Several devices wait for set-up; say which: --device-name NAME"));

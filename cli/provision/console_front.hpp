@@ -18,6 +18,9 @@ namespace muster::cli {
 class ConsoleFront final : public provisioner::Front {
  public:
   ConsoleFront(Context& context, const ProvisionOptions& options, const WakePipe& pipe, const StopSignals& signals, agent::Clock& clock);
+  ~ConsoleFront() { clear_line(); }
+  ConsoleFront(const ConsoleFront&) = delete;
+  ConsoleFront& operator=(const ConsoleFront&) = delete;
   void attach(provisioner::Provisioner& provisioner) {
     provisioner_ = &provisioner;
     began_ = clock_.now();
@@ -41,6 +44,7 @@ class ConsoleFront final : public provisioner::Front {
   [[nodiscard]] const std::optional<Failure>& refusal() const { return refusal_; }
 
  private:
+  void clear_line();
   void refuse(const Failure& failure);
   void choose(const std::string& question, const std::vector<std::string>& names, bool network);
   void ask_password(const std::string& ssid);
@@ -57,6 +61,8 @@ class ConsoleFront final : public provisioner::Front {
   provisioner::Provisioner* provisioner_ = nullptr;
   std::optional<std::string> password_;  ///< That was given beforehand.
   std::function<void()> question_;
+  bool is_live_;  ///< A person watches: the step under way stands in the last line until it ends.
+  bool line_is_open_ = false;
   std::optional<Failure> refusal_;
 };
 

@@ -70,7 +70,9 @@ void DeviceSocket::serve(short events, agent::Millis now) {
   const pv::HttpAnswerReader answer = std::move(reader_);
   if (state == pv::HttpAnswerReader::State::complete) {
     provisioner_->on_device_answer(answer.status(), answer.body(), now);
-  } else {
+  } else if (got >= 0 && !answer.empty()) {
+    provisioner_->on_device_unreadable(pv::unreadable_answer, now);
+  } else {  // It hung up without a word, or the connection broke.
     provisioner_->on_device_no_answer(now);
   }
 }

@@ -46,7 +46,7 @@ class HostLink {
 };
 
 /// What --radio can be, for help and complaints.
-inline constexpr std::string_view host_link_kinds = "wpa[:INTERFACE], ble[:ADAPTER] or sim[:PATH]";
+inline constexpr std::string_view host_link_kinds = "nm[:INTERFACE], wpa[:INTERFACE], ble[:ADAPTER] or sim[:PATH]";
 
 /// As --radio or --device-url say. Errors: exit_usage. Clock and random must outlive the link.
 [[nodiscard]] Outcome<std::unique_ptr<HostLink>> make_host_link(const ProvisionOptions& options, agent::Clock& clock,

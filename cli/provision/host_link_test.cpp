@@ -17,10 +17,12 @@ class HostLinkTest : public testing::Test {
     ProvisionOptions options;
     options.radio = radio;
     options.device_url = url;
+    options.ble = ble_;
     return make_host_link(options, clock_, random_);
   }
   agent::linux_port::BootClock clock_;
   agent::linux_port::KernelRandom random_;
+  bool ble_ = false;
 };
 
 TEST_F(HostLinkTest, IsChosenByRadioOrAddress) {
@@ -30,6 +32,13 @@ TEST_F(HostLinkTest, IsChosenByRadioOrAddress) {
   EXPECT_THAT((*air)->trouble(), testing::HasSubstr("muster-agent --radio sim:/tmp/nowhere"));
   EXPECT_TRUE(make("sim"));
   EXPECT_TRUE(make("wpa"));
+  const bool has_dbus = make("ble").has_value();
+  EXPECT_EQ(make("nm").has_value(), has_dbus);
+  EXPECT_EQ(make("nm:wlp3s0").has_value(), has_dbus);
+  ble_ = true;  // --ble is --radio ble.
+  EXPECT_EQ(make({}).has_value(), has_dbus);
+  EXPECT_FALSE(make("sim"));
+  ble_ = false;
   const auto address = make({}, "http://192.168.4.1");
   ASSERT_TRUE(address);
   EXPECT_TRUE((*address)->ready());
@@ -53,6 +62,7 @@ TEST_F(HostLinkTest, WhatIsNoWayIsAMistakeOfUsage) {
                                    {"magic", ""},
                                    {"sim:", ""},
                                    {"wpa:", ""},
+                                   {"nm:", ""},
                                    {"ble:", ""},
                                    {"ble:eth0", ""},
                                    {"ble:hci0/x", ""},

@@ -39,15 +39,29 @@ Outcome<std::int64_t> parse_device_id(const std::string& text) {
   return id;
 }
 
+bool is_not_found(const Failure& failure) { return failure.exit_code == exit_refused && failure.code == "not_found"; }
+
 /// How the names of the devices begin: as said, else as their template says, else as stock firmware has it. A cloud that does not answer here
-/// is complained about when it is needed.
-std::string prefix_for(const ProvisionOptions& given, ApiClient& client) {
-  if (!given.prefix.empty()) return given.prefix;
+/// is complained about when it is needed. Errors: it has no such template.
+Outcome<std::string> prefix_for(const ProvisionOptions& given, ApiClient& client) {
+  std::string prefix = given.prefix;
   if (!given.template_id.empty()) {
     const auto answer = client.call("GET", "/api/v1/template", {{"templateId", given.template_id}});
-    if (const auto prefix = answer ? text_of(*answer, "hotspotPrefix") : std::string{}; !prefix.empty()) return prefix;
+    if (!answer && is_not_found(answer.error()))
+      return refused("There is no template " + printable(given.template_id) +
+                     " in your organization; `muster template list` shows those that are.");
+    if (answer && prefix.empty()) prefix = text_of(*answer, "hotspotPrefix");
   }
-  return "Blynk";
+  return prefix.empty() ? "Blynk" : prefix;
+}
+
+/// Errors: it has no such device.
+Outcome<void> check_device(std::int64_t id, ApiClient& client) {
+  if (id == 0) return {};
+  const auto answer = client.call("GET", "/api/v1/organization/device", {{"deviceId", std::to_string(id)}});
+  if (!answer && is_not_found(answer.error()))
+    return refused("There is no device " + std::to_string(id) + " that you may set up; `muster device list` shows those that are there.");
+  return {};
 }
 
 pv::Options options_for(const ProvisionOptions& given, std::string prefix, std::int64_t reconfigure, const ConsoleFront& front) {
@@ -141,6 +155,7 @@ void print_failed(Context& context, std::string_view step, std::uint16_t code, c
                                        {"code", code},
                                        {"message", message},
                                        {"fix", text != nullptr ? std::string{text->fix} : std::string{}}});
+  context.out.flush();
 }
 
 /// Nothing was begun. Code 0: neither the device nor the cloud nor the radio had a part in it.
@@ -148,6 +163,12 @@ Failure not_begun(Context& context, Failure why, ActivationFailure code = Activa
   if (code == ActivationFailure::none && why.exit_code == exit_unreachable) code = ActivationFailure::cloud_unreachable;
   if (code == ActivationFailure::none && why.exit_code == exit_refused) code = ActivationFailure::sign_in_refused;
   print_failed(context, pv::to_text(pv::StepKind::find_device), static_cast<std::uint16_t>(code), why.message);
+  return why;
+}
+
+/// What was asked for is not in the cloud.
+Failure not_there(Context& context, Failure why) {
+  print_failed(context, pv::to_text(pv::StepKind::find_device), 0, why.message);
   return why;
 }
 
@@ -174,11 +195,13 @@ Failure failure_of(Context& context, const SetUp& set_up, const ConsoleFront& fr
   return {exit_code_of(failure.code), message, {}};
 }
 
-}  // namespace
-
-Outcome<void> provision(Context& context, const ProvisionOptions& options) {
+Outcome<void> set_up(Context& context, const ProvisionOptions& options) {
   agent::linux_port::BootClock clock;
   agent::linux_port::KernelRandom random;
+  // First and so last: signals are kept off until the host has its own back and the last word is said.
+  const WakePipe pipe;
+  if (!pipe.usable()) return not_begun(context, failed("No pipe could be made."));
+  const StopSignals signals{pipe};
   auto link = make_host_link(options, clock, random);
   if (!link) return not_begun(context, link.error());
   const auto reconfigure = parse_device_id(options.reconfigure);
@@ -186,26 +209,38 @@ Outcome<void> provision(Context& context, const ProvisionOptions& options) {
   auto client = context.connect();
   if (!client) return not_begun(context, client.error());
 
-  const WakePipe pipe;
-  if (!pipe.usable()) return not_begun(context, failed("No pipe could be made."));
-  const StopSignals signals{pipe};
   ConsoleFront front{context, options, pipe, signals, clock};
   // Before the radio is touched: whoever gives it may let us wait, and nothing may have to be put back then.
   if (const auto read = front.read_given_password(); !read) {
     return signals.seen() ? stopped_before(context) : not_begun(context, read.error());
   }
-  if (const auto begun = (*link)->start(); !begun) return no_link(context, begun.error().message);
+  client->end_when(signals.flag());
   auto prefix = prefix_for(options, *client);
-  SetUp set_up{context, options, front, std::move(prefix), *reconfigure, **link, std::move(*client), pipe, signals, clock};
-  if (!set_up.run()) return signals.seen() ? stopped_before(context) : no_link(context, (*link)->trouble());
-  if (!set_up.provisioner().succeeded()) return failure_of(context, set_up, front);
-  const auto device = set_up.provisioner().device_id();
+  const auto checked = check_device(*reconfigure, *client);
+  if (signals.seen()) return stopped_before(context);
+  if (!prefix) return not_there(context, prefix.error());
+  if (!checked) return not_there(context, checked.error());
+  if (const auto begun = (*link)->start(); !begun) return no_link(context, begun.error().message);
+  SetUp under_way{context, options, front, std::move(*prefix), *reconfigure, **link, std::move(*client), pipe, signals, clock};
+  if (!under_way.run()) return signals.seen() ? stopped_before(context) : no_link(context, (*link)->trouble());
+  if (!under_way.provisioner().succeeded()) return failure_of(context, under_way, front);
+  const auto device = under_way.provisioner().device_id();
   if (context.globals.json) {
     print_json(context.out, json::object{{"event", "done"}, {"deviceId", device}});
   } else {
     context.out << "Device " << device << " is online.\n";
   }
+  context.out.flush();
   return {};
+}
+
+}  // namespace
+
+Outcome<void> provision(Context& context, const ProvisionOptions& options) {
+  auto ended = set_up(context, options);
+  // Its last event has said it already.
+  if (!ended && context.globals.json) return Failure{ended.error().exit_code, {}, {}};
+  return ended;
 }
 
 }  // namespace muster::cli

@@ -12,11 +12,12 @@ namespace {
 
 // The signal handler's: nothing else reaches it.
 volatile std::sig_atomic_t signal_wakes = -1;
-volatile std::sig_atomic_t signal_seen = 0;
+std::atomic<bool> signal_seen{false};
+static_assert(std::atomic<bool>::is_always_lock_free);
 
 void on_signal(int) {
   const int error = errno;
-  signal_seen = 1;
+  signal_seen = true;
   const char byte = 0;
   [[maybe_unused]] const auto written = ::write(signal_wakes, &byte, 1);
   errno = error;
@@ -45,11 +46,10 @@ void WakePipe::wake() const {
 }
 
 StopSignals::StopSignals(const WakePipe& pipe) {
-  signal_seen = 0;
+  signal_seen = false;
   signal_wakes = pipe.ends_[1];
   struct sigaction action{};
   action.sa_handler = on_signal;
-  action.sa_flags = static_cast<int>(SA_RESETHAND);
   for (std::size_t i = 0; i < signals.size(); ++i) ::sigaction(signals[i], &action, &before_[i]);
   struct sigaction ignore{};
   ignore.sa_handler = SIG_IGN;
@@ -57,10 +57,12 @@ StopSignals::StopSignals(const WakePipe& pipe) {
 }
 
 StopSignals::~StopSignals() {
-  for (std::size_t i = 0; i < signals.size(); ++i) ::sigaction(signals[i], &before_[i], nullptr);
+  struct sigaction ignore{};
+  ignore.sa_handler = SIG_IGN;
+  for (std::size_t i = 0; i < signals.size(); ++i) ::sigaction(signals[i], seen() ? &ignore : &before_[i], nullptr);
   ::sigaction(SIGPIPE, &pipe_before_, nullptr);
 }
 
-bool StopSignals::seen() const { return signal_seen != 0; }
+const std::atomic<bool>& StopSignals::flag() const { return signal_seen; }
 
 }  // namespace muster::cli

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <csignal>
 
 namespace muster::cli {
@@ -25,8 +26,9 @@ class WakePipe {
   int ends_[2] = {-1, -1};
 };
 
-/// While one exists, Ctrl-C, Ctrl-\, SIGTERM and SIGHUP only say so and wake the pipe, so that a set-up ends in good order; a second one of the same
-/// kind ends the program. SIGPIPE is ignored: who reads along may go while a set-up is under way. One at a time in a program.
+/// While one exists, Ctrl-C, Ctrl-\, SIGTERM and SIGHUP only say so and wake the pipe, so that a set-up ends in good order. Further ones change
+/// nothing: who is impatient would lose the host's own Wi-Fi. Nothing that is waited for meanwhile may last for ever. SIGPIPE is ignored: who
+/// reads along may go while a set-up is under way. One at a time in a program.
 class StopSignals {
  public:
   explicit StopSignals(const WakePipe& pipe);
@@ -34,7 +36,10 @@ class StopSignals {
   StopSignals(const StopSignals&) = delete;
   StopSignals& operator=(const StopSignals&) = delete;
 
-  [[nodiscard]] bool seen() const;
+  /// The program is on its way out then, and stays deaf to further ones when this one has gone.
+  [[nodiscard]] bool seen() const { return flag().load(); }
+  /// For what waits elsewhere.
+  [[nodiscard]] const std::atomic<bool>& flag() const;
 
  private:
   static constexpr std::array signals{SIGINT, SIGTERM, SIGHUP, SIGQUIT};

@@ -78,9 +78,8 @@ Outcome<void> WpaLink::start() {
     return failed("--radio wpa changes the address of a network card: run it as root (sudo), or use --device-url.");
   const bool served = ::access((options_.control_directory + "/" + options_.interface).c_str(), F_OK) == 0;
   if (!served && is_in_use(card))
-    return failed(name +
-                  " is used by another program, which would not give it back in order. If that is NetworkManager: nmcli device set " +
-                  name + " managed no. Or use another card, or --device-url.");
+    return failed(name + " is used by another program, which would not give it back in order. If that is NetworkManager, say --radio nm:" +
+                  name + ". Or use another card, or --device-url.");
   if (!served && !is_program(options_.program))
     return failed("There is no wpa_supplicant here. Install the package wpasupplicant, or use --device-url.");
   if (const std::string why = radio_.start(); !why.empty()) return failed(why);

@@ -101,6 +101,8 @@ void AirHostRadio::on_air(const AirEvent& event, agent::Millis now) {
       if (state == HttpAnswerReader::State::complete) {
         const HttpAnswerReader answer = std::move(reader_);
         provisioner_->on_device_answer(answer.status(), answer.body(), now);
+      } else if (!reader_.empty()) {
+        provisioner_->on_device_unreadable(unreadable_answer, now);
       } else {
         provisioner_->on_device_no_answer(now);
       }

@@ -40,6 +40,7 @@ class BleRadio final : public HostRadio, public BleLink {
   void attach(HostListener& listener, BleDialect& dialect);
 
   [[nodiscard]] bool keeps_internet() const override { return true; }
+  [[nodiscard]] bool borrows_wifi() const override { return false; }
   void scan() override;
   void join_open(std::string_view name, std::uint16_t channel) override;
   void leave() override;

@@ -126,7 +126,7 @@ void Phone::ask_template(const std::string& template_id) {
 
 void Phone::ask_reconfigure(std::int64_t device_id) {
   ask([this, device_id] { return w_.desk.reconfigure(device_id); },
-      [this](bool told) { muster_->on_reconfigure(!told, w_.timeline.now_ms()); });
+      [this](bool told) { muster_->on_reconfigure({{}, {}, !told}, w_.timeline.now_ms()); });
 }
 
 void Phone::ask_token(const provisioner::TokenRequest& request) {

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Dynamic provisioning by three separate programs over the simulated air: muster serve, muster-agent, muster provision."""
+import itertools
 import json
 import os
+import pathlib
 import pty
 import select
 import shutil
@@ -110,7 +112,19 @@ class Air(unittest.TestCase):
         run = subprocess.run([muster.BIN, "provision", "--radio", "sim:" + self.air, "--ssid", ssid, "--password-stdin", "--json", *arguments],
                              input=password + "\n", env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=100)
         events = [json.loads(line) for line in run.stdout.splitlines()]
+        self.assertEqual(run.stderr, "", "all is in the events")
+        self.check_steps(events)
         return run.returncode, events, run.stderr
+
+    def check_steps(self, events):
+        """Each step is begun before it ends, and ends before the next begins."""
+        under_way = None
+        for event in events:
+            if event["event"] == "step":
+                self.assertEqual(under_way is None, event["state"] == "begun", events)
+                self.assertIn(under_way, (None, event["step"]), events)
+                under_way = event["step"] if event["state"] == "begun" else None
+        self.assertIsNone(under_way, events)
 
     def devices(self):
         return self.server.api("GET", "organization/devices")["content"]
@@ -138,6 +152,8 @@ class Air(unittest.TestCase):
         self.assertEqual((events[-1]["event"], events[-1]["code"], events[-1]["step"]), ("failed", 722, "join_network"))
         self.assertIn("Type the password again", events[-1]["fix"])
         self.assertEqual(self.devices(), [])
+        session = self.server.api("GET", "provision/sessions")["content"][0]
+        self.assertEqual((session["state"], session["failure"]["code"]), ("FAILED", 722))
         # The same device takes the right one at once.
         code, events, problems = self.provision("muster-home")
         self.assertEqual((code, events[-1]["event"]), (0, "done"), (events, problems))
@@ -151,21 +167,103 @@ class Air(unittest.TestCase):
     def session_states(self):
         return [row["state"] for row in self.server.api("GET", "provision/sessions")["content"]]
 
-    def test_each_signal_that_asks_for_an_end_gets_one_in_good_order(self):
+    def test_each_signal_in_each_step_gets_an_end_in_good_order(self):
         self.wait_open()
-        for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGHUP):
-            with self.subTest(number.name), self.begin_provision("--ssid", "Elsewhere") as run:
+        steps = ("find_device", "join_device", "device_info", "get_token", "send_settings", "join_network")
+        numbers = itertools.cycle((signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGHUP))
+        for step, number in zip(steps, numbers):
+            before = len(self.session_states())
+            with self.subTest(step=step, signal=number.name), self.begin_provision("--ssid", "Elsewhere") as run:
+                lines = []
                 for line in run.stdout:
-                    if '"get_token"' in line and '"done"' in line:
+                    lines.append(line)
+                    if f'"{step}"' in line and '"begun"' in line:
                         break
                 run.send_signal(number)
-                last = json.loads(run.stdout.read().splitlines()[-1])
-                self.assertEqual((last["event"], last["code"]), ("failed", 910))
+                lines += run.stdout.read().splitlines()
+                events = [json.loads(line) for line in lines]
+                self.check_steps(events)
+                # There is no such network: where the device has the settings, it may have said so first.
+                codes = (910, 720) if step == "join_network" else (910,)
+                self.assertEqual(events[-1]["event"], "failed")
+                self.assertIn(events[-1]["code"], codes)
                 self.assertEqual(run.wait(20), 1)
-                self.assertEqual(self.session_states()[0], "CANCELED")
+                made = self.session_states()[:len(self.session_states()) - before]
+                self.assertIn(made, ([], ["CANCELED"] if events[-1]["code"] == 910 else ["FAILED"]))
             self.stop_agent()
             self.start_agent()
             self.wait_open()
+        self.assertEqual(self.devices(), [])
+
+    def test_nobody_who_looks_on_sees_a_secret(self):
+        self.wait_open()
+        with self.begin_provision("--ssid", "Muster Home") as run:
+            self.assertIn("begun", run.stdout.readline())
+            for what in ("cmdline", "environ"):
+                with open(f"/proc/{run.pid}/{what}", "rb") as seen:
+                    self.assertNotIn(b"muster-home", seen.read(), what)
+            shown = run.stdout.read()
+            self.assertEqual(run.wait(60), 0, shown)
+        for text in (shown, pathlib.Path(self.log_path).read_text()):
+            self.assertNotIn("muster-home", text)
+
+    def test_whoever_is_impatient_gets_the_same_end(self):
+        """Further signals change nothing: the host's Wi-Fi is put back, the cloud is told, and the last event is written."""
+        self.wait_open()
+        with SlowCloud(self.server.port, b"DELETE ") as cloud:
+            environment = dict(self.environment, MUSTER_WIFI_PASSWORD="muster-home", MUSTER_URL=f"http://127.0.0.1:{cloud.port}")
+            with self.begin_provision("--ssid", "Elsewhere", environment=environment) as run:
+                for line in run.stdout:
+                    if '"get_token"' in line and '"done"' in line:
+                        break
+                run.send_signal(signal.SIGINT)
+                self.assertTrue(cloud.held.wait(20))  # It waits for the cloud now.
+                for number in (signal.SIGINT, signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT):
+                    run.send_signal(number)
+                    time.sleep(0.1)
+                self.assertIsNone(run.poll(), "ended by a second signal")
+                cloud.go_on.set()
+                events = [json.loads(line) for line in run.stdout.read().splitlines()]
+                self.assertEqual((events[-1]["event"], events[-1]["code"]), ("failed", 910))
+                self.assertEqual(run.wait(20), 1)
+        self.assertEqual(self.session_states(), ["CANCELED"])
+
+    def test_only_the_very_device_is_reconfigured(self):
+        self.wait_open()
+        code, events, problems = self.provision("muster-home")
+        self.assertEqual(code, 0, (events, problems))
+        device = events[-1]["deviceId"]
+        self.wait_for(lambda event: event.get("step") == "stored")
+        end = time.monotonic() + 20
+        while time.monotonic() < end:  # It tells the cloud who it is.
+            facts = self.server.api("GET", f"organization/device/metafield?deviceId={device}")["content"]
+            if all(row["value"] for row in facts if row["name"] in ("Hotspot Name", "Device UID")):
+                break
+            time.sleep(0.05)
+        store = "neighbour"
+        neighbour_log = os.path.join(self.directory, "neighbour.log")
+        with open(neighbour_log, "wb") as log:
+            neighbour = subprocess.Popen(
+                [AGENT, "--store", os.path.join(self.directory, store), "--template", self.template, "--template-name", "Lamp", "--radio",
+                 "sim:" + self.air, "--ca", os.path.join(self.server.directory, "tls", "ca.crt"), "--json"],
+                stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT)
+        try:
+            end = time.monotonic() + 20
+            while b'"setup_opened"' not in pathlib.Path(neighbour_log).read_bytes() and time.monotonic() < end:
+                time.sleep(0.05)
+            # Both wait for set-up: the device, because the cloud asks it to, and its neighbour.
+            code, events, problems = self.provision("muster-home", arguments=["--reconfigure", str(device)])
+            self.assertEqual((code, events[-1].get("deviceId")), (0, device), (events, problems))
+            self.assertEqual([row["id"] for row in self.devices()], [device])
+            # The device is away: its neighbour is none.
+            self.stop_agent()
+            code, events, _ = self.provision("muster-home", arguments=["--reconfigure", str(device)])
+            self.assertEqual((code, events[-1]["code"], events[-1]["step"]), (1, 900, "find_device"), events)
+            self.assertIn("not device", events[-1]["message"])
+            self.assertNotIn(b'"settings_taken"', pathlib.Path(neighbour_log).read_bytes())
+        finally:
+            neighbour.send_signal(signal.SIGTERM)
+            neighbour.wait(20)
 
     def test_who_reads_along_may_go(self):
         self.wait_open()
@@ -216,6 +314,8 @@ class Air(unittest.TestCase):
                 (["--radio", "sim:" + self.air, "--reconfigure", "lamp"], {}, 2, 0),
                 (["--radio", "wpa:nothing0"], {}, 1, 911),
                 (["--radio", "sim:" + self.air, "--ssid", "Muster Home"], nobody, 4, 907),
+                (["--radio", "sim:" + self.air, "--reconfigure", "999"], {}, 3, 0),
+                (["--radio", "sim:" + self.air, "--template", "nonsense"], {}, 3, 0),
                 (["--radio", "sim:" + self.air], {"MUSTER_URL": "", "MUSTER_TOKEN": ""}, 2, 0)):
             with self.subTest(arguments):
                 run = subprocess.run([muster.BIN, "provision", "--json", *arguments], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
@@ -224,6 +324,7 @@ class Air(unittest.TestCase):
                 last = json.loads(run.stdout.splitlines()[-1])
                 self.assertEqual((run.returncode, last["event"], last["code"]), (exit_code, "failed", code), last)
                 self.assertTrue(last["message"])
+                self.assertEqual(run.stderr, "")
 
     def test_a_person_may_type_a_wrong_password_again(self):
         self.wait_open()

@@ -27,6 +27,7 @@ struct NmDevice {
   std::uint32_t address = 0;          ///< IPv4 as 0xAABBCCDD; 0: none.
   std::uint32_t mask = 0;
   std::optional<WpaNetwork> joined;  ///< Where it is.
+  std::string connection = {};       ///< The connection in use, as NetworkManager keeps it; empty: none.
 };
 
 /// A connection that lasts until it is ended or this program does; it is never written to disk.
@@ -41,6 +42,7 @@ struct NmProfile {
   std::string key;
   std::optional<StaticAddress> fixed;
   unsigned address_timeout_s = 0;  ///< For DHCP.
+  bool local_only = false;         ///< No way to anywhere else, and none of its name servers.
 };
 
 /// NetworkManager, and the wpa_supplicant behind it, as far as a radio needs them. Nothing here blocks after open(); `done` and the listener
@@ -80,6 +82,8 @@ class NmClient {
   /// Adds the profile and activates it, in the place of what the device did before. `problem` empty: it has begun.
   virtual void activate(const std::string& device, const NmProfile& profile,
                         std::function<void(const std::string& connection, const std::string& problem)> done) = 0;
+  /// Activates a connection that NetworkManager keeps (NmDevice::connection). `problem` empty: it has begun.
+  virtual void activate_kept(const std::string& device, const std::string& kept, std::function<void(const std::string& problem)> done) = 0;
   virtual void deactivate(const std::string& connection, std::function<void()> done) = 0;
   /// From now on refusals of this station, and phones at this access point, are told; empty: of none.
   virtual void watch(const std::string& station, const std::string& access_point) = 0;

@@ -88,6 +88,9 @@ std::optional<NmDevice> read_device(const Objects& objects, const std::string& i
   if (const Object* const joined = find(objects, get<sdbus::ObjectPath>(at->second, nm_wireless, "ActiveAccessPoint")))
     device.joined = read_access_point(*joined);
   if (const Object* const config = find(objects, get<sdbus::ObjectPath>(at->second, nm_device, "Ip4Config"))) read_address(*config, device);
+  if (const Object* const active = find(objects, get<sdbus::ObjectPath>(at->second, nm_device, "ActiveConnection")))
+    device.connection = get<sdbus::ObjectPath>(*active, "org.freedesktop.NetworkManager.Connection.Active", "Connection");
+  if (device.connection == "/") device.connection.clear();
   return device;
 }
 
@@ -121,9 +124,13 @@ Properties ipv4_of(const NmProfile& profile) {
     ipv4["dns"] = sdbus::Variant{servers};
     return ipv4;
   }
-  return {{"method", sdbus::Variant{std::string{"auto"}}},
-          {"dhcp-timeout", sdbus::Variant{static_cast<std::int32_t>(profile.address_timeout_s)}},
-          {"may-fail", sdbus::Variant{false}}};
+  Properties ipv4{{"method", sdbus::Variant{std::string{"auto"}}},
+                  {"dhcp-timeout", sdbus::Variant{static_cast<std::int32_t>(profile.address_timeout_s)}},
+                  {"may-fail", sdbus::Variant{false}}};
+  if (profile.local_only) {
+    for (const char* const name : {"never-default", "ignore-auto-dns", "ignore-auto-routes"}) ipv4[name] = sdbus::Variant{true};
+  }
+  return ipv4;
 }
 
 Object settings_of(const NmProfile& profile) {
@@ -148,7 +155,7 @@ Object settings_of(const NmProfile& profile) {
     if (!profile.key.empty()) security["psk"] = sdbus::Variant{profile.key};
   }
   settings["ipv4"] = ipv4_of(profile);
-  settings["ipv6"] = {{"method", sdbus::Variant{std::string{profile.access_point ? "disabled" : "auto"}}}};
+  settings["ipv6"] = {{"method", sdbus::Variant{std::string{profile.access_point || profile.local_only ? "disabled" : "auto"}}}};
   return settings;
 }
 
@@ -331,6 +338,13 @@ void NmDbus::activate(const std::string& device, const NmProfile& profile,
         if (reply != nullptr) *reply >> stored >> active;
         done(active, reply != nullptr ? std::string{} : problem);
       });
+}
+
+void NmDbus::activate_kept(const std::string& device, const std::string& kept, std::function<void(const std::string& problem)> done) {
+  send(
+      {nm, nm_path, nm, "ActivateConnection"},
+      [&](sdbus::MethodCall& call) { call << sdbus::ObjectPath{kept} << sdbus::ObjectPath{device} << sdbus::ObjectPath{"/"}; },
+      [done = std::move(done)](sdbus::MethodReply*, const std::string& problem) { done(problem); });
 }
 
 void NmDbus::deactivate(const std::string& connection, std::function<void()> done) {

@@ -30,6 +30,7 @@ class NmDbus final : public NmClient {
   void request_scan(const std::string& device, const std::string& ssid, std::function<void(bool ok)> done) override;
   void activate(const std::string& device, const NmProfile& profile,
                 std::function<void(const std::string& connection, const std::string& problem)> done) override;
+  void activate_kept(const std::string& device, const std::string& kept, std::function<void(const std::string& problem)> done) override;
   void deactivate(const std::string& connection, std::function<void()> done) override;
   void watch(const std::string& station, const std::string& access_point) override;
   void fill(std::vector<pollfd>& waiting) const override;
