@@ -260,6 +260,17 @@ Response export_own_data(Context& context) {
   if (!sessions) return error_response(sessions.error());
   if (!factor) return error_response(factor.error());
   if (!acts) return error_response(acts.error());
+  const domain::Actor actor = context.actor();
+  domain::AuditEntry noted;
+  noted.at = actor.at;
+  noted.actor_user_id = id;
+  noted.client = actor.client;
+  noted.ip = actor.ip;
+  noted.organization_id = (*user)->organization_id;
+  noted.action = "user.export";
+  noted.object_kind = "user";
+  noted.object_id = id.value();
+  if (const auto written = core.store.append_audit(noted); !written) return error_response(written.error());
   JsonWriter json;
   json.object()
       .object("profile")

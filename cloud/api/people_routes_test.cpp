@@ -268,6 +268,7 @@ TEST_F(People, TheExportHoldsWhatIsOnesOwnAndNoSecret) {
   EXPECT_NE(data.body.find("session.create"), std::string::npos);
   EXPECT_EQ(data.body.find(token), std::string::npos);
   EXPECT_EQ(data.body.find("argon2"), std::string::npos);
+  EXPECT_EQ(number_in(server_.get("/api/v1/audit?action=user.export", server_.admin_token), "totalElements"), 1);
 }
 
 TEST_F(People, UsersMoveOnlyWhereBothSidesMayBeManaged) {
@@ -413,6 +414,45 @@ TEST_F(TwoFactors, MovingByAnInvitationAsksForTheCodeToo) {
             "totp_wrong");
   EXPECT_EQ(post("/api/v1/users/invitation/accept", accept_body(link, "his password", R"(,"move":true,"totp":")" + code() + '"')).status,
             201u);
+}
+
+TEST_F(TwoFactors, EveryActOnAnAccountLeavesAnEntry) {
+  const OrganizationId to = server_.organization(server_.root, "To");
+  const std::string user = R"({"userId":)" + str(user_);
+  server_.clock.advance(2min);
+  EXPECT_EQ(code_of(sign_in_with("123456")), "totp_wrong");
+  EXPECT_EQ(sign_in_with(code()).status, 201u);
+  EXPECT_EQ(sign_in_with(recovery_[0]).status, 201u);
+  const Json sessions = body_of(server_.get("/api/v1/user/sessions?userId=" + str(user_), token_));
+  const std::string session = str(sessions.find("sessions")->items.at(0).find("id")->integer);
+  EXPECT_EQ(post("/api/v1/user/totp/recovery-codes", R"({"password":"his password"})", token_).status, 200u);
+  EXPECT_EQ(server_.get("/api/v1/user/export", token_).status, 200u);
+  EXPECT_EQ(server_.call(Method::delete_, "/api/v1/user/session?userId=" + str(user_) + "&sessionId=" + session, {}, token_).status, 204u);
+  EXPECT_EQ(post("/api/v1/user/confirm-email", "", token_).status, 202u);
+  EXPECT_EQ(post("/api/v1/users/confirm-email", R"({"link":")" + secret_of(take_mail().at(0).link) + "\"}").status, 204u);
+  EXPECT_EQ(post("/api/v1/user/force-logout", user + "}", server_.admin_token).status, 204u);
+  server_.clock.advance(2min);
+  EXPECT_EQ(post("/api/v1/users/reset", R"({"email":"u@example.org"})").status, 202u);
+  EXPECT_EQ(post("/api/v1/users/reset/complete", accept_body(secret_of(take_mail().at(0).link), "his password")).status, 204u);
+  EXPECT_EQ(post("/api/v1/user/totp/remove", user + "}", server_.admin_token).status, 204u);
+  EXPECT_EQ(post("/api/v1/users/transfer", user + R"(,"toOrgId":)" + str(to) + "}", server_.admin_token).status, 200u);
+  EXPECT_EQ(post("/api/v1/user/suspend", user + "}", server_.admin_token).status, 200u);
+  EXPECT_EQ(post("/api/v1/user/activate", user + "}", server_.admin_token).status, 200u);
+  server_.clock.advance(11min);
+  EXPECT_EQ(post("/api/v1/user/delete-account", R"({"password":"his password"})", text_in(sign_in_with(""), "accessToken")).status, 204u);
+  ASSERT_EQ(post("/api/v1/users/invite", R"({"email":"b@example.org"})", server_.admin_token).status, 201u);
+  const Json invitations = body_of(server_.get("/api/v1/users/invitations", server_.admin_token));
+  const std::string id = str(invitations.find("content")->items.at(0).find("invitationId")->integer);
+  EXPECT_EQ(post("/api/v1/users/invitation/resend", R"({"invitationId":)" + id + "}", server_.admin_token).status, 200u);
+  EXPECT_EQ(server_.call(Method::delete_, "/api/v1/users/invitation?invitationId=" + id, {}, server_.admin_token).status, 204u);
+  for (const std::string action :
+       {"user.invite",        "user.invite.resend", "user.invite.revoke", "user.invite.accept", "user.create",
+        "session.create",     "session.refused",    "session.end",        "session.end_all",    "user.totp.enable",
+        "user.totp.recovery", "user.totp.codes",    "user.totp.disable",  "user.link.request",  "user.email.confirm",
+        "user.reset.request", "user.reset",         "user.transfer",      "user.export",        "user.leave"}) {
+    EXPECT_GE(number_in(server_.get("/api/v1/audit?includeSubOrgs=true&action=" + action, server_.admin_token), "totalElements"), 1)
+        << action;
+  }
 }
 
 TEST_F(TwoFactors, TheSecretIsNowhereInClear) {
