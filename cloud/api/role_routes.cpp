@@ -94,9 +94,13 @@ bool may_grant(const Context& context, OrganizationId organization, PermissionSe
 Response get_roles(Context& context) {
   const auto roles = context.core.store.roles();
   if (!roles) return error_response(roles.error());
+  domain::Page page;
+  if (auto refused = read_page(context.arguments, page)) return std::move(*refused);
   JsonWriter json;
   json.object().array("content");
-  for (const auto& role : *roles) write_role(json, context, role);
+  const auto total = static_cast<std::int64_t>(roles->size());
+  for (std::int64_t i = page.offset; i < std::min(total, page.offset + page.limit); ++i)
+    write_role(json, context, (*roles)[static_cast<std::size_t>(i)]);
   json.end_array().add("totalElements", static_cast<std::int64_t>(roles->size())).end_object();
   return json_response(200, json.take());
 }
@@ -190,7 +194,7 @@ Response delete_role(Context& context) {
 // --- the routes -----------------------------------------------------------------------------------------------------------------
 
 constexpr Field role_id{"roleId", FieldType::integer, Place::both, true};
-constexpr Field roles_fields[] = {org_id};
+constexpr Field roles_fields[] = {org_id, page, size};
 constexpr Field role_fields[] = {org_id, role_id};
 constexpr Field role_create_fields[] = {org_id, text("name", true), list("permissions")};
 constexpr Field role_name_fields[] = {org_id, role_id, text("name", true)};

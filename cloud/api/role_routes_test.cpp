@@ -73,6 +73,10 @@ TEST_F(Roles, AreMadeNamedAndDeletedInTheRootOnly) {
   EXPECT_EQ(remove(id, 3, server_.admin_token).status, 204u);
   EXPECT_EQ(server_.views->directory.caller(holder)->role_id, domain::user_role);
   EXPECT_EQ(number_in(server_.get("/api/v1/roles", server_.admin_token), "totalElements"), 3);
+  const Response last = server_.get("/api/v1/roles?page=1&size=2", server_.admin_token);
+  EXPECT_EQ(number_in(last, "totalElements"), 3);
+  EXPECT_NE(last.body.find(R"("name":"User")"), std::string::npos) << last.body;
+  EXPECT_EQ(last.body.find(R"("name":"Staff")"), std::string::npos) << last.body;
 }
 
 TEST_F(Roles, GrantingBringsWhatItNeedsAndRevokingTakesWhatNeedsIt) {
