@@ -75,6 +75,9 @@ TEST(BenchProcessMeter, SeesTheCpuTimeAndMemoryOfAProcess) {
   EXPECT_GT(spent_ns, 40'000'000U);  // It may be a tick behind.
   EXPECT_LT(spent_ns, 500'000'000U);
 
+  EXPECT_GT(meter.cpu_ns("muster_bench"), cpu_before);
+  EXPECT_EQ(meter.cpu_ns("no-such-thread"), 0U);
+
   constexpr std::size_t size_bytes = 32U << 20;
   const std::uint64_t memory_before = meter.anonymous_bytes();
   const std::string memory(size_bytes, 'x');

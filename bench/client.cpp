@@ -173,10 +173,17 @@ void Poller::change(int fd, std::uint32_t tag, std::uint32_t events) {
 }
 
 Poller::Events Poller::wait() {
-  const int count = epoll_wait(fd_, events_.data(), static_cast<int>(events_.size()), patience_s * 1000);
-  if (count < 0 && errno != EINTR) give_up(errno_text("epoll_wait"));
-  if (count == 0) give_up("nothing came from the server for 20 s");
-  return {events_.data(), events_.data() + std::max(count, 0)};
+  const Events events = wait_at_most(patience_s * 1000);
+  if (events.begin() == events.end()) give_up("nothing came from the server for 20 s");
+  return events;
+}
+
+Poller::Events Poller::wait_at_most(int time_ms) {
+  int count = -1;
+  while ((count = epoll_wait(fd_, events_.data(), static_cast<int>(events_.size()), time_ms)) < 0) {
+    if (errno != EINTR) give_up(errno_text("epoll_wait"));
+  }
+  return {events_.data(), events_.data() + count};
 }
 
 void append_login(std::string& out, std::string_view token) { append_frame(out, command_hw_login, 1, token); }

@@ -98,6 +98,8 @@ class Poller {
     [[nodiscard]] const epoll_event* end() const noexcept { return last; }
   };
   Events wait();
+  /// Perhaps none, when `time_ms` pass.
+  Events wait_at_most(int time_ms);
 
  private:
   int fd_;

@@ -25,7 +25,7 @@ constexpr const char* usage =
 
 Puts load on one or more servers in turn (after an unmeasured window each) and prints one JSON line for each window: operations, the server's CPU time
 (/proc/PID/task/*/schedstat), wall time, own CPU time, and the 50th and 99th percentile of the latency.
-Scenarios: login, handshake, ping, ingest, http, and hold (idle memory; first target only).
+Scenarios: login, paced_login, handshake, ping, ingest, http, and hold (idle memory; first target only).
   --rounds N            windows for each target, interleaved; every second round in reverse order (5)
   --window-ms N         length of a window (400)
   --operations N        a window ends early after so many operations
@@ -33,6 +33,8 @@ Scenarios: login, handshake, ping, ingest, http, and hold (idle memory; first ta
   --outstanding N       pings under way on each connection (1)
   --frames-per-write N  ingest: frames in one write (20)
   --settle-ms N         wait before reading the server's CPU time again (30)
+  --rate N              paced_login: logins a second (500)
+  --threads PREFIX      count the CPU time of the server's threads whose name begins so
   --tls                 ping, hold: over TLS
   --resume              handshake: resume with a ticket
   --leave-by-reset      login: leave with RST instead of FIN, so that no TIME_WAIT is charged to the server
@@ -67,14 +69,14 @@ void sleep_ns(std::uint64_t duration_ns) {
 void measure(Scenario& scenario, const Target& target, std::string_view name, std::size_t round, const Options& options) {
   const ProcessMeter meter{target.pid};
   Window window;
-  const std::uint64_t server_before = meter.cpu_ns();
+  const std::uint64_t server_before = meter.cpu_ns(options.threads);
   const std::uint64_t client_before = own_cpu_ns();
   const std::uint64_t begin = now_ns();
   scenario.run_window(window);
   window.wall_ns = now_ns() - begin;
   window.client_cpu_ns = own_cpu_ns() - client_before;
   sleep_ns(options.settle_ns);
-  const std::uint64_t server_after = meter.cpu_ns();
+  const std::uint64_t server_after = meter.cpu_ns(options.threads);
   if (server_before == 0 || server_after < server_before) give_up("the CPU time of " + target.name + " cannot be read");
   window.server_cpu_ns = server_after - server_before;
   std::printf("{\"scenario\":\"%.*s\",\"target\":\"%s\",\"round\":%zu,\"operations\":%" PRIu64 ",\"server_cpu_ns\":%" PRIu64
@@ -121,6 +123,10 @@ int main(int argc, char** argv) {
       options.frames_per_write = number(option, value, 256);
     } else if (option == "--settle-ms") {
       options.settle_ns = number(option, value, 10'000) * 1'000'000;
+    } else if (option == "--rate") {
+      options.rate_per_s = number(option, value, 100'000);
+    } else if (option == "--threads") {
+      options.threads = value == nullptr ? "" : value;
     } else if (option == "--tls") {
       options.tls = true;
       takes_value = false;

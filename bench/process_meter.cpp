@@ -31,6 +31,12 @@ std::uint64_t read_kilobytes(const std::string& path, const char* key) {
   return 0;
 }
 
+std::string name_of(const std::string& task) {
+  char name[32] = "";
+  const File file{std::fopen((task + "/comm").c_str(), "re")};
+  return file && std::fgets(name, sizeof name, file.get()) != nullptr ? name : "";
+}
+
 std::uint64_t clock_ns(clockid_t clock) noexcept {
   timespec time{};
   clock_gettime(clock, &time);
@@ -39,14 +45,16 @@ std::uint64_t clock_ns(clockid_t clock) noexcept {
 
 }  // namespace
 
-std::uint64_t ProcessMeter::cpu_ns() const {
+std::uint64_t ProcessMeter::cpu_ns(std::string_view threads) const {
   const std::string tasks = "/proc/" + std::to_string(pid_) + "/task";
   DIR* directory = opendir(tasks.c_str());
   if (directory == nullptr) return 0;
   std::uint64_t sum = 0;
   while (const dirent* entry = readdir(directory)) {
     if (entry->d_name[0] == '.') continue;
-    const File file{std::fopen((tasks + "/" + entry->d_name + "/schedstat").c_str(), "re")};
+    const std::string task = tasks + "/" + entry->d_name;
+    if (!threads.empty() && !name_of(task).starts_with(threads)) continue;
+    const File file{std::fopen((task + "/schedstat").c_str(), "re")};
     unsigned long long on_cpu_ns = 0;
     if (file && std::fscanf(file.get(), "%llu", &on_cpu_ns) == 1) sum += on_cpu_ns;
   }

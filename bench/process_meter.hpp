@@ -4,6 +4,7 @@
 #include <sys/types.h>
 
 #include <cstdint>
+#include <string_view>
 
 namespace muster::bench {
 
@@ -14,7 +15,8 @@ class ProcessMeter {
 
   /// CPU time of all living threads, user and kernel, in nanoseconds (first field of /proc/PID/task/*/schedstat). The time
   /// of a thread that has ended is lost, and that of one that runs right now is up to a tick (4 ms) behind. 0: no such process.
-  [[nodiscard]] std::uint64_t cpu_ns() const;
+  /// `threads`: only those whose name begins so.
+  [[nodiscard]] std::uint64_t cpu_ns(std::string_view threads = {}) const;
 
   /// Private anonymous memory in use, in bytes ("Anonymous" of /proc/PID/smaps_rollup): heap, stacks and written data, without
   /// the page cache of mapped files. 0: no such process.

@@ -125,6 +125,68 @@ class LoginScenario final : public Scenario {
   std::string hello_;
 };
 
+/// Logins that come when they are due, like those of a fleet: a server that falls behind finds them waiting.
+class PacedLoginScenario final : public Scenario {
+ public:
+  PacedLoginScenario(Target& target, const Options& options) : target_{target}, options_{options} {}
+
+  void run_window(Window& window) override {
+    Poller poller;
+    std::vector<std::uint32_t> free_slots;
+    for (std::size_t i = 0; i < slots_.size(); ++i) free_slots.push_back(static_cast<std::uint32_t>(i));
+    std::size_t busy = 0;
+    std::uint64_t begun = 0;
+    const std::uint64_t start_ns = now_ns(), count = options_.window_ns * options_.rate_per_s / 1'000'000'000;
+    std::uint64_t heard_ns = start_ns;
+    const auto due_ns = [&](std::uint64_t number) { return start_ns + number * 1'000'000'000 / options_.rate_per_s; };
+    while (begun < count || busy > 0) {
+      for (const std::uint64_t now = now_ns(); begun < count && due_ns(begun) <= now; ++begun, ++busy) {
+        if (free_slots.empty()) {
+          if (slots_.size() == under_way_max) give_up("the server is " + std::to_string(under_way_max) + " logins behind");
+          free_slots.push_back(static_cast<std::uint32_t>(slots_.size()));
+          slots_.emplace_back();
+        }
+        const std::uint32_t i = free_slots.back();
+        free_slots.pop_back();
+        slots_[i] = Slot{Client{target_.address, nullptr}, ReplyReader{}, due_ns(begun)};
+        hello_.clear();
+        append_login(hello_, target_.tokens.next());
+        slots_[i].client.send(hello_);
+        poller.add(slots_[i].client.fd(), i);
+      }
+      const std::uint64_t now = now_ns(), next = begun < count ? due_ns(begun) : now + 1'000'000'000;
+      const int wait_ms = next <= now ? 0 : static_cast<int>((next - now + 999'999) / 1'000'000);
+      for (const epoll_event& event : poller.wait_at_most(wait_ms)) {
+        Slot& slot = slots_[event.data.u32];
+        char bytes[64];
+        const std::size_t got = slot.client.receive(bytes, sizeof bytes);
+        if (got == 0 || slot.reader.read({bytes, got}) == 0) continue;
+        note_latency(window, slot.due_ns);
+        slot.client.reset();
+        free_slots.push_back(event.data.u32);
+        ++window.operations;
+        --busy;
+        heard_ns = now_ns();
+      }
+      if (busy == 0) heard_ns = now_ns();
+      if (now_ns() - heard_ns > 20'000'000'000) give_up("no login was answered for 20 s");
+    }
+  }
+
+ private:
+  static constexpr std::size_t under_way_max = 4'096;
+  struct Slot {
+    Client client;
+    ReplyReader reader;
+    std::uint64_t due_ns = 0;
+  };
+
+  Target& target_;
+  Options options_;
+  std::vector<Slot> slots_;
+  std::string hello_;
+};
+
 class PingScenario final : public Scenario {
  public:
   PingScenario(Target& target, const Options& options)
@@ -316,6 +378,7 @@ std::unique_ptr<Scenario> make_scenario(std::string_view name, Target& target, c
     chosen.tls = true;
     return std::make_unique<LoginScenario>(target, chosen);
   }
+  if (name == "paced_login") return std::make_unique<PacedLoginScenario>(target, chosen);
   if (name == "ping") return std::make_unique<PingScenario>(target, chosen);
   if (name == "ingest") return std::make_unique<IngestScenario>(target, chosen);
   if (name == "http") return std::make_unique<HttpScenario>(target, chosen);

@@ -9,6 +9,7 @@
 namespace muster::bench {
 
 /// login:     an operation is connect + login + reply + close, `connections` at a time.
+/// paced_login: the same `rate_per_s` times a second, whatever the server does meanwhile; the latency counts from when it was due.
 /// handshake: the same over TLS 1.3; with `resume` every connection offers a ticket and must be resumed.
 /// ping:      an operation is one ping answered; `connections` sessions with `outstanding` pings each under way.
 /// ingest:    an operation is one `vw` frame; `connections` sessions, `frames_per_write` frames in each write. One write in 20

@@ -62,6 +62,8 @@ struct Options {
   std::size_t connections = 0;
   std::size_t outstanding = 1;
   std::size_t frames_per_write = 20;
+  std::size_t rate_per_s = 500;  ///< paced_login.
+  std::string threads;           ///< CPU time of the threads whose name begins so; empty: of all.
   std::size_t rounds = 5;
   std::uint64_t settle_ns = 0;  ///< Wait before the second reading of the server's CPU: what it does behind belongs to the window.
   bool tls = false;
