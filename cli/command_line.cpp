@@ -70,6 +70,7 @@ class CommandLine {
     add_job_commands();
     add_people_commands();
     add_access_commands();
+    add_webhook_commands();
     add_offline_commands();
     add_other_commands();
     refuse_empty_values(app_);
@@ -311,6 +312,17 @@ class CommandLine {
     add_connection(app);
     add_yes(app);
     add_device_id(app);
+
+    app = command(*devices, "timeline", "What happened to a device, newest first",
+                  [this](Context& context) { return show_timeline(context, id_, timeline_); });
+    add_connection(app);
+    add_device_id(app);
+    app->add_option("--type", timeline_.type, "Only lines of this type")
+        ->check(CLI::IsMember({"INFORMATION", "WARNING", "CRITICAL", "CONTENT", "ONLINE", "OFFLINE", "SYSTEM"}));
+    app->add_option("--code", timeline_.code, "Only lines with this code");
+    app->add_option("--from", timeline_.from, "Not before this time: 2026-01-31, \"2026-01-31 09:30\" or Unix milliseconds");
+    app->add_option("--to", timeline_.to, "Not after this time");
+    add_paging(app, timeline_.paging);
 
     app = command(*devices, "watch", "Print status and values as they change",
                   [this](Context& context) { return watch_devices(context, watch_); });
@@ -672,6 +684,60 @@ class CommandLine {
     app->add_flag("--sub-orgs", audit_.with_sub_organizations, "Also of the organizations beneath");
   }
 
+  void add_webhook_commands() {
+    auto* const hooks = group(app_, "webhook", "Requests to other servers when something happens");
+    auto* app = command(*hooks, "create", "Make a webhook and show its signing secret, this once",
+                        [this](Context& context) { return create_webhook(context, webhook_); });
+    add_connection(app);
+    add_organization(app);
+    app->add_option("--name", webhook_.name, "Name, at most 80 characters")->required();
+    app->add_option("--trigger", webhook_.trigger, "What it waits for, like DEVICE_ADDED or PRODUCT_LOG_EVENT")->required();
+    app->add_option("--target", webhook_.url, "Where it goes; placeholders like {device_id} in path and query")
+        ->required()
+        ->type_name("URL");
+    app->add_option("--method", webhook_.method, "GET, POST (default), PUT, PATCH or DELETE");
+    app->add_option("--content-type", webhook_.content_type, "Of the body (default: application/json)");
+    app->add_option("--body", webhook_.body, "With placeholders (default: everything known of the event, as JSON)");
+    app->add_option("--device", webhook_.device, "Only events of this device")->check(whole_number(1))->type_name("ID");
+    app->add_option("--template", webhook_.template_id, "Only events of this template's devices")->type_name("ID");
+    app->add_option("--pin", webhook_.pin, "Only values of this virtual pin")->check(whole_number(0));
+    app->add_option("--event-code", webhook_.event_code, "Only logged events with this code");
+    app->add_option("--fail-after", webhook_.fail_after, "Deliveries given up in a row after which it is disabled (default: 5)")
+        ->check(whole_number(1));
+    app->add_flag("--sub-orgs", webhook_.with_sub_organizations, "Also what happens in organizations beneath");
+    app->footer("Headers and credentials are given over the API. How to verify what arrives: docs/guides/webhooks.md");
+
+    app = command(*hooks, "list", "List webhooks", [this](Context& context) { return list_webhooks(context, list_); });
+    add_connection(app);
+    add_organization(app);
+    add_paging(app, list_.paging);
+
+    add_webhook_id(command(*hooks, "show", "Show a webhook", [this](Context& context) { return show_webhook(context, id_); }));
+    add_webhook_id(command(*hooks, "enable", "Let a webhook hear of events again",
+                           [this](Context& context) { return enable_webhook(context, id_, true); }));
+    add_webhook_id(command(*hooks, "disable", "Let a webhook hear of nothing more",
+                           [this](Context& context) { return enable_webhook(context, id_, false); }));
+    add_webhook_id(
+        command(*hooks, "test", "Send a test and tell how it went", [this](Context& context) { return test_webhook(context, id_); }));
+    app = add_webhook_id(command(*hooks, "delete", "Delete a webhook", [this](Context& context) { return delete_webhook(context, id_); }));
+    add_yes(app);
+    app = add_webhook_id(command(*hooks, "deliveries", "List what was sent, newest first",
+                                 [this](Context& context) { return list_deliveries(context, id_, delivery_state_, list_.paging); }));
+    app->add_option("--state", delivery_state_, "Only those")->check(CLI::IsMember({"WAITING", "DELIVERED", "GIVEN_UP"}));
+    add_paging(app, list_.paging);
+    app = command(*hooks, "replay", "Send a delivery once more, with the same id",
+                  [this](Context& context) { return replay_delivery(context, id_); });
+    add_connection(app);
+    add_organization(app);
+    app->add_option("delivery,--delivery", id_, "Id of the delivery")->required()->check(whole_number(1))->type_name("ID");
+  }
+  CLI::App* add_webhook_id(CLI::App* app) {
+    add_connection(app);
+    add_organization(app);
+    app->add_option("webhook,--webhook", id_, "Id of the webhook")->required()->check(whole_number(1))->type_name("ID");
+    return app;
+  }
+
   void add_offline_commands() {
     auto* app = command(app_, "backup", "Write an encrypted backup of a server, also while it runs",
                         [this](Context& context) { return back_up(context, backup_); });
@@ -858,10 +924,12 @@ class CommandLine {
   AuditOptions audit_;
   AccessOptions access_;
   VerifyAuditOptions verify_audit_;
+  WebhookOptions webhook_;
+  TimelineOptions timeline_;
   BackupOptions backup_;
   RestoreOptions restore_;
   RecoverOptions recover_;
-  std::string email_, template_id_, name_, user_reference_, replacement_, shell_;
+  std::string email_, template_id_, name_, user_reference_, replacement_, shell_, delivery_state_;
   DataOptions data_;
   std::optional<std::int64_t> stream_id_;
   std::int64_t id_ = 0, parent_ = 0;

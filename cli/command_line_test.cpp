@@ -128,7 +128,7 @@ TEST_F(CommandLineTest, AnEmptyValueIsRefusedBeforeAnythingIsDone) {
 
 TEST_F(CommandLineTest, HelpNeedsNoManual) {
   EXPECT_EQ(run({"--help"}), exit_ok);
-  for (const auto* word : {"serve", "setup", "login", "logout", "template", "device", "org", "role", "job", "user", "audit", "backup",
+  for (const auto* word : {"serve", "setup", "login", "logout", "template", "device", "org", "role", "job", "user", "audit", "webhook", "backup",
                            "restore", "key", "admin", "version", "completion", "Exit codes"}) {
     EXPECT_NE(out.find(word), std::string::npos) << word;
   }

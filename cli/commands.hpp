@@ -183,6 +183,28 @@ struct AuditOptions {
 [[nodiscard]] Outcome<void> list_users(Context& context, const ListOptions& options);
 [[nodiscard]] Outcome<void> set_user_enabled(Context& context, const std::string& id_or_email, bool enabled);
 [[nodiscard]] Outcome<void> set_user_password(Context& context, const std::string& id_or_email);  ///< Empty: one's own.
+
+// --- webhooks, timelines -----------------------------------------------------------------------------------------------------------
+struct WebhookOptions {
+  std::string name, trigger, url, method, content_type, body, template_id, event_code;
+  std::optional<std::int64_t> device, pin, fail_after;
+  bool with_sub_organizations = false;
+};
+struct TimelineOptions {
+  std::string type, code, from, to;
+  Paging paging;
+};
+[[nodiscard]] Outcome<void> create_webhook(Context& context, const WebhookOptions& options);
+[[nodiscard]] Outcome<void> list_webhooks(Context& context, const ListOptions& options);
+[[nodiscard]] Outcome<void> show_webhook(Context& context, std::int64_t id);
+[[nodiscard]] Outcome<void> enable_webhook(Context& context, std::int64_t id, bool enabled);
+/// Sends a test, and waits for its first attempt. The same with a delivery that ended.
+[[nodiscard]] Outcome<void> test_webhook(Context& context, std::int64_t id);
+[[nodiscard]] Outcome<void> replay_delivery(Context& context, std::int64_t delivery);
+[[nodiscard]] Outcome<void> list_deliveries(Context& context, std::int64_t id, const std::string& state, const Paging& paging);
+[[nodiscard]] Outcome<void> delete_webhook(Context& context, std::int64_t id);
+[[nodiscard]] Outcome<void> show_timeline(Context& context, std::int64_t device, const TimelineOptions& options);
+
 [[nodiscard]] Outcome<void> list_audit(Context& context, const AuditOptions& options);
 /// As CSV, to a file that must not exist or to stdout.
 [[nodiscard]] Outcome<void> export_audit(Context& context, const AuditOptions& options);

@@ -37,6 +37,7 @@ MAY_INCLUDE = {
     "cloud/mail": ["cloud/base", "cloud/domain"],
     "cloud/api": ["wire", "cloud/base", "cloud/domain", "cloud/mail"],
     "cloud/net": ["wire", "cloud/base", "cloud/domain", "cloud/mail", "cloud/protocol", "cloud/api"],  # mail: what the API's options hold.
+    "cloud/webhook": ["cloud/base", "cloud/domain"],
     "cloud/main": ["wire", "cloud"],
     "cli": ["wire", "agent/port", "agent/ports/linux", "agent/ports/sim", "provisioner", "cloud/base", "cloud/domain", "cloud/main", "cloud/store/backup"],  # Concrete backends are for cloud/main to name.
     "bench": ["wire", "cloud"],  # What prepares or measures parts of the cloud from the inside; the load generator has a codec of its own.
@@ -71,6 +72,7 @@ TEST_EXTRA = {
     "cloud/store/sqlite": ["cloud/store"],
     "cloud/store/faulty": ["cloud/store"],
     "cloud/mail": ["cloud/store"],
+    "cloud/webhook": ["cloud/store"],
     "cloud/api": ["cloud/store", "cloud/bus"],
     "cloud/net": ["cloud/store", "cloud/bus", "agent"],
     "cli": ["cloud"],

@@ -168,6 +168,7 @@ void Api::access_tokens_changed(UserId user) {
   // Whoever signed in, or got a new password from an operator, is not held to what strangers guessed before.
   if (const auto row = impl_->core.views.directory.user(user)) impl_->core.sign_in_throttle.forget(account_key(impl_->core, row->email));
 }
+void Api::follow_timeline() { impl_->core.stream.follow_timeline(); }
 void Api::provision_session_changed(const domain::ProvisionSession& session) { impl_->core.stream.provision_session_changed(session); }
 void Api::write_key_uses() {
   auto uses = impl_->core.key_uses.take();

@@ -17,6 +17,7 @@
 #include "cloud/domain/live_feed.hpp"
 #include "cloud/domain/session_registry.hpp"
 #include "cloud/domain/store.hpp"
+#include "cloud/domain/timeline_queue.hpp"
 #include "cloud/domain/value_cache.hpp"
 #include "cloud/domain/views.hpp"
 #include "cloud/domain/write_behind.hpp"
@@ -85,6 +86,7 @@ class Api {
     domain::SessionRegistry& sessions;
     domain::ValueCache& values;
     domain::PresenceQueue& presence;
+    domain::TimelineQueue& timeline;
     DeviceLink& devices;
     const KeyRing& keys;
     Random& random;  ///< Thread-safe.
@@ -117,6 +119,8 @@ class Api {
   /// Writes down when API keys were used. Blocks (store); run it now and then.
   void write_key_uses();
   void provision_session_changed(const domain::ProvisionSession& session);
+  /// Tells live streams of new lines in timelines. Blocks (store); call it about twice a second, on any one thread.
+  void follow_timeline();
 
   struct RouteInfo {
     std::string method, path, permission;

@@ -34,6 +34,7 @@ struct Core {
         sessions{dependencies.sessions},
         values{dependencies.values},
         presence{dependencies.presence},
+        timeline{dependencies.timeline},
         devices{dependencies.devices},
         keys{dependencies.keys},
         random{dependencies.random},
@@ -61,6 +62,7 @@ struct Core {
   domain::SessionRegistry& sessions;
   domain::ValueCache& values;
   domain::PresenceQueue& presence;
+  domain::TimelineQueue& timeline;
   DeviceLink& devices;
   const KeyRing& keys;
   Random& random;

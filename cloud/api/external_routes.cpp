@@ -146,6 +146,7 @@ std::optional<ExternalApi::Call> ExternalApi::call_of(std::string_view path) noe
   if (path == "/external/api/get") return Call::get;
   if (path == "/external/api/update") return Call::update;
   if (path == "/external/api/provision") return Call::provision;
+  if (path == "/external/api/logEvent") return Call::log_event;
   return std::nullopt;
 }
 
@@ -153,7 +154,8 @@ std::vector<Api::RouteInfo> ExternalApi::routes() {
   return {{"GET", "/external/api/get", "device token"},
           {"GET", "/external/api/update", "device token"},
           {"GET", "/external/api/isHardwareConnected", "device token"},
-          {"GET", "/external/api/provision", "device token"}};
+          {"GET", "/external/api/provision", "device token"},
+          {"GET", "/external/api/logEvent", "device token"}};
 }
 
 Response ExternalApi::unavailable() {
@@ -270,6 +272,7 @@ bool ExternalApi::answer_from_memory(const Request& request, Response& response)
       if (core_.views.provisioning.awaits_first_value(resolved.device)) return false;  // That is noted in the store.
       response = update(request, resolved.device);
       return true;
+    case Call::log_event: response = log_event(request, resolved.device); return true;
   }
   return false;
 }
@@ -295,6 +298,7 @@ Response ExternalApi::handle(const Request& request) {
     return response;
   }
   (void)end_proof(request, *resolved.entry);
+  if (call == Call::log_event) return log_event(request, resolved.device);
   if (call == Call::update) {
     response = update(request, resolved.device);
     const auto waiting = response.status == 200 ? core_.views.provisioning.awaits_first_value(resolved.device) : std::nullopt;
@@ -582,6 +586,44 @@ Response ExternalApi::update(const Request& request, DeviceId device) {
   core_.presence.put(std::move(reported));
   core_.devices.remember_address(request.peer);
   return {};  // 200, empty: clients take any body for an error text.
+}
+
+Response ExternalApi::log_event(const Request& request, DeviceId device) {
+  const auto place = core_.views.directory.device(device);
+  const auto published = place ? core_.views.directory.find_template(place->template_id) : nullptr;
+  if (!published) return unavailable();
+  std::string code, description;
+  QueryReader reader{request.query};
+  QueryReader::Pair pair;
+  while (reader.next(pair)) {
+    const std::string name = percent_decoded(pair.name);
+    if (name == "code") code = percent_decoded(pair.value);
+    if (name == "description") description = percent_decoded(pair.value);
+  }
+  if (code.empty()) return external_error(400, "Event code is not provided.");
+  const auto too_many_events = [&](std::string_view message, std::string_view seconds) {
+    core_.metrics.http_throttled_total.add();
+    Response response = external_error(429, message);
+    response.headers.emplace_back("Retry-After", seconds);
+    return response;
+  };
+  domain::TimelineNote note;
+  using Verdict = domain::TimelineQueue::Verdict;
+  const UtcTime now = core_.clock.utc_now();
+  switch (core_.timeline.judge(*published, device, code, description, now, note)) {
+    case Verdict::accepted: break;
+    case Verdict::unknown_code: return external_error(400, "Can't find Event with this code in Product template");
+    case Verdict::too_long: return external_error(400, "The description is longer than 300 characters.");
+    case Verdict::too_soon: return too_many_events("The same event was logged less than a second ago.", "1");
+    case Verdict::too_many_today: return too_many_events("Too many events today.", "3600");
+  }
+  core_.timeline.put(std::move(note));
+  domain::PresenceUpdate reported;
+  reported.device_id = device;
+  reported.reported_at = now;
+  core_.presence.put(std::move(reported));
+  core_.devices.remember_address(request.peer);
+  return {};  // 200, empty.
 }
 
 }  // namespace muster::api

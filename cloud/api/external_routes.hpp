@@ -31,7 +31,7 @@ class ExternalApi {
   [[nodiscard]] static std::vector<Api::RouteInfo> routes();
 
  private:
-  enum class Call : std::uint8_t { get, update, is_hardware_connected, provision };
+  enum class Call : std::uint8_t { get, update, is_hardware_connected, provision, log_event };
   [[nodiscard]] static std::optional<Call> call_of(std::string_view path) noexcept;
 
   struct Resolved {
@@ -53,6 +53,8 @@ class ExternalApi {
   /// nullopt: the store has to be asked for values first.
   [[nodiscard]] std::optional<Response> get(const Request& request, DeviceId device) const;
   [[nodiscard]] Response update(const Request& request, DeviceId device);
+  /// Accepted is written behind.
+  [[nodiscard]] Response log_event(const Request& request, DeviceId device);
   /// The session whose replacing of a token this use of the device's new or old one ends, if it is due.
   ///
   /// A device without a connection has proved its new token when it comes with it a minute or more after it was accepted: sooner it may be

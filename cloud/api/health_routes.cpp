@@ -82,6 +82,12 @@ std::string metrics_text(Core& core) {
   MUSTER_TOTAL(provision_canceled_total);
   MUSTER_TOTAL(reprovision_proved_total);
   MUSTER_TOTAL(reprovision_fell_back_total);
+  MUSTER_TOTAL(events_dropped_total);
+  MUSTER_TOTAL(webhook_attempts_total);
+  MUSTER_TOTAL(webhook_attempts_failed_total);
+  MUSTER_TOTAL(webhook_delivered_total);
+  MUSTER_TOTAL(webhook_given_up_total);
+  MUSTER_TOTAL(webhook_dropped_total);
   MUSTER_GAUGE(stream_clients);
   MUSTER_TOTAL(stream_slow_closed_total);
   MUSTER_TOTAL(write_behind_rows_total);

@@ -99,7 +99,8 @@ TEST_F(IdempotencyKey, EveryCreateRouteMakesItsThingOnce) {
       {"/api/v1/organization/device/create", R"({"templateId":)" + id + R"(,"name":"D"})"}};
   const std::vector<std::pair<std::string, std::string>> with_secrets{
       {"/api/v1/apikeys/create", R"({"name":"CI","scopes":["ORG_VIEW_USERS"]})"},
-      {"/api/v1/oauth/clients/create", R"({"name":"ERP","scopes":["ORG_VIEW_USERS"]})"}};
+      {"/api/v1/oauth/clients/create", R"({"name":"ERP","scopes":["ORG_VIEW_USERS"]})"},
+      {"/api/v1/webhook/create", R"({"name":"W","trigger":"DEVICE_ADDED","url":"https://hooks.example.org/"})"}};
   EXPECT_EQ(all.size() + with_secrets.size(), routes);
   for (const auto& [path, body] : all) {
     const Response first = post(path, body, "key of " + path);

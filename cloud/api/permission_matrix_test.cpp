@@ -114,6 +114,10 @@ class PermissionMatrix : public ::testing::Test {
           .value()
           .id;
     });
+    put("{webhook}", [&] { return make_webhook(places_[place]); });
+    put("{delivery}", [&] { return server_->store->create_test_delivery(make_webhook(places_[place]), {})->id; });
+    // A line of the device that was made last: its activation.
+    put("{line}", [&] { return server_->store->newest_timeline().value(); });
     for (const auto* name : {"{session}", "{id}"}) put(name, [&] { return make_session(places_[place]); });
     replace_all(text, "{shared}", str(shared_));
     replace_all(text, "{unique}", std::to_string(++unique_));
@@ -128,6 +132,15 @@ class PermissionMatrix : public ::testing::Test {
     made.link.expires_at = {server_->clock.utc_now().ms + 3'600'000};
     made.digest = server_->keys->digest("link", made.link.email).newest();
     return server_->store->create_invitation(made, std::nullopt, 0, server_->actor()).value().id;
+  }
+  WebhookId make_webhook(OrganizationId organization) {
+    domain::Webhook hook;
+    hook.organization_id = organization;
+    hook.name = "Webhook";
+    hook.url = "https://hooks.example.org/";
+    const auto made = server_->store->create_webhook(hook, {});
+    EXPECT_TRUE(made) << made.error().message();
+    return made->id;
   }
   /// A provisioning session that somebody else started there.
   ProvisionSessionId make_session(OrganizationId organization) {

@@ -105,6 +105,8 @@ struct Route {
 [[nodiscard]] std::span<const Route> provision_routes() noexcept;
 [[nodiscard]] std::span<const Route> audit_routes() noexcept;
 [[nodiscard]] std::span<const Route> access_routes() noexcept;
+[[nodiscard]] std::span<const Route> timeline_routes() noexcept;
+[[nodiscard]] std::span<const Route> webhook_routes() noexcept;
 
 /// Fields that many routes have, and how to spell others.
 namespace fields {

@@ -191,7 +191,8 @@ std::span<const Route> route_table() noexcept {
   static const std::vector<Route> all = [] {
     std::vector<Route> routes;
     for (const auto part : {session_routes(), organization_routes(), role_routes(), user_routes(), people_routes(), template_routes(),
-                            device_routes(), transfer_routes(), job_routes(), provision_routes(), audit_routes(), access_routes()})
+                            device_routes(), transfer_routes(), job_routes(), provision_routes(), audit_routes(), access_routes(),
+                            timeline_routes(), webhook_routes()})
       routes.insert(routes.end(), part.begin(), part.end());
     return routes;
   }();

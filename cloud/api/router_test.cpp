@@ -244,8 +244,8 @@ TEST_F(Shape, HealthAndReadinessTellLifeAndStoreApart) {
   EXPECT_EQ(server_.get("/healthz").status, 200u);
   EXPECT_EQ(server_.get("/readyz").status, 503u);
   domain::Views unbuilt{*server_.store};
-  const Api fresh{{*server_.store, unbuilt, server_.sessions, server_.values, server_.presence, server_.link, *server_.keys, server_.random,
-                   server_.clock, server_.metrics},
+  const Api fresh{{*server_.store, unbuilt, server_.sessions, server_.values, server_.presence, server_.timeline, server_.link,
+                   *server_.keys, server_.random, server_.clock, server_.metrics},
                   {}};
   Request request;
   server_.make_request(request, Method::get, "/readyz", {}, {});

@@ -136,7 +136,8 @@ struct FuzzWorld {
     ApiOptions options;
     options.requests_per_minute_per_organization = 0;
     options.sign_in_failures_per_address = 1;  // Password hashing is not what is fuzzed here.
-    api = std::make_unique<Api>(Api::Dependencies{store, views, sessions, values, presence, link, *keys, random, clock, metrics}, options);
+    api = std::make_unique<Api>(Api::Dependencies{store, views, sessions, values, presence, timeline, link, *keys, random, clock, metrics},
+                                options);
   }
   static constexpr std::string_view token = "fuzz-fuzz-fuzz-fuzz-fuzz-fuzz-fu";
   FuzzStore store;
@@ -148,6 +149,7 @@ struct FuzzWorld {
   domain::SessionRegistry sessions;
   domain::ValueCache values{1u << 20};
   domain::PresenceQueue presence;
+  domain::TimelineQueue timeline;
   domain::Views views{store};
   std::unique_ptr<Api> api;
 };

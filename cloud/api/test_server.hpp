@@ -181,6 +181,7 @@ class TestServer : private domain::Views::Listener {
   domain::SessionRegistry sessions;
   domain::ValueCache values;
   domain::PresenceQueue presence;
+  domain::TimelineQueue timeline;
   IpAddress peer = IpAddress::from_v4(0x7F000001);
   std::string local_address = "127.0.0.1:8080";
   std::unique_ptr<store::SqliteStore> store;
@@ -193,7 +194,7 @@ class TestServer : private domain::Views::Listener {
 
   /// The API anew over another store (a faulty one); the views stay those of the real one.
   void serve_from(domain::Store& other, ApiOptions options = {}) {
-    api = std::make_unique<Api>(Api::Dependencies{other, *views, sessions, values, presence, link, *keys, random, clock, metrics},
+    api = std::make_unique<Api>(Api::Dependencies{other, *views, sessions, values, presence, timeline, link, *keys, random, clock, metrics},
                                 std::move(options));
   }
 

@@ -39,6 +39,9 @@ using MailId = Id<struct MailTag, std::int64_t>;
 using SignInId = Id<struct SignInTag, std::int64_t>;  ///< Of one session of a person; tells nothing of its access token.
 using ApiKeyId = Id<struct ApiKeyTag, std::int32_t>;
 using OAuthClientId = Id<struct OAuthClientTag, std::int32_t>;  ///< The number; the text that programs send is OAuthClient::client_id.
+using TimelineId = Id<struct TimelineTag, std::int64_t>;
+using WebhookId = Id<struct WebhookTag, std::int32_t>;
+using DeliveryId = Id<struct DeliveryTag, std::int64_t>;
 
 }  // namespace muster
 

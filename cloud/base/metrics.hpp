@@ -31,6 +31,8 @@ struct Metrics {
   Counter provision_sessions_created_total, provision_logins_total, provision_accepted_total, provision_refused_total,
       provision_info_missing_total, provision_expired_total, provision_canceled_total, reprovision_proved_total,
       reprovision_fell_back_total;
+  Counter events_dropped_total, webhook_attempts_total, webhook_attempts_failed_total, webhook_delivered_total, webhook_given_up_total,
+      webhook_dropped_total;
   Counter stream_clients, stream_slow_closed_total, write_behind_rows_total, write_behind_errors_total;
 };
 

@@ -219,6 +219,11 @@ std::string printable_text(std::string_view text) {
   return out;
 }
 
+std::size_t character_count(std::string_view text) noexcept {
+  return static_cast<std::size_t>(
+      std::count_if(text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xc0) != 0x80; }));
+}
+
 std::string trim(std::string_view text) { return std::string{trimmed(text)}; }
 
 std::string lower_ascii(std::string_view text) {

@@ -27,6 +27,7 @@ using Complaint = std::optional<std::string>;
 [[nodiscard]] bool is_printable_text(std::string_view text) noexcept;
 /// The text with a space for each character that is not printable, and for each byte that is no UTF-8. For what devices say of themselves.
 [[nodiscard]] std::string printable_text(std::string_view text);
+[[nodiscard]] std::size_t character_count(std::string_view text) noexcept;  ///< Of UTF-8.
 [[nodiscard]] std::string trim(std::string_view text);
 [[nodiscard]] std::string lower_ascii(std::string_view text);
 /// Accepts `^TMPL[-_0-9A-Za-z]{4,16}$`.

@@ -192,7 +192,7 @@ void SessionRegistry::expire(Instant now, std::vector<Expired>& out) {
     const Bound* const bound = shard.sessions.find(device.value());
     // It may have come back since, and even left again: then a later end is on its way.
     if (bound == nullptr || !bound->is_waiting() || Instant{std::chrono::milliseconds{bound->waits_until_ms()}} > now) continue;
-    out.push_back({device, bound->end_unseen()});
+    out.push_back({device, bound->end_unseen(), Instant{std::chrono::milliseconds{bound->waits_until_ms()}}});
     shard.sessions.erase(device.value());
   }
 }

@@ -55,6 +55,7 @@ class SessionRegistry {
   struct Expired {
     DeviceId device;
     bool end_unseen = false;  ///< As told to expect().
+    Instant until{};          ///< When the wait was over.
   };
   /// Forgets devices that were waited for in vain, and adds them to `out`.
   void expire(Instant now, std::vector<Expired>& out);

@@ -218,4 +218,22 @@ WriteBehindResult write_behind(Store& store, ValueCache& values, PresenceQueue& 
   return result;
 }
 
+WriteBehindResult write_behind(Store& store, TimelineQueue& timeline, UtcTime now) {
+  constexpr std::size_t rows_max = 1'024;
+  constexpr std::size_t batches_max = 1'024;
+  WriteBehindResult result;
+  for (std::size_t i = 0; i < batches_max; ++i) {
+    auto batch = timeline.take(rows_max, now);
+    if (batch.empty()) break;
+    if (const auto written = store.write_timeline(batch); !written) {
+      timeline.retry(std::move(batch));
+      result.error = written.error();
+      break;
+    }
+    result.rows += batch.size();
+    if (batch.size() < rows_max) break;
+  }
+  return result;
+}
+
 }  // namespace muster::domain

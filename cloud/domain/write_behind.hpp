@@ -9,6 +9,7 @@
 
 #include "cloud/base/result.hpp"
 #include "cloud/domain/store.hpp"
+#include "cloud/domain/timeline_queue.hpp"
 #include "cloud/domain/value_cache.hpp"
 
 namespace muster::domain {
@@ -42,5 +43,7 @@ struct WriteBehindResult {
   Error error;
 };
 WriteBehindResult write_behind(Store& store, ValueCache& values, PresenceQueue& presence);
+/// The same for lines of the timeline.
+WriteBehindResult write_behind(Store& store, TimelineQueue& timeline, UtcTime now);
 
 }  // namespace muster::domain

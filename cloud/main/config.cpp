@@ -33,7 +33,8 @@ struct Key {
 /// What a running server takes over from a file that is read again; everything else is fixed when the parts are built.
 bool takes_effect_on_reload(std::string_view path) noexcept {
   if (path == "gateway.body_size_max_bytes") return false;  // The network's buffers are made for it.
-  return path == "log.level" || path == "network.shutdown_spread_ms" || path.starts_with("tls.") || path.starts_with("gateway.");
+  return path == "log.level" || path == "network.shutdown_spread_ms" || path == "timeline.days_kept" || path.starts_with("tls.") ||
+         path.starts_with("gateway.");
 }
 
 std::vector<Key> schema(Config& c) {
@@ -118,6 +119,20 @@ std::vector<Key> schema(Config& c) {
       {"brand.support", "email or https:// address for help; empty: none is shown", 0, 0, &c.api.brand.support},
       {"brand.terms_url", "address of your terms; who signs up must accept them", 0, 0, &c.api.brand.terms_url},
       {"brand.privacy_url", "address of your privacy notice", 0, 0, &c.api.brand.privacy_url},
+      {"timeline.days_kept", "lines of devices' timelines are kept this long; 0: for ever", 0, 36'500, &c.timeline_days_kept},
+      {"timeline.events_per_day_per_device", "events that a device may log in a day; 0: no limit", 0, million, &c.timeline.events_per_day},
+      {"timeline.same_event_apart_ms", "how far apart a device logs the same event", 0, 86'400'000, &c.timeline.same_event_apart},
+      {"webhooks.rate_per_minute", "attempts of one webhook in a minute", 1, million, &c.webhooks.rate_per_minute},
+      {"webhooks.retry_first_ms", "pause after the first failed attempt of a delivery; doubled with each, at most 2 h", 1, 3'600'000,
+       &c.webhooks.retry_first},
+      {"webhooks.timeout_ms", "how long an attempt may take", 100, 60'000, &c.webhooks.timeout},
+      {"webhooks.connections_max", "attempts at the same time", 1, 256, &c.webhooks.connections_max},
+      {"webhooks.connections_per_webhook_max", "attempts of one webhook at the same time", 1, 256, &c.webhooks.connections_per_webhook_max},
+      {"webhooks.allowed_networks",
+       "addresses and networks, like \"10.1.0.0/16\", that webhooks may reach although they are loopback, private or reserved", 0, 0,
+       &c.webhooks.allowed_networks},
+      {"webhooks.ca_file", "PEM certificates that targets are verified with; empty: the system's", 0, 0, &c.webhooks.ca_file},
+      {"webhooks.log_days", "ended deliveries are kept this long; 0: for ever", 0, 36'500, &c.webhooks.log_days},
       {"values.memory_mib", "memory for last values", 1, 1'000'000, &c.values_memory_mib},
   };
 }
@@ -247,6 +262,13 @@ std::variant<Config, ConfigError> parse_config(std::string_view text, const std:
     }
   }
   if (const auto complaint = judge_people(config); !complaint.empty()) return ConfigError{fmt::format("{}: {}", name, complaint)};
+  for (const auto& network : config.webhooks.allowed_networks) {
+    if (!IpNetwork::parse(network)) {
+      return ConfigError{fmt::format(
+          "{}: webhooks.allowed_networks: \"{}\" is no address or network; write it like 192.0.2.1, 10.0.0.0/8 or 2001:db8::/32", name,
+          network)};
+    }
+  }
   if (config.tls.certificate_file.empty() != config.tls.key_file.empty()) {
     return ConfigError{fmt::format("{}: tls.certificate_file and tls.key_file go together: give both or neither", name)};
   }

@@ -9,7 +9,9 @@
 #include <vector>
 
 #include "cloud/api/api.hpp"
+#include "cloud/domain/timeline_queue.hpp"
 #include "cloud/protocol/binary/device_gateway.hpp"
+#include "cloud/webhook/deliverer.hpp"
 
 namespace muster::main {
 
@@ -53,6 +55,9 @@ struct Config {
   std::string log_level = "info";
   std::size_t values_memory_mib = 256;
   std::size_t organization_depth_max = 4;  ///< Levels of the tree, the root counted.
+  domain::TimelineQueue::Limits timeline;
+  unsigned timeline_days_kept = 90;  ///< 0: for ever.
+  webhook::Options webhooks;
 };
 
 /// What is wrong with a configuration: one sentence that names the file, the line and the key, and says what to do.

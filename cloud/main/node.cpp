@@ -31,10 +31,12 @@
 #include "cloud/main/public_url.hpp"
 #include "cloud/main/turn.hpp"
 #include "cloud/main/version.hpp"
+#include "cloud/main/webhook_notices.hpp"
 #include "cloud/net/server.hpp"
 #include "cloud/net/tls_context.hpp"
 #include "cloud/protocol/binary/device_gateway.hpp"
 #include "cloud/store/sqlite/sqlite_store.hpp"
+#include "cloud/webhook/deliverer.hpp"
 
 namespace muster::main {
 namespace {
@@ -47,6 +49,7 @@ constexpr auto audit_head_interval = 60s;      // How much of the audit log's en
 constexpr auto expiry_interval = 60s;          // How long after its end a provisioning session may still be shown as open.
 constexpr std::size_t expired_at_once = 200;   // In one transaction: others wait for it.
 constexpr std::size_t expired_links_at_once = 1'000;
+constexpr std::size_t trimmed_at_once = 1'000;
 constexpr auto housekeeping_interval = 10min;
 constexpr std::int64_t changes_kept = 100'000;  // A consumer further behind than this rebuilds.
 constexpr auto stop_grace = 8s;
@@ -91,6 +94,18 @@ net::TrustedProxies trusted_proxies(const Config& config) {
     if (const auto network = IpNetwork::parse(text)) networks.push_back(*network);
   }
   return net::TrustedProxies{std::move(networks)};
+}
+
+webhook::SenderOptions webhook_sender(const webhook::Options& options) {
+  std::vector<IpNetwork> allowed;
+  for (const auto& text : options.allowed_networks) {
+    if (const auto network = IpNetwork::parse(text)) allowed.push_back(*network);
+  }
+  webhook::SenderOptions sender;
+  sender.targets = domain::WebhookTargets{std::move(allowed)};
+  sender.timeout = options.timeout;
+  sender.ca_file = options.ca_file;
+  return sender;
 }
 
 protocol::GatewayLimits gateway_limits(const ServeOptions& options, const Config& config) {
@@ -141,7 +156,8 @@ std::string reachable(net::SocketAddress address) {
 
 /// In the order they are built; destroyed in the opposite one.
 struct Node::Parts final : domain::Views::Listener {
-  Parts(ServeOptions serve_options, const Config& config) : options{std::move(serve_options)}, values{config.values_memory_mib << 20} {}
+  Parts(ServeOptions serve_options, const Config& config)
+      : options{std::move(serve_options)}, values{config.values_memory_mib << 20}, timeline{config.timeline} {}
 
   const ServeOptions options;
   SystemClock clock;
@@ -159,6 +175,7 @@ struct Node::Parts final : domain::Views::Listener {
   domain::SessionRegistry sessions;
   domain::ValueCache values;
   domain::PresenceQueue presence;
+  domain::TimelineQueue timeline;
   std::unique_ptr<WorkerPool> pool;
   std::unique_ptr<net::Server> server;
   GatewayLink link;  ///< Breaks the circle: the API pushes to devices, the gateway tells the API's live feed.
@@ -166,6 +183,7 @@ struct Node::Parts final : domain::Views::Listener {
   std::unique_ptr<protocol::DeviceGateway> gateway;
   std::optional<GatewayHandler> device_handler;
   std::optional<ApiHandler> http_handler;
+  std::unique_ptr<webhook::Deliverer> webhooks;
 
   std::mutex mutex;
   std::condition_variable changed;
@@ -353,7 +371,33 @@ struct Node::Parts final : domain::Views::Listener {
     if (const auto up_to = views->applied_change() - changes_kept; up_to > 0) {
       if (const auto trimmed = store->trim_changes(up_to); !trimmed) metrics.store_errors_total.add();
     }
+    trim_timeline();
+    (void)webhooks->trim();
     reload_certificate();  // Renews the private CA's certificate when it nears its end.
+  }
+
+  /// What devices have logged today counts against their limit across a restart, too.
+  void remember_logged_events() {
+    constexpr std::int64_t day_ms = 24LL * 3'600'000;
+    const UtcTime now = clock.utc_now();
+    const auto logged = store->logged_since({now.ms / day_ms * day_ms}, timeline.limits().counted_devices_max);
+    if (!logged) return metrics.store_errors_total.add();  // They begin anew then: it is not worth a refusal to start.
+    for (const auto& [device, count] : *logged) timeline.remember(device, count, now);
+  }
+
+  void trim_timeline() {
+    unsigned days = 0;
+    {
+      const std::lock_guard lock{mutex};
+      days = present_config.timeline_days_kept;
+    }
+    if (days == 0) return;
+    const UtcTime before{clock.utc_now().ms - std::int64_t{days} * 24 * 3'600'000};
+    for (std::size_t gone = trimmed_at_once; gone == trimmed_at_once;) {
+      const auto trimmed = store->trim_timeline(before, trimmed_at_once);
+      if (!trimmed) return metrics.store_errors_total.add();
+      gone = *trimmed;
+    }
   }
 
   void reload_certificate() {
@@ -372,9 +416,12 @@ struct Node::Parts final : domain::Views::Listener {
       const bool done = take_turn("writer", [this] {
         gateway->end_waits();
         const auto result = domain::write_behind(*store, values, presence);
+        // After presence: what a first connection leaves comes before the line that says online.
+        const auto lines = domain::write_behind(*store, timeline, clock.utc_now());
         api->write_key_uses();
-        metrics.write_behind_rows_total.add(result.rows);
-        if (result.error) metrics.write_behind_errors_total.add();
+        metrics.write_behind_rows_total.add(result.rows + lines.rows);
+        if (result.error || lines.error) metrics.write_behind_errors_total.add();
+        api->follow_timeline();
       });
       if (!done) metrics.write_behind_errors_total.add();
     };
@@ -478,12 +525,12 @@ std::variant<std::unique_ptr<Node>, Node::Problem> Node::start(const ServeOption
   api_options.version = version;
   for (const auto& address : p.server->addresses()) api_options.ports_plain.push_back(address.port);
   for (const auto& address : p.server->tls_addresses()) api_options.ports_tls.push_back(address.port);
-  p.api = std::make_unique<api::Api>(
-      api::Api::Dependencies{*p.store, *p.views, p.sessions, p.values, p.presence, p.link, *p.keys, p.random, p.clock, p.metrics},
-      api_options);
+  p.api = std::make_unique<api::Api>(api::Api::Dependencies{*p.store, *p.views, p.sessions, p.values, p.presence, p.timeline, p.link,
+                                                            *p.keys, p.random, p.clock, p.metrics},
+                                     api_options);
   p.gateway = std::make_unique<protocol::DeviceGateway>(
-      protocol::DeviceGateway::Dependencies{*p.store, *p.views, p.sessions, p.values, p.presence, p.api->live_feed(), *p.keys, *p.pool,
-                                            *p.server, p.clock, p.metrics},
+      protocol::DeviceGateway::Dependencies{*p.store, *p.views, p.sessions, p.values, p.presence, p.timeline, p.api->live_feed(), *p.keys,
+                                            *p.pool, *p.server, p.clock, p.metrics},
       gateway_limits(options, config));
   p.link.connect(*p.gateway);
   p.views->set_listener(&p);
@@ -495,6 +542,16 @@ std::variant<std::unique_ptr<Node>, Node::Problem> Node::start(const ServeOption
   p.device_handler.emplace(*p.gateway);
   p.http_handler.emplace(*p.api);
 
+  p.remember_logged_events();
+
+  p.webhooks = std::make_unique<webhook::Deliverer>(
+      webhook::Deliverer::Dependencies{*p.store, p.views->directory, *p.keys, p.random, p.clock, p.metrics}, config.webhooks,
+      webhook::HttpSender{webhook_sender(config.webhooks)},
+      // As every mail: none is queued that nobody takes away.
+      config.api.has_smtp && !options.public_url.empty() ? webhook_notices(config.api.brand, p.views->directory, *p.keys, p.random)
+                                                         : webhook::Deliverer::Notices{});
+
+  p.webhooks->start();
   p.follower = std::thread{[&p] { p.follow(); }};
   p.writer = std::thread{[&p] { p.write_behind_until_stopped(); }};
   if (p.mailer) p.mailer->start();
@@ -553,6 +610,7 @@ void Node::stop() {
   }
   p.changed.notify_all();
   if (p.mailer) p.mailer->stop();
+  p.webhooks->stop();
   if (p.follower.joinable()) p.follower.join();
   p.pool->stop(WorkerPool::Waiting::drop);
   if (p.writer.joinable()) p.writer.join();  // After the workers: what they wrote is written, too.

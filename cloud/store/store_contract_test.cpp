@@ -2,6 +2,8 @@
 #include "cloud/store/access_contract.hpp"
 #include "cloud/store/organization_contract.hpp"
 #include "cloud/store/people_contract.hpp"
+#include "cloud/store/timeline_contract.hpp"
+#include "cloud/store/webhook_contract.hpp"
 
 #include "cloud/base/temporary_folder.hpp"
 #include "cloud/store/faulty/faulty_store.hpp"
@@ -66,6 +68,8 @@ INSTANTIATE_TEST_SUITE_P(Backends, StoreContract, backends, name_of);
 INSTANTIATE_TEST_SUITE_P(Backends, OrganizationContract, backends, name_of);
 INSTANTIATE_TEST_SUITE_P(Backends, AccessContract, backends, name_of);
 INSTANTIATE_TEST_SUITE_P(Backends, PeopleContract, backends, name_of);
+INSTANTIATE_TEST_SUITE_P(Backends, TimelineContract, backends, name_of);
+INSTANTIATE_TEST_SUITE_P(Backends, WebhookContract, backends, name_of);
 
 }  // namespace
 }  // namespace muster::domain

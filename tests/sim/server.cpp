@@ -48,7 +48,8 @@ struct Server::Life final : Executor, protocol::SessionRouter, domain::Views::Li
       : server{owner},
         w{owner.w_},
         views{w.disk.store()},
-        gateway{{w.disk.store(), views, registry, values, presence, feed, w.keys, *this, *this, w.timeline, metrics}, owner.limits_} {
+        gateway{{w.disk.store(), views, registry, values, presence, timeline, feed, w.keys, *this, *this, w.timeline, metrics},
+                owner.limits_} {
     views.set_listener(this);
   }
 
@@ -116,6 +117,7 @@ struct Server::Life final : Executor, protocol::SessionRouter, domain::Views::Li
   }
   void write_behind_tick() {
     static_cast<void>(domain::write_behind(w.disk.store(), values, presence));
+    static_cast<void>(domain::write_behind(w.disk.store(), timeline, w.timeline.utc_now()));
     later(write_behind_ms, [this] { write_behind_tick(); });
   }
 
@@ -200,6 +202,7 @@ struct Server::Life final : Executor, protocol::SessionRouter, domain::Views::Li
   domain::SessionRegistry registry;
   domain::ValueCache values;
   domain::PresenceQueue presence;
+  domain::TimelineQueue timeline;
   std::array<std::size_t, lane_count> lanes{};
   std::map<ConnectionId, Connection> connections;
   std::map<std::uint32_t, ConnectionId> by_generation;
@@ -251,6 +254,7 @@ void Server::stop(Millis over_ms) {
   }
   life->later(over_ms + 1, [this, life] {
     static_cast<void>(domain::write_behind(w_.disk.store(), life->values, life->presence));
+    static_cast<void>(domain::write_behind(w_.disk.store(), life->timeline, w_.timeline.utc_now()));
     kill();
   });
 }

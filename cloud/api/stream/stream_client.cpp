@@ -7,6 +7,7 @@
 #include "cloud/api/core.hpp"
 #include "cloud/api/provision_json.hpp"
 #include "cloud/api/router.hpp"
+#include "cloud/api/stream/stream_text.hpp"
 #include "cloud/domain/device_life_cycle.hpp"
 
 namespace muster::api {
@@ -19,35 +20,6 @@ std::optional<std::int64_t> parse_number(std::string_view text) noexcept {
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
   if (error != std::errc{} || end != text.data() + text.size() || value < 0) return std::nullopt;
   return value;
-}
-
-std::string error_text(std::string_view id, std::string_view code, std::string_view message) {
-  JsonWriter json;
-  json.object().add("type", "error");
-  if (!id.empty()) json.add("id", id);
-  json.add("code", code).add("message", message).end_object();
-  return json.take();
-}
-
-std::string reset_text(std::string_view reason) {
-  JsonWriter json;
-  json.object().add("type", "reset").add("reason", reason).end_object();
-  return json.take();
-}
-
-std::string rows_text(std::string_view type, const std::string& id, const std::string& cursor, std::span<const std::string> rows,
-                      std::optional<bool> last) {
-  JsonWriter json;
-  json.object().add("type", type).add("id", id).add("cursor", cursor);
-  if (last) json.add("last", *last);
-  std::string all = "[";
-  for (const auto& row : rows) {
-    if (all.size() > 1) all += ',';
-    all += row;
-  }
-  all += ']';
-  json.add_raw("rows", all).end_object();
-  return json.take();
 }
 
 std::string value_row(DeviceId device, const domain::PinValue& value) {
@@ -82,6 +54,35 @@ std::string device_row(DeviceId device, domain::Contact contact, const std::stri
 
 }  // namespace
 
+std::string error_text(std::string_view id, std::string_view code, std::string_view message) {
+  JsonWriter json;
+  json.object().add("type", "error");
+  if (!id.empty()) json.add("id", id);
+  json.add("code", code).add("message", message).end_object();
+  return json.take();
+}
+
+std::string reset_text(std::string_view reason) {
+  JsonWriter json;
+  json.object().add("type", "reset").add("reason", reason).end_object();
+  return json.take();
+}
+
+std::string rows_text(std::string_view type, const std::string& id, const std::string& cursor, std::span<const std::string> rows,
+                      std::optional<bool> last) {
+  JsonWriter json;
+  json.object().add("type", type).add("id", id).add("cursor", cursor);
+  if (last) json.add("last", *last);
+  std::string all = "[";
+  for (const auto& row : rows) {
+    if (all.size() > 1) all += ',';
+    all += row;
+  }
+  all += ']';
+  json.add_raw("rows", all).end_object();
+  return json.take();
+}
+
 StreamClient::StreamClient(StreamHub& hub, std::string_view access_token)
     : hub_{hub}, pending_token_{access_token}, opened_at_{hub.d_.clock.now()}, polled_at_{hub.d_.clock.now()} {}
 
@@ -90,6 +91,7 @@ StreamClient::~StreamClient() {
   std::vector<OrganizationId> organizations;
   for (const auto& [id, subscription] : subscriptions_) {
     if (subscription.kind == Kind::sessions) hub_.session_watchers_.fetch_sub(1, std::memory_order_acq_rel);
+    if (subscription.kind == Kind::timeline) hub_.end_timeline();
     for (const auto& [device, rows] : subscription.devices) devices.push_back(device);
     organizations.insert(organizations.end(), subscription.organizations.begin(), subscription.organizations.end());
   }
@@ -233,13 +235,15 @@ void StreamClient::subscribe(const Json& message, const std::string& id) {
   const Json* kind_given = message.find("kind");
   if (kind_given != nullptr && kind_given->kind == Json::Kind::text && kind_given->text == "sessions")
     return subscribe_sessions(message, id);
+  if (kind_given != nullptr && kind_given->kind == Json::Kind::text && kind_given->text == "timeline")
+    return subscribe_timeline(message, id);
   Subscription subscription;
   if (kind_given != nullptr && kind_given->kind == Json::Kind::text && kind_given->text == "devices") {
     subscription.kind = Kind::devices;
   } else if (kind_given != nullptr && kind_given->kind == Json::Kind::text && kind_given->text == "values") {
     subscription.kind = Kind::values;
   } else {
-    return fail(id, "invalid_value", "Field \"kind\" must be \"devices\", \"values\" or \"sessions\".");
+    return fail(id, "invalid_value", "Field \"kind\" must be \"devices\", \"values\", \"sessions\" or \"timeline\".");
   }
   const Json* device_ids = message.find("deviceIds");
   const Json* organization_given = message.find("orgId");
@@ -553,10 +557,12 @@ void StreamClient::unsubscribe(const std::string& id) {
 bool StreamClient::remove_subscription(const std::string& id) {
   std::vector<DeviceId> devices;
   std::vector<OrganizationId> organizations;
+  bool was_timeline = false;
   {
     const std::lock_guard lock{mutex_};
     const auto found = subscriptions_.find(id);
     if (found == subscriptions_.end()) return false;
+    was_timeline = found->second.kind == Kind::timeline;
     for (const auto& [device, rows] : found->second.devices) devices.push_back(device);
     organizations = found->second.organizations;
     if (found->second.kind == Kind::sessions) hub_.session_watchers_.fetch_sub(1, std::memory_order_acq_rel);
@@ -564,8 +570,12 @@ bool StreamClient::remove_subscription(const std::string& id) {
     wants_sessions_.store(
         std::any_of(subscriptions_.begin(), subscriptions_.end(), [](const auto& each) { return each.second.kind == Kind::sessions; }),
         std::memory_order_release);
+    wants_lines_.store(
+        std::any_of(subscriptions_.begin(), subscriptions_.end(), [](const auto& each) { return each.second.kind == Kind::timeline; }),
+        std::memory_order_release);
     std::erase_if(dirty_, [&](const DirtyRow& row) { return row.subscription == id; });
   }
+  if (was_timeline) hub_.end_timeline();
   hub_.unwatch(devices, organizations, hub_.d_.clock.now());
   return true;
 }
@@ -577,6 +587,7 @@ void StreamClient::resume(const std::string& cursor_text) {
   {
     const std::lock_guard lock{mutex_};
     for (const auto& [id, subscription] : subscriptions_) {
+      if (subscription.kind == Kind::timeline) continue;  // Lines that were missed are asked for.
       (subscription.kind == Kind::sessions ? of_sessions : ids).push_back(id);
       for (const auto& [device, rows] : subscription.devices) devices.push_back(device);
       organizations.insert(organizations.end(), subscription.organizations.begin(), subscription.organizations.end());
@@ -646,7 +657,8 @@ void StreamClient::drop_devices(const std::string& id, Subscription& subscriptio
 void StreamClient::recheck(Instant now) {
   const domain::Directory& directory = hub_.d_.views.directory;
   for (auto& [id, subscription] : subscriptions_) {
-    if (subscription.kind == Kind::sessions) {  // Each row is checked when it is sent; those that wait were checked before.
+    if (subscription.kind == Kind::sessions || subscription.kind == Kind::timeline) {
+      // Each row is checked when it is sent; those that wait were checked before.
       rows_outdated_ = rows_outdated_ || rows_waiting_;
       continue;
     }
@@ -678,7 +690,7 @@ void StreamClient::take_entries(const std::vector<StreamHub::Entry>& entries, st
     const auto& entry = entries[i];
     const std::uint64_t position = first + i;
     for (auto& [id, subscription] : subscriptions_) {
-      if (subscription.kind == Kind::sessions) continue;
+      if (subscription.kind == Kind::sessions || subscription.kind == Kind::timeline) continue;
       const bool has = subscription.devices.contains(entry.device);
       if (entry.row == StreamHub::gone_row) {
         // Moved away, or deleted: it may also have come back meanwhile.
@@ -790,6 +802,7 @@ bool StreamClient::poll(Instant now, std::vector<std::string>& out) {
   rows_waiting_ = false;
   send_dirty(now, out);
   send_sessions(now, out);
+  send_lines(out);
   return true;
 }
 

@@ -27,7 +27,7 @@ class StreamClient final : public StreamSession {
 
  private:
   friend class StreamHub;
-  enum class Kind : std::uint8_t { devices, values, sessions };
+  enum class Kind : std::uint8_t { devices, values, sessions, timeline };
   struct Row {
     std::int16_t row = 0;           ///< StreamHub::status_row or a pin.
     std::uint64_t dirty_since = 0;  ///< First journal position not told yet; 0 = nothing to tell.
@@ -38,9 +38,10 @@ class StreamClient final : public StreamSession {
     bool live = false;  ///< Its snapshot is in the outbox: deltas may follow.
     std::vector<OrganizationId> organizations;
     std::unordered_map<DeviceId, std::vector<Row>> devices;
-    // Of kind sessions:
-    OrganizationId session_organization;    ///< None: what is one's own, and all of one's organization.
-    std::vector<ProvisionSessionId> shown;  ///< Sorted: what the client was told of, newest `sessions_pending_max`.
+    // Of kinds sessions and timeline:
+    OrganizationId session_organization;     ///< None: what is one's own, and all of one's organization; or the devices below.
+    std::vector<ProvisionSessionId> shown;   ///< Sorted: what the client was told of, newest `sessions_pending_max`.
+    std::vector<DeviceId> timeline_devices;  ///< Sorted.
   };
   struct DirtyRow {
     std::string subscription;
@@ -55,6 +56,7 @@ class StreamClient final : public StreamSession {
 
   /// Called by the hub, under its lock.
   void offer_session(const domain::ProvisionSession& session);
+  void offer_line(const domain::TimelineEntry& entry);
 
   // Called with message_mutex_ held, on a worker.
   void handle(const Json& message);
@@ -65,6 +67,7 @@ class StreamClient final : public StreamSession {
   void queue_snapshot(const std::string& id);
   void subscribe_sessions(const Json& message, const std::string& id);
   void queue_session_snapshot(const std::string& id);
+  void subscribe_timeline(const Json& message, const std::string& id);
   [[nodiscard]] bool remove_subscription(const std::string& id);
   void snapshot_rows(Kind kind, const std::vector<DeviceId>& devices, std::vector<RowOfDevice>& rows, bool& failed);
   void fail(std::string_view id, std::string_view code, std::string_view message);
@@ -79,6 +82,7 @@ class StreamClient final : public StreamSession {
   void drop_devices(const std::string& id, Subscription& subscription, const std::vector<DeviceId>& devices, Instant now);
   void send_dirty(Instant now, std::vector<std::string>& out);
   void send_sessions(Instant now, std::vector<std::string>& out);
+  void send_lines(std::vector<std::string>& out);
   [[nodiscard]] bool shows(const Subscription& subscription, const domain::ProvisionSession& session) const;
   [[nodiscard]] std::string cursor() const;
   [[nodiscard]] std::size_t row_count() const;
@@ -111,8 +115,9 @@ class StreamClient final : public StreamSession {
 
   std::mutex sessions_mutex_;  ///< Guards what the hub offers; taken last.
   std::unordered_map<ProvisionSessionId, domain::ProvisionSession> sessions_offered_;
+  std::map<TimelineId, domain::TimelineEntry> lines_offered_;
   bool sessions_lost_ = false;  ///< There were too many: a new snapshot tells.
-  std::atomic<bool> wants_sessions_{false};
+  std::atomic<bool> wants_sessions_{false}, wants_lines_{false};
 };
 
 }  // namespace muster::api

@@ -62,6 +62,10 @@ class StreamHub final : public domain::LiveFeed {
   void device_gone(DeviceId device) noexcept;
   /// For those that subscribed to provisioning sessions; nothing while nobody did.
   void provision_session_changed(const domain::ProvisionSession& session);
+  /// Reads what was written to timelines since, and offers it to those that follow them; nothing while nobody does. Blocks; call it about
+  /// twice a second, on any one thread.
+  void follow_timeline();
+  void timeline_changed(const domain::TimelineEntry& entry);  ///< A line was resolved.
   void permissions_changed() noexcept { permission_generation_.fetch_add(1, std::memory_order_acq_rel); }
   /// Ends those streams of a user (none: of everybody) whose access token is gone, and those of which the store cannot tell. Blocks.
   void access_tokens_changed(UserId user);
@@ -89,6 +93,8 @@ class StreamHub final : public domain::LiveFeed {
   void update_watched();
 
   // --- for clients ---
+  [[nodiscard]] bool begin_timeline();  ///< False: the store cannot say where it ends now.
+  void end_timeline();
   /// False: too many rows are watched already.
   [[nodiscard]] bool watch(std::span<const DeviceId> devices, std::span<const OrganizationId> organizations, Instant now,
                            std::uint64_t& position);
@@ -106,6 +112,10 @@ class StreamHub final : public domain::LiveFeed {
   std::atomic<std::uint64_t> permission_generation_{0};
   std::atomic<std::size_t> session_watchers_{0};           ///< Subscriptions to provisioning sessions.
   std::atomic<std::uint64_t> access_token_generation_{0};  ///< Counted before the clients are gone through.
+
+  std::mutex timeline_mutex_;
+  std::size_t timeline_watchers_ = 0;  ///< Subscriptions to timelines.
+  TimelineId timeline_seen_;           ///< The last line that was offered.
 
   std::mutex mutex_;
   std::unordered_map<DeviceId, Watch> devices_;

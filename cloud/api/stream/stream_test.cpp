@@ -923,5 +923,59 @@ TEST_F(Stream, MessagesPollsAndChangesMayComeFromThreadsOfTheirOwn) {
   EXPECT_GE(messages + out.size(), 20u);
 }
 
+// --- timelines -------------------------------------------------------------------------------------------------------------------
+
+TEST_F(Stream, LinesOfATimelineComeAsTheyAreWrittenAndAgainWhenResolved) {
+  const auto other = server_.device(server_.root, template_, "Other").id;
+  auto client = connect(server_.admin_token);
+  say(client, subscribe("t", "timeline", ids(lamp_)));
+  EXPECT_EQ(types(client), "ready snapshot");
+  ASSERT_EQ(rows(client).size(), 1u);
+  EXPECT_NE(rows(client)[0].find("\"activated\""), std::string::npos);
+  const auto log = [&](DeviceId device) {
+    domain::TimelineEntry entry;
+    entry.device_id = device;
+    entry.at = server_.clock.utc_now();
+    entry.type = domain::TimelineType::warning;
+    entry.code = "hot";
+    return server_.store->add_timeline(entry).value().id;
+  };
+  const auto line = log(lamp_);
+  log(other);
+  server_.api->follow_timeline();
+  poll(client);
+  ASSERT_EQ(rows(client).size(), 1u);
+  EXPECT_NE(rows(client)[0].find("\"hot\""), std::string::npos);
+  server_.api->follow_timeline();
+  poll(client);
+  EXPECT_TRUE(rows(client).empty());
+  const auto resolved = server_.call(Method::post, "/api/v1/organization/device/resolve-event",
+                                     R"({"deviceId":)" + str(lamp_) + R"(,"eventId":)" + str(line) + "}", server_.admin_token);
+  EXPECT_EQ(resolved.status, 200u) << resolved.body;
+  poll(client);
+  ASSERT_EQ(rows(client).size(), 1u);
+  say(client, R"({"type":"unsubscribe","id":"t"})");
+  log(lamp_);
+  server_.api->follow_timeline();
+  poll(client);
+  EXPECT_TRUE(client.heard.empty());
+}
+
+TEST_F(Stream, ATimelineOfADeviceThatOneMayNotSeeIsRefusedAndOneLostEndsAtOnce) {
+  const auto user = server_.user(server_.root, domain::user_role, "user@example.org");
+  auto client = connect(server_.access_token(user));
+  say(client, subscribe("t", "timeline", ids(lamp_)));
+  EXPECT_EQ(code(client), "not_found");
+  say(client, subscribe("t", "timeline", "\"orgId\":" + str(server_.root)));
+  domain::TimelineEntry entry;
+  entry.device_id = lamp_;
+  entry.code = "hot";
+  entry.type = domain::TimelineType::warning;
+  ASSERT_TRUE(server_.store->add_timeline(entry));
+  server_.api->follow_timeline();
+  poll(client);
+  EXPECT_TRUE(rows(client).empty()) << "each line is checked";
+}
+
 }  // namespace
 }  // namespace muster::api

@@ -14,8 +14,6 @@ namespace {
 using wire::Command;
 using wire::Status;
 
-constexpr std::size_t event_code_size_max_chars = 50;
-
 /// docs/protocol/device-protocol.md section 10.
 constexpr std::array<std::string_view, 18> properties{"label",   "color",    "isDisabled",  "isHidden",     "onLabel",  "offLabel",
                                                       "onColor", "offColor", "onBackColor", "offBackColor", "isOnPlay", "labels",
@@ -137,10 +135,28 @@ void DeviceGateway::Impl::property(Call& call, const wire::Frame& frame) {
 }
 
 void DeviceGateway::Impl::event(Call& call, const wire::Frame& frame) {
-  const std::string_view code = wire::Fields{frame.body}.next();
-  if (!code.empty() && code.size() <= event_code_size_max_chars) return;
-  d.metrics.frames_malformed_total.add();
-  respond(call, frame.id, Status::illegal_command_body);
+  wire::Fields fields{frame.body};
+  const std::string_view code = fields.next();
+  if (code.empty() || code.size() > domain::event_code_max_bytes) {
+    d.metrics.frames_malformed_total.add();
+    return respond(call, frame.id, Status::illegal_command_body);
+  }
+  const domain::PublishedTemplate* published = current_template(call.session);
+  if (published == nullptr) return d.metrics.events_dropped_total.add();
+  domain::TimelineNote note;
+  if (frame.command == Command::event_clear) {
+    note.what =
+        fields.has_next() && fields.next() == "all" ? domain::TimelineNote::What::resolve_all : domain::TimelineNote::What::resolve_latest;
+    note.device_id = call.session.device_id_;
+    note.at = utc(call);
+    note.code = code;
+    return d.timeline.put(std::move(note));
+  }
+  const std::string_view description = fields.has_next() ? fields.next() : std::string_view{};
+  // What is not accepted is let go without a word: no client expects an answer, and some take one for trouble.
+  if (d.timeline.judge(*published, call.session.device_id_, code, description, utc(call), note) != domain::TimelineQueue::Verdict::accepted)
+    return d.metrics.events_dropped_total.add();
+  d.timeline.put(std::move(note));
 }
 
 void DeviceGateway::Impl::bridge(Call& call, const wire::Frame& frame) {

@@ -279,5 +279,52 @@ TEST_F(Commands, AStaleValueOfADeletedDeviceIsDropped) {
   EXPECT_EQ(rig.metrics.values_dropped_total.value(), 1u);
 }
 
+class Events : public Commands {
+ protected:
+  void SetUp() override {
+    domain::Template value;
+    value.name = "With events";
+    value.tmpl_ids = {"TMPLevents001"};
+    value.events.push_back({EventDefId{1}, "Hot", "hot", "It is hot.", domain::EventType::warning, false});
+    published = rig.store.add_template(value);
+    made.emplace(rig.make_device(published));
+    rig.load();
+    connection = &rig.connect();
+    connection->feed(frame(29, 1, made->token.reveal()) + frame(17, 2, fields({"ver", "1"})));
+    connection->take();
+    lines();  // That it is online.
+  }
+  std::vector<domain::TimelineNote> lines() { return rig.timeline.take(100, rig.clock.utc_now()); }
+};
+
+TEST_F(Events, ALoggedEventIsALineAndIsNotAnswered) {
+  EXPECT_TRUE(say(64, 5, {"hot", "97 degrees"}).empty());
+  const auto all = lines();
+  ASSERT_EQ(all.size(), 1u);
+  EXPECT_EQ(all[0].code, "hot");
+  EXPECT_EQ(all[0].description, "97 degrees");
+  EXPECT_EQ(all[0].type, domain::TimelineType::warning);
+  EXPECT_EQ(all[0].device_id, made->device.id);
+}
+
+TEST_F(Events, WhatIsUnknownTooLongOrTooOftenIsLetGoWithoutAWord) {
+  EXPECT_TRUE(say(64, 5, {"cold"}).empty());
+  EXPECT_TRUE(say(64, 6, {"hot", std::string(301, 'x')}).empty());
+  EXPECT_TRUE(lines().empty());
+  EXPECT_TRUE(say(64, 7, {"hot"}).empty());
+  EXPECT_TRUE(say(64, 8, {"hot"}).empty());
+  EXPECT_EQ(lines().size(), 1u);
+  EXPECT_EQ(rig.metrics.events_dropped_total.value(), 3u);
+}
+
+TEST_F(Events, AClearResolvesTheLatestOrAll) {
+  EXPECT_TRUE(say(65, 5, {"hot"}).empty());
+  EXPECT_TRUE(say(65, 6, {"hot", "all"}).empty());
+  const auto all = lines();
+  ASSERT_EQ(all.size(), 2u);
+  EXPECT_EQ(all[0].what, domain::TimelineNote::What::resolve_latest);
+  EXPECT_EQ(all[1].what, domain::TimelineNote::What::resolve_all);
+}
+
 }  // namespace
 }  // namespace muster::protocol::testing

@@ -15,6 +15,8 @@ namespace {
 constexpr std::size_t login_body_size_max_bytes = 256;
 /// How often values move the device's last report: each time costs a row to write.
 constexpr std::chrono::minutes report_interval{1};
+constexpr std::int64_t recalled_ms = 24LL * 3'600'000;  ///< Of an earlier process: how far back a line may be missing.
+constexpr std::size_t recalled_max = 1'000'000;
 
 }  // namespace
 
@@ -231,6 +233,8 @@ void DeviceGateway::on_closed(DeviceSession& session, const domain::SessionAddre
     // Only the device's present session tells that it ended; one that was replaced leaves quietly.
     if (impl.d.sessions.leave(session.device_id_, self, now + impl.limits().offline_wait - waited, now) && !session.shut_down_) {
       impl.d.presence.disconnected(session.device_id_, impl.d.clock.utc_now());
+      if (impl.d.sessions.contact(session.device_id_, now) == domain::Contact::none)  // It has been waited for long enough already.
+        impl.d.timeline.offline(session.device_id_, impl.d.clock.utc_now(), impl.offline_ignore(session.device_id_));
       if (impl.d.live.watched()) impl.d.live.device_status_changed(session.device_id_);
     }
   } else {
@@ -242,13 +246,39 @@ void DeviceGateway::on_closed(DeviceSession& session, const domain::SessionAddre
   session.state_ = DeviceSession::State::closed;
 }
 
+std::chrono::seconds DeviceGateway::Impl::offline_ignore(DeviceId device) const {
+  const auto place = d.views.directory.device(device);
+  const auto published = place ? d.views.directory.find_template(place->template_id) : nullptr;
+  return std::chrono::seconds{published ? published->offline_ignore_period_s : 0};
+}
+
+void DeviceGateway::Impl::recall(DeviceId device, UtcTime offline_at) {
+  const std::lock_guard lock{recalled_mutex_};
+  if (recalled_.size() < recalled_max) recalled_.emplace_back(device, offline_at);
+}
+
+void DeviceGateway::Impl::tell_recalled() {
+  if (!d.views.ready()) return;
+  std::vector<std::pair<DeviceId, UtcTime>> recalled;
+  {
+    const std::lock_guard lock{recalled_mutex_};
+    recalled.swap(recalled_);
+  }
+  const Instant now = d.clock.now();
+  for (const auto& [device, at] : recalled) {
+    if (d.sessions.contact(device, now) == domain::Contact::none) d.timeline.offline(device, at, offline_ignore(device));
+  }
+}
+
 Result<void> DeviceGateway::expect_devices() {
   Impl& impl = *impl_;
   const Duration wait = impl.limits().offline_wait;
   const Instant now = impl.d.clock.now();
   const UtcTime utc = impl.d.clock.utc_now();
   const auto wait_ms = std::chrono::duration_cast<std::chrono::milliseconds>(wait).count();
-  return impl.d.store.for_each_recent_session({utc.ms - wait_ms}, [&](DeviceId device, UtcTime ended_at) {
+  // Those whose wait is over by longer may have been about to be told offline: the store leaves out what it was told.
+  return impl.d.store.for_each_recent_session({utc.ms - wait_ms - recalled_ms}, [&](DeviceId device, UtcTime ended_at) {
+    if (ended_at.ms != 0 && ended_at.ms + wait_ms <= utc.ms) return impl.recall(device, {ended_at.ms + wait_ms});
     // The wall clock may have been set meanwhile: never longer than the wait itself.
     const auto left = ended_at.ms == 0 ? wait : std::min<Duration>(wait, std::chrono::milliseconds{ended_at.ms + wait_ms - utc.ms});
     impl.d.sessions.expect(device, now + left, ended_at.ms == 0, now);
@@ -259,9 +289,13 @@ void DeviceGateway::end_waits() {
   Impl& impl = *impl_;
   impl.end_proofs();
   std::vector<domain::SessionRegistry::Expired> expired;
-  impl.d.sessions.expire(impl.d.clock.now(), expired);
+  const Instant now = impl.d.clock.now();
+  impl.d.sessions.expire(now, expired);
   const UtcTime utc = impl.d.clock.utc_now();
-  for (const auto& [device, end_unseen] : expired) {
+  impl.tell_recalled();
+  for (const auto& [device, end_unseen, until] : expired) {
+    const auto late_ms = std::chrono::duration_cast<std::chrono::milliseconds>(now - until).count();
+    impl.d.timeline.offline(device, {utc.ms - late_ms}, impl.offline_ignore(device));
     // Written now, or every later start would wait for it again.
     if (end_unseen) impl.d.presence.disconnected(device, utc);
     if (impl.d.live.watched()) impl.d.live.device_status_changed(device);

@@ -13,6 +13,7 @@
 #include "cloud/base/metrics.hpp"
 #include "cloud/domain/live_feed.hpp"
 #include "cloud/domain/session_registry.hpp"
+#include "cloud/domain/timeline_queue.hpp"
 #include "cloud/domain/value_cache.hpp"
 #include "cloud/domain/views.hpp"
 #include "cloud/domain/write_behind.hpp"
@@ -96,6 +97,7 @@ class DeviceGateway {
     domain::SessionRegistry& sessions;
     domain::ValueCache& values;
     domain::PresenceQueue& presence;
+    domain::TimelineQueue& timeline;
     domain::LiveFeed& live;
     const KeyRing& keys;
     Executor& executor;

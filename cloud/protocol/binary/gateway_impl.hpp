@@ -59,6 +59,12 @@ struct DeviceGateway::Impl {
   /// Posts a job that blocks; false (counted) when the lane is full.
   bool post(Lane lane, std::function<void()> job);
 
+  /// How long an absence has to be to be told.
+  [[nodiscard]] std::chrono::seconds offline_ignore(DeviceId device) const;
+  /// The device went offline before this process began, and its line may be missing.
+  void recall(DeviceId device, UtcTime offline_at);
+  void tell_recalled();  ///< Once the templates are known.
+
   // --- login.cpp ---------------------------------------------------------------------------------------------------------------
   /// Each of these leaves the session active, resolving, or closed, and returns the reason in the last case.
   [[nodiscard]] CloseReason login(Call& call, const wire::Frame& frame);
@@ -171,6 +177,9 @@ struct DeviceGateway::Impl {
   std::mutex provisional_mutex_;
   std::unordered_map<domain::SessionAddress, Provisional, SessionAddressHash> provisional_;
   std::unordered_map<DeviceId, Proof> proofs_;
+
+  std::mutex recalled_mutex_;
+  std::vector<std::pair<DeviceId, UtcTime>> recalled_;
 
   std::mutex conflict_mutex_;
   std::unordered_map<DeviceId, Instant> conflict_told_;

@@ -224,6 +224,7 @@ bool DeviceGateway::Impl::become_active(Call& call, const TokenDigests& digests,
   const auto place = d.views.directory.device(device);
   auto its_template = place ? d.views.directory.find_template(place->template_id) : nullptr;
 
+  const bool was_away = d.sessions.contact(device, call.now) == domain::Contact::none;
   const auto replaced = d.sessions.bind(device, call.self, call.now);
   // Whoever revokes erases from the index first and looks for a session then; we bind first and look into the index then: one
   // of the two sees the other.
@@ -249,6 +250,7 @@ bool DeviceGateway::Impl::become_active(Call& call, const TokenDigests& digests,
   if (!session.counted_) d.metrics.sessions_open.add();
   session.counted_ = true;
   d.presence.connected(device, utc(call), call.peer.address.text(), !is_encrypted(call.peer.transport));
+  if (was_away) d.timeline.online(device, utc(call));
   guard.remember(call.peer.address);
   if (d.live.watched()) d.live.device_status_changed(device);
   if (replaced && replaced->swaps_in_last_minute > call.limits.conflict_swaps_per_minute)
@@ -290,6 +292,12 @@ void DeviceGateway::Impl::tell_conflict(DeviceId device, const IpAddress& addres
     if (!is_new && now - told->second < std::chrono::minutes{1}) return;
     told->second = now;
   }
+  domain::TimelineNote note;
+  note.device_id = device;
+  note.at = at;
+  note.code = domain::timeline_code::token_conflict;
+  note.description = "Two devices log in with one AuthToken; the newest came from " + address.text() + ".";
+  d.timeline.put(std::move(note));
   log::warning("token_conflict", {{"device", device.value()}, {"ip", address.text()}});
   const auto place = d.views.directory.device(device);
   domain::AuditEntry entry;

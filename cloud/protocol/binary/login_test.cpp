@@ -531,9 +531,9 @@ TEST_F(Login, ARevocationAndALoginAtTheSameMomentLeaveNoSession) {
       return true;
     }
   } router;
-  DeviceGateway gateway{
-      {rig.store, rig.views, rig.sessions, rig.values, rig.presence, rig.live, *rig.keys, rig.executor, router, rig.clock, rig.metrics},
-      {}};
+  DeviceGateway gateway{{rig.store, rig.views, rig.sessions, rig.values, rig.presence, rig.timeline, rig.live, *rig.keys, rig.executor,
+                         router, rig.clock, rig.metrics},
+                        {}};
   domain::TokenRecord record = rig.store.all_tokens().at(0);
   ASSERT_EQ(record.device_id, made->device.id);
   const Peer peer = Rig::peer();

@@ -22,8 +22,8 @@ class StoreTrouble : public ::testing::Test {
     published = rig.make_template();
     ASSERT_TRUE(views.rebuild());
     rig.gateway =
-        std::make_unique<DeviceGateway>(DeviceGateway::Dependencies{faulty, views, rig.sessions, rig.values, rig.presence, rig.live,
-                                                                    *rig.keys, rig.executor, rig.router, rig.clock, rig.metrics},
+        std::make_unique<DeviceGateway>(DeviceGateway::Dependencies{faulty, views, rig.sessions, rig.values, rig.presence, rig.timeline,
+                                                                    rig.live, *rig.keys, rig.executor, rig.router, rig.clock, rig.metrics},
                                         GatewayLimits{});
   }
   /// A token that the store has, and the index has not.

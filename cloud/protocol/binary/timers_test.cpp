@@ -242,8 +242,8 @@ TEST_F(Offline, AStopOfTheServerIsToldToNobodyAndChangesNoStatus) {
   rig.clock.advance(5s);
   domain::SessionRegistry sessions;
   rig.gateway =
-      std::make_unique<DeviceGateway>(DeviceGateway::Dependencies{rig.store, rig.views, sessions, rig.values, rig.presence, rig.live,
-                                                                  *rig.keys, rig.executor, rig.router, rig.clock, rig.metrics},
+      std::make_unique<DeviceGateway>(DeviceGateway::Dependencies{rig.store, rig.views, sessions, rig.values, rig.presence, rig.timeline,
+                                                                  rig.live, *rig.keys, rig.executor, rig.router, rig.clock, rig.metrics},
                                       GatewayLimits{});
   const auto status = [&](const Rig::Made& which) { return sessions.contact(which.device.id, rig.clock.now()); };
   ASSERT_TRUE(rig.gateway->expect_devices());
@@ -276,6 +276,85 @@ TEST_F(Offline, WithoutAWaitTheEndOfTheSessionIsTheEnd) {
   EXPECT_EQ(told(), 2u);
   ASSERT_TRUE(rig.gateway->expect_devices());
   EXPECT_EQ(contact(), domain::Contact::none);
+}
+
+// --- the timeline: the five worked cases of cloud-model.md section 6, to the second ---------------------------------------------------
+
+class Lines : public Offline {
+ protected:
+  void use(std::chrono::seconds wait) {
+    GatewayLimits limits;
+    limits.offline_wait = wait;
+    rig.gateway->set_limits(limits);
+  }
+  /// What was written since, as "+seconds code" from the first call on.
+  std::vector<std::string> lines() {
+    rig.gateway->end_waits();
+    std::vector<std::string> all;
+    for (const auto& note : rig.timeline.take(100, rig.clock.utc_now()))
+      all.push_back("+" + std::to_string((note.at.ms - begin_.ms + 500) / 1000) + " " + note.code);
+    return all;
+  }
+  void wait(std::chrono::seconds time) {
+    for (std::chrono::seconds done{0}; done < time; done += 1s) {
+      rig.clock.advance(1s);
+      for (const auto& connection : rig.connections) {
+        if (connection->open()) connection->tick();
+      }
+      rig.gateway->end_waits();
+    }
+  }
+  using Texts = std::vector<std::string>;
+  UtcTime begin_ = rig.clock.utc_now();
+};
+
+TEST_F(Lines, AGracefulEndIsToldWhenTheWaitIsOver) {
+  use(300s);
+  online().hang_up();
+  wait(299s);
+  EXPECT_EQ(lines(), (Texts{"+0 online"}));
+  wait(1s);
+  EXPECT_EQ(lines(), (Texts{"+300 offline"}));
+}
+
+TEST_F(Lines, AReturnWithinTheWaitIsNotTold) {
+  use(300s);
+  online().hang_up();
+  wait(119s);
+  online();
+  wait(200s);
+  EXPECT_EQ(lines(), (Texts{"+0 online"}));
+}
+
+TEST_F(Lines, AnEndAfterAReturnIsWaitedForAnew) {
+  use(300s);
+  online().hang_up();
+  wait(119s);
+  Connection& again = online();
+  wait(1s);
+  again.hang_up();
+  wait(299s);
+  EXPECT_EQ(lines(), (Texts{"+0 online"}));
+  wait(1s);
+  EXPECT_EQ(lines(), (Texts{"+420 offline"}));
+}
+
+TEST_F(Lines, ASilenceCountsTowardsTheWait) {
+  use(120s);
+  online();
+  wait(119s);
+  EXPECT_EQ(lines(), (Texts{"+0 online"}));
+  wait(2s);
+  EXPECT_EQ(lines(), (Texts{"+120 offline"}));
+}
+
+TEST_F(Lines, ASilenceLongerThanTheWaitIsToldAtOnce) {
+  use(60s);
+  online().feed(frame(17, 2, fields({"ver", "1", "h-beat", "45"})));
+  wait(66s);
+  EXPECT_EQ(lines(), (Texts{"+0 online"}));
+  wait(3s);
+  EXPECT_EQ(lines(), (Texts{"+68 offline"}));
 }
 
 }  // namespace

@@ -105,7 +105,8 @@ class Rig {
 
   void start() {
     gateway = std::make_unique<DeviceGateway>(
-        DeviceGateway::Dependencies{store, views, sessions, values, presence, live, *keys, executor, router, clock, metrics}, limits_);
+        DeviceGateway::Dependencies{store, views, sessions, values, presence, timeline, live, *keys, executor, router, clock, metrics},
+        limits_);
   }
 
   ManualClock clock;
@@ -116,6 +117,7 @@ class Rig {
   domain::SessionRegistry sessions;
   domain::ValueCache values;
   domain::PresenceQueue presence;
+  domain::TimelineQueue timeline;
   RecordingFeed live;
   ManualExecutor executor;
   ManualRouter router;

@@ -453,6 +453,71 @@ Result<std::vector<domain::SealedToken>> FaultyStore::sealed_tokens(std::uint16_
 Result<std::vector<std::uint16_t>> FaultyStore::key_ids_in_use() {
   return with_faults("key_ids_in_use", [&] { return below_.key_ids_in_use(); });
 }
+Result<void> FaultyStore::write_timeline(std::span<const domain::TimelineNote> batch) {
+  return with_faults("write_timeline", [&] { return below_.write_timeline(batch); });
+}
+Result<domain::TimelineEntry> FaultyStore::add_timeline(const domain::TimelineEntry& entry) {
+  return with_faults("add_timeline", [&] { return below_.add_timeline(entry); });
+}
+Result<domain::TimelineEntry> FaultyStore::resolve_timeline(DeviceId device, TimelineId id, std::string_view comment,
+                                                            const domain::Actor& actor) {
+  return with_faults("resolve_timeline", [&] { return below_.resolve_timeline(device, id, comment, actor); });
+}
+Result<domain::PageOf<domain::TimelineEntry>> FaultyStore::timeline(const domain::TimelineFilter& filter, const domain::Page& page) {
+  return with_faults("timeline", [&] { return below_.timeline(filter, page); });
+}
+Result<std::vector<domain::TimelineEntry>> FaultyStore::timeline_after(TimelineId after, std::size_t limit) {
+  return with_faults("timeline_after", [&] { return below_.timeline_after(after, limit); });
+}
+Result<std::vector<domain::TimelineStore::Logged>> FaultyStore::logged_since(UtcTime from, std::size_t limit) {
+  return with_faults("logged_since", [&] { return below_.logged_since(from, limit); });
+}
+Result<TimelineId> FaultyStore::newest_timeline() {
+  return with_faults("newest_timeline", [&] { return below_.newest_timeline(); });
+}
+Result<std::size_t> FaultyStore::trim_timeline(UtcTime before, std::size_t limit) {
+  return with_faults("trim_timeline", [&] { return below_.trim_timeline(before, limit); });
+}
+Result<domain::Webhook> FaultyStore::create_webhook(const domain::Webhook& webhook, const domain::Actor& actor) {
+  return with_faults("create_webhook", [&] { return below_.create_webhook(webhook, actor); });
+}
+Result<domain::Webhook> FaultyStore::update_webhook(const domain::Webhook& webhook, const domain::Actor& actor) {
+  return with_faults("update_webhook", [&] { return below_.update_webhook(webhook, actor); });
+}
+Result<void> FaultyStore::delete_webhook(WebhookId id, const domain::Actor& actor) {
+  return with_faults("delete_webhook", [&] { return below_.delete_webhook(id, actor); });
+}
+Result<std::optional<domain::Webhook>> FaultyStore::find_webhook(WebhookId id) {
+  return with_faults("find_webhook", [&] { return below_.find_webhook(id); });
+}
+Result<domain::PageOf<domain::Webhook>> FaultyStore::webhooks(OrganizationId organization, const domain::Page& page) {
+  return with_faults("webhooks", [&] { return below_.webhooks(organization, page); });
+}
+Result<domain::WebhookStore::FanOut> FaultyStore::fan_out_events(std::size_t limit) {
+  return with_faults("fan_out_events", [&] { return below_.fan_out_events(limit); });
+}
+Result<std::vector<domain::Delivery>> FaultyStore::due_deliveries(UtcTime now, std::size_t per_webhook, std::span<const WebhookId> except) {
+  return with_faults("due_deliveries", [&] { return below_.due_deliveries(now, per_webhook, except); });
+}
+Result<domain::DeliveryEnd> FaultyStore::note_attempt(DeliveryId id, const domain::DeliveryAttempt& attempt) {
+  return with_faults("note_attempt", [&] { return below_.note_attempt(id, attempt); });
+}
+Result<domain::Delivery> FaultyStore::create_test_delivery(WebhookId id, const domain::Actor& actor) {
+  return with_faults("create_test_delivery", [&] { return below_.create_test_delivery(id, actor); });
+}
+Result<domain::Delivery> FaultyStore::replay_delivery(DeliveryId id, const domain::Actor& actor) {
+  return with_faults("replay_delivery", [&] { return below_.replay_delivery(id, actor); });
+}
+Result<std::optional<domain::Delivery>> FaultyStore::find_delivery(DeliveryId id) {
+  return with_faults("find_delivery", [&] { return below_.find_delivery(id); });
+}
+Result<domain::PageOf<domain::Delivery>> FaultyStore::deliveries(WebhookId id, std::optional<domain::DeliveryState> state,
+                                                                 const domain::Page& page) {
+  return with_faults("deliveries", [&] { return below_.deliveries(id, state, page); });
+}
+Result<std::size_t> FaultyStore::trim_deliveries(UtcTime before, std::size_t limit) {
+  return with_faults("trim_deliveries", [&] { return below_.trim_deliveries(before, limit); });
+}
 
 // --- mail and people -----------------------------------------------------------------------------------------------------
 

@@ -242,6 +242,30 @@ class FaultyStore : public domain::Store {
   Result<void> use_recovery_code(UserId user, std::span<const TokenDigest> digests, const domain::Actor& actor) override;
   Result<void> replace_recovery_codes(UserId user, std::span<const TokenDigest> codes, const domain::Actor& actor) override;
   Result<void> remove_second_factor(UserId user, const domain::Actor& actor) override;
+  Result<void> write_timeline(std::span<const domain::TimelineNote> batch) override;
+  Result<domain::TimelineEntry> add_timeline(const domain::TimelineEntry& entry) override;
+  Result<domain::TimelineEntry> resolve_timeline(DeviceId device, TimelineId id, std::string_view comment,
+                                                 const domain::Actor& actor) override;
+  Result<domain::PageOf<domain::TimelineEntry>> timeline(const domain::TimelineFilter& filter, const domain::Page& page) override;
+  Result<std::vector<domain::TimelineEntry>> timeline_after(TimelineId after, std::size_t limit) override;
+  Result<std::vector<Logged>> logged_since(UtcTime from, std::size_t limit) override;
+  Result<TimelineId> newest_timeline() override;
+  Result<std::size_t> trim_timeline(UtcTime before, std::size_t limit) override;
+
+  Result<domain::Webhook> create_webhook(const domain::Webhook& webhook, const domain::Actor& actor) override;
+  Result<domain::Webhook> update_webhook(const domain::Webhook& webhook, const domain::Actor& actor) override;
+  Result<void> delete_webhook(WebhookId id, const domain::Actor& actor) override;
+  Result<std::optional<domain::Webhook>> find_webhook(WebhookId id) override;
+  Result<domain::PageOf<domain::Webhook>> webhooks(OrganizationId organization, const domain::Page& page) override;
+  Result<FanOut> fan_out_events(std::size_t limit) override;
+  Result<std::vector<domain::Delivery>> due_deliveries(UtcTime now, std::size_t per_webhook, std::span<const WebhookId> except) override;
+  Result<domain::DeliveryEnd> note_attempt(DeliveryId id, const domain::DeliveryAttempt& attempt) override;
+  Result<domain::Delivery> create_test_delivery(WebhookId id, const domain::Actor& actor) override;
+  Result<domain::Delivery> replay_delivery(DeliveryId id, const domain::Actor& actor) override;
+  Result<std::optional<domain::Delivery>> find_delivery(DeliveryId id) override;
+  Result<domain::PageOf<domain::Delivery>> deliveries(WebhookId id, std::optional<domain::DeliveryState> state,
+                                                      const domain::Page& page) override;
+  Result<std::size_t> trim_deliveries(UtcTime before, std::size_t limit) override;
 
  private:
   template <class Work>

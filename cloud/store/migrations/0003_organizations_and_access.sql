@@ -26,7 +26,111 @@ CREATE INDEX device_activated ON device (organization_id, activated_at);
 
 -- --- timeline and event feed ---------------------------------------------------------------------------------------------
 
+CREATE TABLE timeline (
+  -- In the order of writing: who follows the timeline remembers one number.
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  device_id INTEGER NOT NULL REFERENCES device (id) ON DELETE CASCADE,
+  organization_id INTEGER NOT NULL,
+  at INTEGER NOT NULL,
+  -- 0 information, 1 warning, 2 critical, 3 content, 4 online, 5 offline, 6 system.
+  type INTEGER NOT NULL,
+  code TEXT NOT NULL CHECK (length(code) BETWEEN 1 AND 50),
+  name TEXT NOT NULL,
+  description TEXT NOT NULL CHECK (length(description) <= 300),
+  user_id INTEGER NOT NULL,
+  resolved_at INTEGER NOT NULL DEFAULT 0,
+  resolved_by INTEGER NOT NULL DEFAULT 0,
+  resolve_comment TEXT NOT NULL DEFAULT '' CHECK (length(resolve_comment) <= 300)
+) STRICT;
+CREATE INDEX timeline_device ON timeline (device_id, at);
+-- Whether a device that went was online before: the last such line of a device.
+CREATE INDEX timeline_presence ON timeline (device_id, id) WHERE type IN (4, 5);
+-- What was logged today: a server that starts knows what each device may still log.
+CREATE INDEX timeline_logged ON timeline (at, device_id) WHERE type <= 3;
+
+-- In which organization the device connected last; another one than its own: it has not connected there yet.
+ALTER TABLE device_presence ADD COLUMN connected_organization_id INTEGER NOT NULL DEFAULT 0;
+UPDATE device_presence SET connected_organization_id = (SELECT organization_id FROM device WHERE device.id = device_id)
+  WHERE first_connect_time <> 0;
+
+-- What webhooks may wait for, in the order of the commits. Rows go once deliveries were made of them.
+CREATE TABLE event_feed (
+  seq INTEGER PRIMARY KEY AUTOINCREMENT,
+  at INTEGER NOT NULL,
+  event INTEGER NOT NULL,
+  organization_id INTEGER NOT NULL,
+  device_id INTEGER NOT NULL,
+  template_id INTEGER NOT NULL,
+  -- -1: none.
+  pin INTEGER NOT NULL,
+  code TEXT NOT NULL,
+  -- JSON object: what placeholders stand for.
+  facts TEXT NOT NULL
+) STRICT;
+INSERT INTO setting (name, value) VALUES ('event_feed_cursor', 0);
+
 -- --- webhooks --------------------------------------------------------------------------------------------------------------
+
+CREATE TABLE webhook (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  organization_id INTEGER NOT NULL REFERENCES organization (id) ON DELETE CASCADE,
+  created_by INTEGER NOT NULL,
+  name TEXT NOT NULL CHECK (length(name) BETWEEN 1 AND 80),
+  trigger INTEGER NOT NULL,
+  -- The kind of event that the trigger waits for.
+  event INTEGER NOT NULL,
+  device_id INTEGER NOT NULL,
+  template_id INTEGER NOT NULL,
+  pin INTEGER NOT NULL,
+  event_code TEXT NOT NULL,
+  include_sub_organizations INTEGER NOT NULL,
+  url TEXT NOT NULL,
+  method INTEGER NOT NULL,
+  content_type TEXT NOT NULL,
+  body TEXT NOT NULL,
+  auth INTEGER NOT NULL,
+  sealed_secret BLOB NOT NULL,
+  sealed_headers BLOB NOT NULL,
+  sealed_auth BLOB NOT NULL,
+  failure_receivers TEXT NOT NULL,
+  fail_after INTEGER NOT NULL,
+  enabled INTEGER NOT NULL,
+  failures INTEGER NOT NULL DEFAULT 0,
+  disabled_at INTEGER NOT NULL DEFAULT 0,
+  dropped INTEGER NOT NULL DEFAULT 0,
+  created_at INTEGER NOT NULL,
+  updated_at INTEGER NOT NULL
+) STRICT;
+CREATE INDEX webhook_organization ON webhook (organization_id);
+CREATE INDEX webhook_event ON webhook (event) WHERE enabled = 1;
+
+CREATE TABLE webhook_delivery (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  webhook_id INTEGER NOT NULL REFERENCES webhook (id) ON DELETE CASCADE,
+  message_id TEXT NOT NULL,
+  event INTEGER NOT NULL,
+  organization_id INTEGER NOT NULL,
+  device_id INTEGER NOT NULL,
+  facts TEXT NOT NULL,
+  -- 0 waiting, 1 delivered, 2 given up.
+  state INTEGER NOT NULL DEFAULT 0,
+  -- A test or a replay: sent although its webhook is disabled.
+  by_hand INTEGER NOT NULL DEFAULT 0,
+  replay_of INTEGER NOT NULL DEFAULT 0,
+  attempts INTEGER NOT NULL DEFAULT 0,
+  created_at INTEGER NOT NULL,
+  next_at INTEGER NOT NULL,
+  last_attempt_at INTEGER NOT NULL DEFAULT 0,
+  last_status INTEGER NOT NULL DEFAULT 0,
+  last_problem TEXT NOT NULL DEFAULT '',
+  sealed_request BLOB NOT NULL DEFAULT x'',
+  sealed_response BLOB NOT NULL DEFAULT x''
+) STRICT;
+CREATE INDEX webhook_delivery_waiting ON webhook_delivery (webhook_id, next_at) WHERE state = 0;
+-- Of a disabled webhook only these are sent, however much else waits.
+CREATE INDEX webhook_delivery_by_hand ON webhook_delivery (webhook_id, next_at) WHERE state = 0 AND by_hand = 1;
+CREATE INDEX webhook_delivery_created ON webhook_delivery (created_at);
+CREATE INDEX webhook_delivery_webhook ON webhook_delivery (webhook_id, id);
 
 -- --- links, second factors, sessions of people -----------------------------------------------------------------------------
 

@@ -93,4 +93,12 @@ JsonText& JsonText::object(std::string_view key_text, const JsonText& value) {
   return *this;
 }
 
+JsonText& JsonText::append(const JsonText& more) {
+  if (!body_.empty() && !more.body_.empty()) body_ += ',';
+  body_ += more.body_;
+  if (!personal_.empty() && !more.personal_.empty()) personal_ += ',';
+  personal_ += more.personal_;
+  return *this;
+}
+
 }  // namespace muster::store

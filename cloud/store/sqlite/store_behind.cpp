@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
+#include <set>
 
+#include "cloud/store/sqlite/store_events.hpp"
 #include "cloud/store/sqlite/store_impl.hpp"
 
 /// Streams that build the views, and what is written behind: presence and values.
@@ -13,6 +15,74 @@ namespace {
 
 constexpr std::int64_t day_ms = 24ll * 60 * 60 * 1000;
 constexpr std::int64_t seen_ip_days = 90;  ///< Addresses nobody has logged in from for longer are strangers again.
+
+/// The first connection of all, and the first one in the organization where the device is now.
+Result<void> note_connection(Transaction& transaction, DeviceId device, UtcTime at) {
+  OrganizationId organization;
+  bool first = false;
+  {
+    MUSTER_TRY(Statement row,
+               transaction->query("SELECT d.organization_id, ifnull(p.first_connect_time, 0), ifnull(p.connected_organization_id, 0) FROM "
+                                  "device d LEFT JOIN device_presence p ON p.device_id = d.id WHERE d.id = ?1",
+                                  device));
+    MUSTER_TRY(const bool found, row.step());
+    if (!found || row.integer(0) == row.integer(2)) return {};
+    organization = row.id<OrganizationId>(0);
+    first = row.integer(1) == 0;
+  }
+  MUSTER_TRY_VOID(
+      transaction->run("INSERT INTO device_presence (device_id, connected_organization_id) VALUES (?1, ?2) ON CONFLICT DO UPDATE "
+                       "SET connected_organization_id = excluded.connected_organization_id",
+                       device, organization));
+  if (first) {
+    MUSTER_TRY_VOID(add_system_line(transaction, device, organization, domain::timeline_code::first_connection, at));
+    MUSTER_TRY_VOID(push_event(transaction, {.event = domain::Trigger::first_device_connection, .at = at, .device_id = device}));
+  }
+  return push_event(transaction, {.event = domain::Trigger::first_device_connection_in_org, .at = at, .device_id = device});
+}
+
+/// Which values webhooks wait for: looked up once a batch.
+struct AwaitedValues {
+  std::set<std::int64_t> devices, templates;
+};
+Result<AwaitedValues> awaited_values(Connection& connection) {
+  AwaitedValues awaited;
+  MUSTER_TRY(Statement rows, connection.query("SELECT device_id, template_id FROM webhook WHERE event = ?1 AND enabled = 1",
+                                              domain::Trigger::device_datastream_update));
+  for (;;) {
+    MUSTER_TRY(const bool row, rows.step());
+    if (!row) return awaited;
+    if (rows.integer(0) != 0) {
+      awaited.devices.insert(rows.integer(0));
+    } else {
+      awaited.templates.insert(rows.integer(1));
+    }
+  }
+}
+Result<bool> is_awaited(Connection& connection, const AwaitedValues& awaited, DeviceId device) {
+  if (awaited.devices.contains(device.value())) return true;
+  if (awaited.templates.empty()) return false;
+  const auto follows = connection.number("SELECT template_id FROM device WHERE id = ?1", device);
+  if (!follows) return failed<Result<bool>>(follows.error());
+  return *follows && awaited.templates.contains(**follows);
+}
+
+Result<void> push_value(Transaction& transaction, const domain::ValueUpdate& update) {
+  std::string name, value = update.value.value;
+  {
+    MUSTER_TRY(Statement row,
+               transaction->query("SELECT s.name FROM device d JOIN datastream s ON s.template_id = d.template_id AND s.pin = "
+                                  "?2 WHERE d.id = ?1",
+                                  update.device_id, update.value.pin));
+    MUSTER_TRY(const bool found, row.step());
+    if (found) name = row.text(0);
+  }
+  std::replace(value.begin(), value.end(), '\0', ',');
+  return push_event(
+      transaction,
+      {.event = domain::Trigger::device_datastream_update, .at = update.value.at, .device_id = update.device_id, .pin = update.value.pin},
+      JsonText{}.number("datastream_pin", update.value.pin).text("datastream_name", name).text("datastream_value", value));
+}
 
 }  // namespace
 
@@ -103,6 +173,7 @@ Result<void> SqliteStore::write_presence(std::span<const domain::PresenceUpdate>
             update.device_id, update.connected_at, update.disconnected_at, update.reported_at, update.ip, update.plain_text_link,
             hardware[0], hardware[1], hardware[2], hardware[3], hardware[4], hardware[5], hardware[6], heartbeat, buffer);
       };
+      if (update.connected_at) MUSTER_TRY_VOID(note_connection(transaction, update.device_id, *update.connected_at));
       MUSTER_TRY(const auto rows, write());
       if (rows == 0) {
         MUSTER_TRY(const auto made,
@@ -134,7 +205,13 @@ Result<void> SqliteStore::write_values(std::span<const domain::ValueUpdate> batc
     return std::pair{a->device_id, a->value.pin} < std::pair{b->device_id, b->value.pin};
   });
   return impl_->write([&](Transaction& transaction) -> Result<void> {
+    MUSTER_TRY(const AwaitedValues awaited, awaited_values(*transaction));
+    const bool any = !awaited.devices.empty() || !awaited.templates.empty();
     for (const domain::ValueUpdate* update : sorted) {
+      if (any) {
+        MUSTER_TRY(const bool wanted, is_awaited(*transaction, awaited, update->device_id));
+        if (wanted) MUSTER_TRY_VOID(push_value(transaction, *update));
+      }
       const domain::PinValue& value = update->value;
       // Most values have a row already: that is one search. Only a first value asks whether its device is still there, and
       // has not been emptied since the value came.

@@ -2,6 +2,7 @@
 #include <utility>
 
 #include "cloud/domain/device_life_cycle.hpp"
+#include "cloud/store/sqlite/store_events.hpp"
 #include "cloud/store/sqlite/store_impl.hpp"
 #include "cloud/store/sqlite/store_tokens.hpp"
 #include "cloud/store/sqlite/text_search.hpp"
@@ -133,6 +134,7 @@ Result<Device> SqliteStore::create_device(const Device& device, const NewToken& 
     MUSTER_TRY_VOID(transaction.change(ChangeKind::device, id.value()));
     MUSTER_TRY_VOID(transaction.change(ChangeKind::token, token_id.value()));
     MUSTER_TRY(const auto stored, load_device(*transaction, id));
+    MUSTER_TRY_VOID(note_device_added(transaction, *stored, at));
     return stored.value();
   });
 }
@@ -216,6 +218,7 @@ Result<void> remove_device(Transaction& transaction, DeviceId id, const Actor& a
   MUSTER_TRY_VOID(domain::permit(state_of(before), DeviceEvent::remove));
   MUSTER_TRY(const MovedTokens tokens, move_tokens_of(transaction, id, domain::TokenEvent::device_removed));
   if (tokens.refusal) return *tokens.refusal;
+  MUSTER_TRY_VOID(push_event(transaction, {.event = domain::Trigger::device_deleted, .at = transaction.at(actor), .device_id = id}));
   MUSTER_TRY_VOID(end_sessions_of_devices(transaction, "id = ?1", id.value()));
   MUSTER_TRY_VOID(transaction->run("DELETE FROM device WHERE id = ?1", id));
   MUSTER_TRY_VOID(transaction.audit(actor, before->organization_id, "device.delete", "device", id.value(),
@@ -232,6 +235,22 @@ Result<void> SqliteStore::delete_device(DeviceId id, const Actor& actor) {
 }
 
 Result<std::int64_t> delete_devices_of_template(Transaction& transaction, TemplateId id, const Actor& actor) {
+  MUSTER_TRY(const bool awaited, is_awaited(*transaction, domain::Trigger::device_deleted));
+  if (awaited) {
+    std::vector<DeviceId> devices;
+    {
+      MUSTER_TRY(Statement rows, transaction->query("SELECT id FROM device WHERE template_id = ?1 ORDER BY id", id));
+      for (;;) {
+        MUSTER_TRY(const bool row, rows.step());
+        if (!row) break;
+        devices.push_back(rows.id<DeviceId>(0));
+      }
+    }
+    for (const DeviceId device : devices) {
+      MUSTER_TRY_VOID(
+          push_event(transaction, {.event = domain::Trigger::device_deleted, .at = transaction.at(actor), .device_id = device}));
+    }
+  }
   {
     // Each device is missed by its own organization, which may be another one.
     MUSTER_TRY(Statement rows,

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <utility>
 
+#include "cloud/store/sqlite/store_events.hpp"
 #include "cloud/store/sqlite/store_impl.hpp"
 
 /// Setup, administrator recovery, the tree of organizations.
@@ -244,6 +245,10 @@ Result<Organization> insert_organization(Transaction& transaction, const Organiz
   MUSTER_TRY(const auto id, insert(transaction, value, transaction.at(actor)));
   MUSTER_TRY_VOID(transaction.audit(actor, id, "organization.create", "organization", id.value(),
                                     describe(value).number("parentId", parent->id.value())));
+  // Whoever waits is above: the new one has no webhooks yet.
+  MUSTER_TRY_VOID(
+      push_event(transaction, {.event = domain::Trigger::organization_added, .at = transaction.at(actor), .organization_id = parent->id},
+                 JsonText{}.number("added_org_id", id.value()).text("added_org_name", value.name).text("org_name", parent->name)));
   MUSTER_TRY_VOID(transaction.change(ChangeKind::organization, id.value()));
   MUSTER_TRY(const auto stored, load_organization(*transaction, id));
   return stored.value();
@@ -312,6 +317,11 @@ Result<void> remove_organization(Transaction& transaction, OrganizationId id, co
   MUSTER_TRY_VOID(collect("SELECT id FROM user WHERE organization_id = ?1", users));
   MUSTER_TRY_VOID(collect("SELECT id FROM template WHERE organization_id = ?1", templates));
   for (const auto user : users) {
+    // The organization's own webhooks go with it; those above hear of its people.
+    MUSTER_TRY_VOID(push_event(transaction, {.event = domain::Trigger::deleted_user,
+                                             .at = transaction.at(actor),
+                                             .organization_id = present->parent_id,
+                                             .user_id = UserId{user}}));
     MUSTER_TRY_VOID(transaction->run("DELETE FROM user WHERE id = ?1", user));
     MUSTER_TRY_VOID(transaction.change(ChangeKind::user, user));
     MUSTER_TRY_VOID(transaction.change(ChangeKind::access_token, user));

@@ -3,6 +3,7 @@
 
 #include "cloud/base/sealed_key.hpp"
 #include "cloud/store/sqlite/audit_log.hpp"
+#include "cloud/store/sqlite/store_events.hpp"
 #include "cloud/store/sqlite/store_impl.hpp"
 
 /// Links by mail, and what follows when one is opened; people who move and leave.
@@ -151,6 +152,8 @@ Result<User> move_user(Transaction& transaction, UserId id, OrganizationId to, R
     Actor there = actor;
     there.organization_id = shown_in;
     MUSTER_TRY_VOID(transaction.audit(there, shown_in, "user.transfer", "user", id.value(), detail));
+    MUSTER_TRY_VOID(push_event(
+        transaction, {.event = domain::Trigger::updated_user, .at = transaction.at(actor), .organization_id = shown_in, .user_id = id}));
   }
   MUSTER_TRY_VOID(transaction.change(ChangeKind::user, id.value()));
   MUSTER_TRY(const auto after, load_user(*transaction, id));
@@ -395,9 +398,11 @@ Result<void> SqliteStore::leave(UserId id, OwnedDevices devices, const Actor& ac
     }
     MUSTER_TRY_VOID(end_access_tokens(transaction, id, std::nullopt));
     MUSTER_TRY_VOID(end_sessions_of_user(transaction, id, "user_deleted", actor));
-    MUSTER_TRY_VOID(transaction->run("DELETE FROM user WHERE id = ?1", id));
     // The entry stays in an organization that stays.
     const OrganizationId shown_in = others || !home->parent_id ? home->id : home->parent_id;
+    MUSTER_TRY_VOID(push_event(
+        transaction, {.event = domain::Trigger::deleted_user, .at = transaction.at(actor), .organization_id = shown_in, .user_id = id}));
+    MUSTER_TRY_VOID(transaction->run("DELETE FROM user WHERE id = ?1", id));
     Actor there = actor;
     there.organization_id = shown_in;
     MUSTER_TRY_VOID(transaction.audit(there, shown_in, "user.leave", "user", id.value(), JsonText{}.text("email", user->email)));

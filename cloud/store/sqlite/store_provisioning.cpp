@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "cloud/domain/provision_session_life_cycle.hpp"
+#include "cloud/store/sqlite/store_events.hpp"
 #include "cloud/store/sqlite/store_impl.hpp"
 #include "cloud/store/sqlite/store_tokens.hpp"
 #include "cloud/store/sqlite/text_search.hpp"
@@ -154,6 +155,18 @@ JsonText describe(const ProvisionSession& session) {
 
 Result<void> audit_session(Transaction& transaction, const Actor& actor, std::string_view action, const ProvisionSession& session) {
   return transaction.audit(actor, session.organization_id, action, "provision_session", session.id.value(), describe(session));
+}
+
+/// Of a new device there is no row: the placeholders of devices stand for nothing.
+Result<void> push_provision_failed(Transaction& transaction, const ProvisionSession& session, UtcTime at) {
+  const bool is_new = session.kind == ProvisionKind::new_device;
+  return push_event(transaction,
+                    {.event = domain::Trigger::provision_failed,
+                     .at = at,
+                     .organization_id = session.organization_id,
+                     .device_id = is_new ? DeviceId{} : session.device_id,
+                     .user_id = session.created_by},
+                    JsonText{}.number("session_id", session.id.value()).number("failure_code", session.failure_code));
 }
 
 /// Earlier re-provisionings of the device that were still to be proved prove nothing any more. Their tokens work on until this one is proved:
@@ -450,6 +463,7 @@ Result<InfoVerdict> SqliteStore::accept_info(ProvisionSessionId id, const Report
       verdict.failure = ProvisionFailure::expired;
       MUSTER_TRY_VOID(end_open_session(transaction, session, ProvisionEvent::expired, verdict.failure, "expired", at));
       MUSTER_TRY_VOID(audit_session(transaction, actor, "provision.expired", session));
+      MUSTER_TRY_VOID(push_provision_failed(transaction, session, at));
       return verdict;
     }
 
@@ -496,6 +510,7 @@ Result<InfoVerdict> SqliteStore::accept_info(ProvisionSessionId id, const Report
       if (may_try_again) return verdict;
       MUSTER_TRY_VOID(move_token(transaction, session.token_id, TokenEvent::info_refused));
       MUSTER_TRY_VOID(audit_session(transaction, actor, "provision.refused", session));
+      MUSTER_TRY_VOID(push_provision_failed(transaction, session, at));
       return verdict;
     }
 
@@ -526,6 +541,7 @@ Result<InfoVerdict> SqliteStore::accept_info(ProvisionSessionId id, const Report
                                       session.device_id.value(),
                                       describe(session).number("sessionId", id.value()).number("templateId", session.template_id.value())));
     MUSTER_TRY(verdict.device, load_device(*transaction, session.device_id));
+    if (is_new && verdict.device) MUSTER_TRY_VOID(note_device_added(transaction, *verdict.device, at));
     return verdict;
   });
 }
@@ -549,6 +565,11 @@ Result<void> SqliteStore::finish_reprovision(ProvisionSessionId id, AuthTokenId 
     }
     MUSTER_TRY_VOID(move_tokens_of(transaction, session->device_id, TokenEvent::successor_proved, held));
     MUSTER_TRY_VOID(add_cloud_step(transaction, id, at, proved ? "proved" : "fell_back", failure));
+    if (proved) {
+      MUSTER_TRY_VOID(add_system_line(transaction, session->device_id, session->organization_id,
+                                      domain::timeline_code::device_reprovisioned, at, session->created_by));
+      MUSTER_TRY_VOID(push_event(transaction, {.event = domain::Trigger::device_reprovisioned, .at = at, .device_id = session->device_id}));
+    }
     MUSTER_TRY_VOID(transaction.change(ChangeKind::device, session->device_id.value()));
     return audit_session(transaction, actor, proved ? "provision.proved" : "provision.fell_back", *session);
   });
@@ -584,6 +605,7 @@ Result<std::size_t> SqliteStore::expire_provision_sessions(UtcTime now, std::siz
       }
       MUSTER_TRY_VOID(end_open_session(transaction, session, ProvisionEvent::expired, ProvisionFailure::expired, "expired", now));
       MUSTER_TRY_VOID(audit_session(transaction, system, "provision.expired", session));
+      MUSTER_TRY_VOID(push_provision_failed(transaction, session, now));
     }
     MUSTER_TRY_VOID(transaction->run("DELETE FROM provision_session WHERE ended_at <> 0 AND ended_at < ?1",
                                      now.ms - domain::provision_history_kept_ms));

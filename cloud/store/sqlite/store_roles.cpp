@@ -2,6 +2,7 @@
 #include <string>
 #include <utility>
 
+#include "cloud/store/sqlite/store_events.hpp"
 #include "cloud/store/sqlite/store_impl.hpp"
 
 /// Roles, and what they allow in each organization.
@@ -175,6 +176,7 @@ Result<void> SqliteStore::delete_role(RoleId id, RoleId replacement, const Actor
                                         JsonText{}
                                             .object("before", JsonText{}.number("roleId", id.value()))
                                             .object("after", JsonText{}.number("roleId", replacement.value()))));
+      MUSTER_TRY_VOID(push_event(transaction, {.event = domain::Trigger::updated_user, .at = transaction.at(actor), .user_id = user}));
       MUSTER_TRY_VOID(transaction.change(ChangeKind::user, user.value()));
     }
     MUSTER_TRY_VOID(transaction->run("DELETE FROM role WHERE id = ?1", id));

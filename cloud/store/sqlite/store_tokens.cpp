@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cloud/store/sqlite/store_tokens.hpp"
+#include "cloud/store/sqlite/store_events.hpp"
 
 /// AuthTokens: look-up, replacement, key rotation.
 namespace muster::store {
@@ -128,6 +129,7 @@ Result<void> SqliteStore::replace_token(DeviceId id, const NewToken& token, cons
     MUSTER_TRY_VOID(transaction->run("UPDATE device SET updated_at = ?2 WHERE id = ?1", id, transaction.at(actor)));
     MUSTER_TRY_VOID(transaction.audit(actor, OrganizationId{static_cast<std::int32_t>(*organization)}, "device.token.replace", "device",
                                       id.value(), JsonText{}.number("tokenId", token_id.value())));
+    MUSTER_TRY_VOID(push_event(transaction, {.event = domain::Trigger::token_rotated, .at = transaction.at(actor), .device_id = id}));
     MUSTER_TRY_VOID(transaction.change(ChangeKind::token, token_id.value()));
     return transaction.change(ChangeKind::device, id.value());
   });
@@ -267,6 +269,26 @@ Result<std::vector<domain::SealedToken>> SqliteStore::sealed_tokens(std::uint16_
   });
 }
 
+namespace {
+
+/// Sealed texts name their key in their second and third byte.
+Result<void> add_sealing_keys(Connection& connection, std::vector<std::uint16_t>& ids) {
+  MUSTER_TRY(Statement rows,
+             connection.query("SELECT substr(sealed_secret, 2, 2) FROM webhook UNION SELECT substr(sealed_headers, 2, 2) FROM "
+                              "webhook UNION SELECT substr(sealed_auth, 2, 2) FROM webhook UNION SELECT "
+                              "substr(sealed_request, 2, 2) FROM webhook_delivery UNION SELECT substr(sealed_response, 2, 2) "
+                              "FROM webhook_delivery"));
+  for (;;) {
+    MUSTER_TRY(const bool row, rows.step());
+    if (!row) return {};
+    const auto bytes = rows.text(0);
+    if (bytes.size() == 2)
+      ids.push_back(static_cast<std::uint16_t>(static_cast<unsigned char>(bytes[0]) << 8 | static_cast<unsigned char>(bytes[1])));
+  }
+}
+
+}  // namespace
+
 Result<std::vector<std::uint16_t>> SqliteStore::key_ids_in_use() {
   return impl_->read([](Connection& connection) -> Result<std::vector<std::uint16_t>> {
     MUSTER_TRY(auto ids, key_ids(connection, MUSTER_KEY_IDS("auth_token")));
@@ -283,6 +305,7 @@ Result<std::vector<std::uint16_t>> SqliteStore::key_ids_in_use() {
       ids.insert(ids.end(), of_people.begin(), of_people.end());
     }
     std::erase(ids, 0);  // Sealed by nobody: a mail that was given up.
+    MUSTER_TRY_VOID(add_sealing_keys(connection, ids));
     std::sort(ids.begin(), ids.end());
     ids.erase(std::unique(ids.begin(), ids.end()), ids.end());
     return ids;

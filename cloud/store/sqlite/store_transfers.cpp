@@ -2,6 +2,7 @@
 #include <array>
 #include <utility>
 
+#include "cloud/store/sqlite/store_events.hpp"
 #include "cloud/store/sqlite/store_impl.hpp"
 
 /// Devices that change hands, and devices that are emptied.
@@ -55,6 +56,17 @@ Result<void> place_device(Transaction& transaction, const Device& device, Organi
     there.organization_id = each;
     MUSTER_TRY_VOID(transaction.audit(there, each, action, "device", device.id.value(), detail));
     if (organization == device.organization_id) break;
+  }
+  if (action == "device.transfer") {
+    const UtcTime at = transaction.at(actor);
+    MUSTER_TRY_VOID(add_system_line(transaction, device.id, organization, domain::timeline_code::transferred, at, actor.user_id));
+    MUSTER_TRY_VOID(push_event(transaction, {.event = domain::Trigger::device_transferred, .at = at, .device_id = device.id}));
+    // Whom it left is told, too.
+    if (organization != device.organization_id) {
+      MUSTER_TRY_VOID(push_event(
+          transaction,
+          {.event = domain::Trigger::device_transferred, .at = at, .organization_id = device.organization_id, .device_id = device.id}));
+    }
   }
   return transaction.change(ChangeKind::device, device.id.value());
 }
@@ -122,6 +134,7 @@ Result<void> SqliteStore::erase_device(DeviceId id, const Actor& actor) {
     // What has been taken from the device and waits to be written is older than this.
     MUSTER_TRY_VOID(transaction->run("UPDATE device SET erased_at = ?2, updated_at = ?2 WHERE id = ?1", id, transaction.now()));
     MUSTER_TRY(const auto values, transaction->run("DELETE FROM device_value WHERE device_id = ?1", id));
+    MUSTER_TRY_VOID(erase_timeline(transaction, id));
     MUSTER_TRY_VOID(transaction.audit(actor, device->organization_id, "device.erase", "device", id.value(),
                                       JsonText{}.text("name", device->name).number("values", values)));
     return transaction.change(ChangeKind::device, id.value());

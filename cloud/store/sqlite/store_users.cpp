@@ -2,6 +2,7 @@
 #include <utility>
 
 #include "cloud/store/sqlite/audit_log.hpp"
+#include "cloud/store/sqlite/store_events.hpp"
 #include "cloud/store/sqlite/store_impl.hpp"
 #include "cloud/store/sqlite/text_search.hpp"
 
@@ -83,6 +84,7 @@ Result<User> insert_user(Transaction& transaction, const User& user, std::string
   MUSTER_TRY(const auto stored, load_user(*transaction, id));
   MUSTER_TRY_VOID(transaction.audit(actor, user.organization_id, "user.create", "user", id.value(),
                                     describe(*stored).number("organizationId", user.organization_id.value())));
+  MUSTER_TRY_VOID(push_event(transaction, {.event = domain::Trigger::new_user, .at = transaction.at(actor), .user_id = id}));
   MUSTER_TRY_VOID(transaction.change(ChangeKind::user, id.value()));
   return stored.value();
 }
@@ -118,6 +120,7 @@ Result<User> SqliteStore::update_user(UserId id, const domain::UserChange& chang
     MUSTER_TRY(const auto after, load_user(*transaction, user.id));
     MUSTER_TRY_VOID(transaction.audit(actor, before->organization_id, "user.update", "user", user.id.value(),
                                       JsonText{}.object("before", describe(*before)).object("after", describe(*after))));
+    MUSTER_TRY_VOID(push_event(transaction, {.event = domain::Trigger::updated_user, .at = transaction.at(actor), .user_id = user.id}));
     MUSTER_TRY_VOID(transaction.change(ChangeKind::user, user.id.value()));
     return after.value();
   });
@@ -145,6 +148,7 @@ Result<void> SqliteStore::delete_user(UserId id, const Actor& actor) {
     if (owner) return DomainError::in_use;
     MUSTER_TRY_VOID(end_access_tokens(transaction, id, std::nullopt));
     MUSTER_TRY_VOID(end_sessions_of_user(transaction, id, "user_deleted", actor));
+    MUSTER_TRY_VOID(push_event(transaction, {.event = domain::Trigger::deleted_user, .at = transaction.at(actor), .user_id = id}));
     MUSTER_TRY_VOID(transaction->run("DELETE FROM user WHERE id = ?1", id));
     MUSTER_TRY_VOID(
         transaction.audit(actor, user->organization_id, "user.delete", "user", id.value(), JsonText{}.object("before", describe(*user))));
