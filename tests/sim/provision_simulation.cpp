@@ -748,7 +748,7 @@ class World final : public Witness, public Appliance::Witness, public ProvisionD
     for (auto& one : owned_) {
       std::uint32_t let_go = 0;
       for (const auto& [token, fact] : tokens_)
-        let_go += fact.meant_for == one.appliance.get() && fact.let_go && rows.contains(fact.device) ? 1 : 0;
+        let_go += fact.meant_for == one.appliance.get() && fact.let_go && rows.contains(static_cast<int>(fact.device)) ? 1 : 0;
       if (const auto found = rows_by_uid.find(one.appliance->uid()); found != rows_by_uid.end() && found->second > 1 + one.resets + let_go)
         violation(who(*one.appliance) + " has " + std::to_string(found->second) + " rows");
     }
